@@ -1,0 +1,55 @@
+# Everything sets itself up: `make demo` and `make test` need Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BARE := .venv-bare
+BIN := $(VENV)/bin
+PIP := -m pip --disable-pip-version-check install
+DEMO := artifacts/runs/demo
+DATA ?= mnist
+SOURCES := pyproject.toml $(shell find runtime trainer export cli -name '*.py' -o -name '*.onnx')
+
+.PHONY: help install demo lint test test-isa release clean
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed  ## the virtual environment, with everything
+
+demo: $(VENV)/.installed  ## train, export, evaluate and predict on the embedded sample
+	$(BIN)/digits-edge train --data sample --out $(DEMO) --force
+	$(BIN)/digits-edge export $(DEMO) --int8
+	$(BIN)/digits-edge evaluate $(DEMO) --data sample
+	$(BIN)/python examples/held_back_digits.py $(DEMO)
+	$(BIN)/digits-edge predict $(DEMO)/held-back --bundle $(DEMO)/bundle
+	@echo "the bundle:   $(DEMO)/bundle (its report: report.md)"
+	@echo "the pictures: $(DEMO)/plots and $(DEMO)/held-back"
+
+lint: $(VENV)/.installed  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint $(BARE)/.installed  ## lint, types and tests
+	DIGITS_EDGE_BARE_PYTHON=$(BARE)/bin/python $(BIN)/pytest
+
+test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs qemu-x86_64 (Debian: qemu-user)
+	$(BIN)/pytest -m isa
+
+release: $(VENV)/.installed  ## train and export the released models; DATA=mnist downloads, or name an IDX folder
+	$(BIN)/digits-edge train --data $(DATA) --recipe compact --validation-fraction 0.1 --out artifacts/runs/compact --force
+	$(BIN)/digits-edge export artifacts/runs/compact --int8 --out artifacts/compact
+	cp artifacts/compact/model.int8.onnx runtime/digits_edge/runtime/default.onnx
+
+clean:  ## take away both virtual environments
+	rm -rf $(VENV) $(BARE)
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python $(PIP) --editable ".[dev]"
+	touch $@
+
+# What a device gets: the wheel and its two dependencies, to test that nothing else is needed.
+$(BARE)/.installed: $(SOURCES)
+	test -x $(BARE)/bin/python || $(PYTHON) -m venv $(BARE)
+	$(BARE)/bin/python $(PIP) --force-reinstall --no-deps .
+	$(BARE)/bin/python $(PIP) .
+	touch $@

@@ -1,0 +1,16 @@
+"""The `digits-edge` command: arguments in, words out."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    try:
+        import typer  # noqa: F401
+    except ImportError:
+        sys.exit("digits-edge: the command line needs typer, which is not installed: pip install 'digits-edge[cli]'")
+    from .app import run
+
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,91 @@
+"""All commands together, and what becomes of their errors."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+from digits_edge.runtime.errors import DigitsEdgeError
+
+from . import benchmark, evaluate, export, inspect, predict, selftest, train
+
+INTERNAL_ERROR: Final = 70  # EX_SOFTWARE of sysexits.h
+INTERRUPTED: Final = 130
+
+# Which extra of digits-edge brings a module that can be missing.
+EXTRAS: Final = {
+    "PIL": ("pillow", "image"),
+    "keras": ("keras", "train"),
+    "tensorflow": ("tensorflow", "train"),
+    "pandas": ("pandas", "train"),
+    "sklearn": ("scikit-learn", "train"),
+    "matplotlib": ("matplotlib", "train"),
+    "mlxtend": ("mlxtend", "train"),
+    "filelock": ("filelock", "train"),
+    "rich": ("rich", "train"),
+    "tf2onnx": ("tf2onnx", "export"),
+    "onnx": ("onnx", "export"),
+    "ai_edge_litert": ("ai-edge-litert", "export"),
+}
+
+app = typer.Typer(
+    name="digits-edge",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (train, export, evaluate, predict, benchmark, inspect, selftest):
+    app.command(name=module.__name__.rpartition(".")[2])(module.command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"digits-edge {version('digits-edge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; works anywhere.")] = False,
+) -> None:
+    """From labelled 28x28 pictures to a small, quantized, verified model on a real device.
+
+    digits-edge train, then digits-edge export --int8, with no other word, work.
+    """
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; its exit code: 0 done, 1 the gate or a self-test said no, 2 the input is wrong."""
+    debug = "--debug" in arguments
+    try:
+        app([argument for argument in arguments if argument != "--debug"], prog_name="digits-edge")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
+    except DigitsEdgeError as error:
+        return _tell(str(error), error.exit_code, debug)
+    except ModuleNotFoundError as error:
+        package, extra = EXTRAS.get((error.name or "").partition(".")[0], (error.name, None))
+        if extra is None:
+            return _tell(f"internal error: {error}; --debug shows where", INTERNAL_ERROR, debug)
+        return _tell(f"{package} is not installed: pip install 'digits-edge[{extra}]'", 2, debug)
+    except KeyboardInterrupt:
+        return _tell("interrupted; nothing was changed", INTERRUPTED, debug)
+    except Exception as error:
+        return _tell(f"internal error: {type(error).__name__}: {error}; --debug shows where", INTERNAL_ERROR, debug)
+    return 0
+
+
+def _tell(message: str, code: int, debug: bool) -> int:
+    if debug:
+        traceback.print_exc()
+    print(f"digits-edge: {message}", file=sys.stderr)  # noqa: T201
+    return code

@@ -1,0 +1,70 @@
+"""`digits-edge evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .words import Data, Json, print_columns, print_json
+
+
+def command(
+    model: Annotated[Path, typer.Argument(metavar="BUNDLE|MODEL", help="A bundle, a run that has one, or an .onnx.")],
+    data: Data,
+    mistakes: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw what the first model gets wrong, the surest first.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Count right and wrong answers on labelled pictures, by plain argmax.
+
+    Of a set with a test part of its own, that part is read; of the data that the model was trained on, the validation
+    split.
+
+    Examples:
+
+    digits-edge evaluate artifacts/runs/kaggle --data train.csv --mistakes mistakes.png
+
+    digits-edge evaluate bundle --data mnist-idx-folder
+    """
+    from digits_edge.export.evaluate import evaluate, read_judgement, steps
+    from digits_edge.export.models import open_models
+    from digits_edge.trainer.plots import draw_mistakes
+    from digits_edge.trainer.progress import progress, say
+
+    models = open_models(model)
+    judgement = read_judgement(models, data)
+    say(f"judging by {judgement.what}")
+    with progress("judging", steps(judgement) * len(models.files)) as step:
+        results = [evaluate(file, judgement, models.labels, step) for file in models.files]
+    if mistakes:
+        draw_mistakes(mistakes, judgement.pixels, judgement.targets, results[0].probabilities, models.labels)
+    if json:
+        print_json(
+            {
+                "data": judgement.what,
+                "models": [
+                    {
+                        "file": result.file,
+                        "pictures": result.pictures,
+                        "wrong": result.wrong,
+                        "accuracy": round(result.accuracy, 6),
+                        "per_class": {k: {"pictures": n, "wrong": w} for k, (n, w) in result.per_class.items()},
+                    }
+                    for result in results
+                ],
+            }
+        )
+        return
+    rows = [(r.file, f"{r.accuracy:.2%}", r.wrong, f"{r.pictures:,}") for r in results]
+    print_columns([("model", "accuracy", "wrong", "of"), *rows])
+    typer.echo("")
+    classes = [
+        (label, *(f"{r.per_class[label][1]}" for r in results), results[0].per_class[label][0])
+        for label in models.labels
+    ]
+    print_columns([("wrong of class", *(r.file for r in results), "of"), *classes])
+    if mistakes:
+        typer.echo(f"\n{mistakes}: what {results[0].file} gets wrong")

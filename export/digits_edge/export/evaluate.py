@@ -1,0 +1,103 @@
+"""How good exported models are on a labelled dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from digits_edge.trainer.datasets import Dataset, align, read
+from digits_edge.trainer.split import split
+
+from .models import Model, Models
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """Pictures to judge by, none of which the models were trained on as far as is known.
+
+    Attributes:
+        what: in words, e.g. `the 8,400 validation pictures of train.csv`.
+        pixels: uint8[N, H, W].
+        targets: int64[N], indices into the models' labels.
+    """
+
+    what: str
+    pixels: npt.NDArray[np.uint8]
+    targets: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """One model's answers, counted by plain argmax.
+
+    Attributes:
+        file: the model's name.
+        pictures: how many were judged.
+        wrong: how many got another label than their own.
+        per_class: for each class, (pictures, wrong).
+        probabilities: float32[N, C].
+    """
+
+    file: str
+    pictures: int
+    wrong: int
+    per_class: dict[str, tuple[int, int]]
+    probabilities: npt.NDArray[np.float32]
+
+    @property
+    def accuracy(self) -> float:
+        """The share of right answers."""
+        return 1 - self.wrong / self.pictures
+
+
+def read_judgement(models: Models, spec: str) -> Judgement:
+    """The pictures of a SPEC that may judge these models.
+
+    That is the test part where the set has one. Of the very data that the models were trained on it is the validation
+    split, the same rows as in training; of other data it is all.
+
+    Raises:
+        DatasetError: the data cannot be read, or have a class that the models do not know.
+    """
+    dataset = read(spec, part="test", preprocess=models.preprocess, shape=models.shape)
+    targets = align(dataset, models.labels)
+    trained = models.manifest.get("provenance", {}).get("run", {})
+    if _same_data(dataset, targets, trained, models.labels):
+        rows = split(dataset, trained["split"]["fraction"], trained["split"]["seed"]).validation
+        return Judgement(
+            f"the {len(rows):,} validation pictures of {dataset.name}", dataset.pixels[rows], targets[rows]
+        )
+    return Judgement(f"{len(dataset):,} pictures of {dataset.name}", dataset.pixels, targets)
+
+
+def evaluate(model: Model, judgement: Judgement, labels: tuple[str, ...], step: Callable[[], None]) -> Evaluation:
+    """Ask a model about every picture; `step` is called after each 500."""
+    parts = []
+    for start in range(0, len(judgement.pixels), CHUNK):
+        parts.append(model.predict_proba(judgement.pixels[start : start + CHUNK]))
+        step()
+    probabilities = np.concatenate(parts)
+    missed = probabilities.argmax(axis=1) != judgement.targets
+    totals = np.bincount(judgement.targets, minlength=len(labels))
+    wrong = np.bincount(judgement.targets[missed], minlength=len(labels))
+    per_class = {label: (int(totals[i]), int(wrong[i])) for i, label in enumerate(labels)}
+    return Evaluation(model.file, len(missed), int(missed.sum()), per_class, probabilities)
+
+
+def steps(judgement: Judgement) -> int:
+    """How often `evaluate` will call its `step`."""
+    return -(-len(judgement.pixels) // CHUNK)
+
+
+def _same_data(
+    dataset: Dataset, targets: npt.NDArray[np.int64], trained: dict[str, Any], labels: tuple[str, ...]
+) -> bool:
+    """Whether these are the training data; class names may have come from a labels file then."""
+    named = Dataset(dataset.pixels, targets, labels, dataset.name, dataset.preprocess, dataset.stratified)
+    fingerprint = trained.get("dataset", {}).get("fingerprint")
+    return "split" in trained and fingerprint == named.fingerprint

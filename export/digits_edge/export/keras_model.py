@@ -1,0 +1,48 @@
+"""The trained Keras model, loaded for conversion."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digits_edge.runtime.errors import ExportError, RunError
+from digits_edge.trainer.backend import import_keras
+
+if TYPE_CHECKING:
+    import keras
+
+
+def load(path: Path) -> keras.Model:
+    """Load a `.keras` file in safe mode, on Keras's TensorFlow backend, whichever backend trained it.
+
+    Raises:
+        RunError: the file is damaged.
+        ExportError: keras was imported with another backend before.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    keras = import_keras()
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"expected Keras on its tensorflow backend, found {keras.backend.backend()}: export in a process of its own"
+        )
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # zip, h5py, json and keras errors alike
+        raise RunError(f"{path}: not readable as a Keras model: {str(error).splitlines()[0]:.200}") from None
+
+
+def as_function(model: keras.Model, name: str) -> tuple[Any, Any]:
+    """The model as a TensorFlow function of one picture, float32[1, H, W, C] in [0, 1] to logits.
+
+    A batch of 1 is what TFLite wants, and lets every shape in the ONNX graph be a constant.
+
+    Returns:
+        the `tf.function`, and the `TensorSpec` of its input, which is called `name`.
+    """
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((1, *model.input_shape[1:]), tf.float32, name=name)
+    return tf.function(lambda pixels: model(pixels, training=False), input_signature=[spec]), spec

@@ -1,0 +1,133 @@
+"""A published bundle on disk: its manifest, and its files with their hashes checked."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from .contract import check_schema
+from .errors import BundleError, IntegrityError
+
+KIND: Final = "digits-edge bundle"
+MANIFEST: Final = "manifest.json"
+ONNX_BEST_FIRST: Final = ("model.int8.onnx", "model.onnx")
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """One file of a bundle, as the manifest has it."""
+
+    name: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder that `digits-edge export` published.
+
+    Attributes:
+        path: the folder.
+        files: every file but the manifest.
+        manifest: the manifest's JSON, whole.
+    """
+
+    path: Path
+    files: tuple[BundleFile, ...]
+    manifest: dict[str, Any]
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> Bundle:
+        """Read a bundle's manifest; files are checked when they are read.
+
+        Raises:
+            BundleError: no bundle is there, or one of a newer schema.
+        """
+        folder = find_published(Path(path))
+        if not folder.is_dir():
+            raise BundleError(f"{path}: expected a bundle's folder or an .onnx file, found nothing there")
+        where = str(folder / MANIFEST)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise BundleError(f"{path}: expected a bundle, found a folder without {MANIFEST}") from None
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{where}: not readable as JSON: {error}") from None
+        if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+            raise BundleError(f"{where}: expected the manifest of a {KIND}, received another JSON")
+        check_schema(manifest.get("schema"), where)
+        try:
+            files = tuple(BundleFile(str(f["name"]), int(f["bytes"]), str(f["sha256"])) for f in manifest["files"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{where}: its list of files is damaged: {type(error).__name__}: {error}") from None
+        for file in files:
+            if Path(file.name).is_absolute() or ".." in Path(file.name).parts or "\\" in file.name:
+                raise IntegrityError(f"{where}: it names a file outside the bundle, {file.name!r}")
+        return cls(folder, files, manifest)
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file, after their length and SHA-256 were found to be the manifest's.
+
+        Raises:
+            IntegrityError: the file is missing or was altered.
+            BundleError: the manifest does not name it.
+        """
+        file = next((f for f in self.files if f.name == name), None)
+        if file is None:
+            raise BundleError(f"{self.path}: expected one of {', '.join(self.names)}, received {name!r}")
+        try:
+            data = (self.path / name).read_bytes()
+        except FileNotFoundError:
+            raise IntegrityError(f"{self.path / name}: missing; the manifest names it ({file.bytes:,} bytes)") from None
+        except OSError as error:
+            raise IntegrityError(f"{self.path / name}: cannot be read: {error.strerror}") from None
+        digest = hashlib.sha256(data).hexdigest()
+        if digest != file.sha256:
+            raise IntegrityError(
+                f"{self.path / name}: expected {file.bytes:,} bytes with SHA-256 {file.sha256[:12]}…, "
+                f"received {len(data):,} bytes with {digest[:12]}…: the file was altered after it was published"
+            )
+        return data
+
+    def verify(self) -> None:
+        """Read every file once.
+
+        Raises:
+            IntegrityError: a file is missing or was altered.
+        """
+        for name in self.names:
+            self.read(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its files."""
+        return tuple(f.name for f in self.files)
+
+    @property
+    def best_onnx(self) -> str:
+        """The model to run through onnxruntime: int8 where there is one.
+
+        Raises:
+            BundleError: the bundle has no ONNX model.
+        """
+        for name in ONNX_BEST_FIRST:
+            if name in self.names:
+                return name
+        raise BundleError(
+            f"{self.path}: it has no ONNX model (only {', '.join(self.names)}): export with --format onnx"
+        )
+
+
+def find_published(path: Path) -> Path:
+    """`path`, or where its content waits when the power went between the two renames of a swap."""
+    waiting = set_aside(path)
+    return waiting if not path.exists() and waiting.is_dir() else path
+
+
+def set_aside(path: Path) -> Path:
+    """Where a published folder stands for the moment in which a new one takes its place."""
+    return path.with_name(f".{path.name}.previous")

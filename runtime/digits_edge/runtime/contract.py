@@ -1,0 +1,119 @@
+"""What a model says of itself: its input, its labels, its thresholds, its golden vectors.
+
+The same JSON stands in a bundle's manifest and, under the key `digits_edge`, in the `metadata_props` of each `.onnx`
+file, so that one file alone can be deployed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from dataclasses import dataclass
+from typing import Any, Final, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import BundleError
+
+METADATA_KEY: Final = "digits_edge"
+SCHEMA: Final = 1
+Preprocess = Literal["digit", "resize"]
+PREPROCESS: Final[tuple[Preprocess, ...]] = ("digit", "resize")
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Pictures with the answers that the exporting machine got for them.
+
+    Attributes:
+        pixels: uint8[K, H, W] or uint8[K, H, W, 3].
+        probabilities: float32[K, C], what this very file answered there.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """The promises between a model file and whoever runs it.
+
+    Attributes:
+        name: what the model is called.
+        labels: class names, in the order of the model's outputs.
+        shape: a picture's shape in the model's own form, (H, W) or (H, W, 3); uint8, white ink (255) on black (0).
+        preprocess: how a picture becomes pixels: `digit` (found, boxed, centred) or `resize`.
+        min_score: a prediction with a smaller score is not `accepted`, in [0, 1].
+        golden: known answers for the self-test.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    shape: tuple[int, ...]
+    preprocess: Preprocess
+    min_score: float
+    golden: Golden
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract as plain JSON values; pixels as base64 of their bytes in C order."""
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "labels": list(self.labels),
+            "input": {"shape": list(self.shape), "dtype": "uint8", "ink": "white on black"},
+            "preprocess": self.preprocess,
+            "thresholds": {"min_score": self.min_score},
+            "golden": {
+                "pixels": base64.b64encode(self.golden.pixels.tobytes()).decode("ascii"),
+                "probabilities": [[round(float(p), 6) for p in row] for row in self.golden.probabilities],
+            },
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, where: str) -> Contract:
+        """Read what `to_json` wrote, trusting none of it.
+
+        Raises:
+            BundleError: a part is missing, of the wrong kind, or of a newer schema; `where` begins the message.
+        """
+        try:
+            check_schema(data["schema"], where)
+            shape = tuple(int(side) for side in data["input"]["shape"])
+            if len(shape) not in (2, 3) or not all(1 <= side <= 4096 for side in shape) or shape[2:] not in ((), (3,)):
+                raise BundleError(f"{where}: expected an input shape [H, W] or [H, W, 3], received {list(shape)}")
+            labels = tuple(data["labels"])
+            if len(labels) < 2 or not all(isinstance(label, str) for label in labels):
+                raise BundleError(f"{where}: expected two or more labels, all text, received {data['labels']!r:.80}")
+            if data["preprocess"] not in PREPROCESS:
+                raise BundleError(f"{where}: expected preprocess {PREPROCESS}, received {data['preprocess']!r:.80}")
+            min_score = float(data["thresholds"]["min_score"])
+            if not (math.isfinite(min_score) and 0 <= min_score <= 1):
+                raise BundleError(f"{where}: expected a min_score from 0 to 1, received {min_score}")
+            pixels = np.frombuffer(base64.b64decode(data["golden"]["pixels"], validate=True), np.uint8)
+            probabilities = np.asarray(data["golden"]["probabilities"], np.float32)
+            return cls(
+                name=str(data["name"]),
+                labels=labels,
+                shape=shape,
+                preprocess=cast(Preprocess, data["preprocess"]),
+                min_score=min_score,
+                golden=Golden(pixels.reshape(-1, *shape), probabilities.reshape(-1, len(labels))),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
+            raise BundleError(f"{where}: the model's description is damaged: {type(error).__name__}: {error}") from None
+
+
+def check_schema(schema: Any, where: str) -> None:
+    """Refuse a description that a later digits-edge wrote.
+
+    Raises:
+        BundleError: `schema` is not a whole number from 1 to the one known here.
+    """
+    if not isinstance(schema, int) or schema < 1:
+        raise BundleError(f"{where}: expected schema 1 to {SCHEMA}, received {schema!r:.80}")
+    if schema > SCHEMA:
+        raise BundleError(
+            f"{where}: it has schema {schema}, this digits-edge reads up to {SCHEMA}: pip install --upgrade digits-edge"
+        )

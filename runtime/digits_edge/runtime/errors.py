@@ -1,0 +1,88 @@
+"""Everything that digits-edge raises on purpose.
+
+    DigitsEdgeError
+    ├── UsageError         an argument has a value that cannot be
+    ├── MissingExtra       a package is needed that this install lacks
+    ├── DatasetError       labelled pictures that cannot be trained on or judged by
+    ├── PictureError       one picture that cannot be read
+    ├── RunError           a training run that is missing, unfinished or in the way
+    ├── BundleError        a bundle or a model file that cannot be used
+    │   └── IntegrityError     … because its bytes are not those that were published
+    ├── ExportError        a conversion that failed
+    ├── GateFailed         an exported model is worse than allowed: nothing was published
+    └── SelfTestFailed     this device gives other answers than the one that made the bundle
+
+A message is one line: what was expected, what was received, and where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+
+class DigitsEdgeError(Exception):
+    """The root of the tree; `exit_code` is what the command line returns for it."""
+
+    exit_code = 2
+
+
+class UsageError(DigitsEdgeError):
+    """An argument has a value that cannot be."""
+
+
+class MissingExtra(DigitsEdgeError):
+    """A package is needed that this install lacks.
+
+    Args:
+        package: the module that could not be imported, e.g. `"PIL"`.
+        extra: the extra of digits-edge that brings it, e.g. `"image"`.
+        purpose: what it is needed for, e.g. `"reading picture files"`.
+    """
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'digits-edge[{extra}]'")
+
+
+class DatasetError(DigitsEdgeError):
+    """Labelled pictures that cannot be trained on or judged by."""
+
+
+class PictureError(DigitsEdgeError):
+    """One picture that cannot be read."""
+
+
+class RunError(DigitsEdgeError):
+    """A training run that is missing, unfinished or in the way."""
+
+
+class BundleError(DigitsEdgeError):
+    """A bundle or a model file that cannot be used."""
+
+
+class IntegrityError(BundleError):
+    """A bundle whose bytes are not those that were published."""
+
+
+class ExportError(DigitsEdgeError):
+    """A conversion that failed."""
+
+
+class GateFailed(DigitsEdgeError):
+    """An exported model is worse than allowed: nothing was published.
+
+    Attributes:
+        verdicts: of the models judged so far, as plain JSON values; the last one was refused.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, verdicts: Sequence[dict[str, Any]] = ()) -> None:
+        super().__init__(message)
+        self.verdicts = verdicts
+
+
+class SelfTestFailed(DigitsEdgeError):
+    """This device gives other answers than the one that made the bundle."""
+
+    exit_code = 1

@@ -1,0 +1,117 @@
+"""From whatever holds a picture to an array of its pixels."""
+
+from __future__ import annotations
+
+import io
+import os
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import MissingExtra, PictureError
+
+MIN_SIDE: Final = 8
+MAX_PIXELS: Final = 64_000_000  # a phone's 50-megapixel picture has 50.1 million; a decompression bomb has more
+WORKING_SIDE: Final = 1024  # larger pictures are shrunk while they are decoded
+
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+
+
+def read_picture(source: Any) -> npt.NDArray[np.uint8]:
+    """The pixels of a path, of an encoded file's bytes, of a PIL image, or of an array.
+
+    Args:
+        source: `str`, `os.PathLike`, `bytes`, `PIL.Image.Image`, or uint8[H, W], uint8[H, W, 3], uint8[H, W, 4].
+
+    Returns:
+        uint8[H, W] or uint8[H, W, 3]; transparency shows white; turned upright as its EXIF orientation says.
+
+    Raises:
+        PictureError: it cannot be read, is smaller than 8 pixels on a side, or larger than 64 megapixels.
+        MissingExtra: a file is to be decoded and pillow is not installed.
+    """
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, str | os.PathLike):
+        try:
+            data = Path(source).read_bytes()
+        except OSError as error:
+            raise PictureError(f"{os.fspath(source)!s}: cannot be read: {error.strerror or error}") from None
+        except ValueError as error:  # a path with a null character
+            raise PictureError(f"{os.fspath(source)!r}: not a path: {error}") from None
+        return _decode(data, str(source))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return _decode(bytes(source), "picture bytes")
+    if type(source).__module__.split(".")[0] == "PIL":
+        return _from_pil(source, "picture")
+    raise PictureError(f"expected a path, bytes, a PIL image or a uint8 array, received {type(source).__name__}")
+
+
+def to_grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """uint8[H, W] from uint8[H, W] or uint8[H, W, 3], by the luma of ITU-R BT.601."""
+    if pixels.ndim == 2:
+        return pixels
+    return (pixels @ np.array([0.299, 0.587, 0.114], np.float32) + 0.5).astype(np.uint8)
+
+
+def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
+        raise PictureError(
+            "expected an array uint8[H, W], uint8[H, W, 3] or uint8[H, W, 4], "
+            f"received {array.dtype}{list(array.shape)}"
+        )
+    _check_size(array.shape[1], array.shape[0], "array")
+    if array.shape[2:] == (4,):
+        alpha = array[..., 3:].astype(np.float32) / 255
+        return (array[..., :3] * alpha + 255 * (1 - alpha) + 0.5).astype(np.uint8)
+    return array
+
+
+def _decode(data: bytes, where: str) -> npt.NDArray[np.uint8]:
+    try:
+        from PIL import Image, UnidentifiedImageError
+    except ImportError:
+        raise MissingExtra("pillow", "image", "reading picture files") from None
+    if not data:
+        raise PictureError(f"{where}: expected a picture, received an empty file")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower, and an error
+        try:
+            with Image.open(io.BytesIO(data)) as image:
+                return _from_pil(image, where)
+        except PictureError:
+            raise
+        except Image.DecompressionBombError:
+            raise PictureError(f"{where}: expected at most {MAX_PIXELS:,} pixels, received far more") from None
+        except UnidentifiedImageError:
+            raise PictureError(f"{where}: expected a picture, received bytes of no known picture format") from None
+        except Exception as error:  # pillow's decoders raise nearly anything on damaged files
+            raise PictureError(f"{where}: a damaged or truncated picture: {error}") from None
+
+
+def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
+    from PIL import Image, ImageOps
+
+    _check_size(image.width, image.height, where)
+    if image.format == "JPEG":
+        image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # decodes at 1/2, 1/4 or 1/8 of the size
+    image = ImageOps.exif_transpose(image)
+    shrink = min(max(image.size) // WORKING_SIDE, min(image.size) // MIN_SIDE)
+    if image.mode.startswith(("I", "F")):  # 16 and 32 bits a pixel: Pillow's own conversion clips instead of scaling
+        deep = np.asarray(image, np.float32)
+        image = Image.fromarray((deep * (255 / max(float(deep.max()), 65535.0))).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        rgba = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+    image = image.convert("L" if image.mode in ("1", "L") else "RGB")
+    return np.asarray(image.reduce(shrink) if shrink > 1 else image)
+
+
+def _check_size(width: int, height: int, where: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"{where}: expected at most {MAX_PIXELS:,} pixels, received {width} x {height}")
+    if min(width, height) < MIN_SIDE:
+        raise PictureError(f"{where}: expected at least {MIN_SIDE} x {MIN_SIDE} pixels, received {width} x {height}")

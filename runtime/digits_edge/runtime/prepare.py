@@ -1,0 +1,38 @@
+"""How a picture becomes pixels in a model's own form; training from folders and prediction both come through here."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from .contract import Preprocess
+from .normalise import normalise_digit
+from .picture import to_grey
+from .resize import resize
+
+
+def prepare(
+    picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple[int, ...]
+) -> npt.NDArray[np.uint8] | None:
+    """Bring a picture to a model's form.
+
+    Args:
+        picture: uint8[H, W] or uint8[H, W, 3].
+        preprocess: `digit` (found, boxed, centred; 28 x 28) or `resize` (the whole picture, its polarity kept).
+        shape: of the result, (H, W) or (H, W, 3).
+
+    Returns:
+        uint8 of that shape, or None where `digit` finds no ink.
+    """
+    if preprocess == "digit":
+        pixels = normalise_digit(to_grey(picture))
+        return pixels if pixels is None or pixels.shape == shape else _resize(pixels, shape)
+    if len(shape) == 2:
+        picture = to_grey(picture)
+    elif picture.ndim == 2:
+        picture = np.repeat(picture[..., None], 3, axis=-1)
+    return picture if picture.shape == shape else _resize(picture, shape)
+
+
+def _resize(picture: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    return np.clip(np.rint(resize(picture.astype(np.float32), shape[0], shape[1])), 0, 255).astype(np.uint8)

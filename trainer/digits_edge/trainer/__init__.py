@@ -1,0 +1,1 @@
+"""Read datasets, build and fit the CNN, write a run."""

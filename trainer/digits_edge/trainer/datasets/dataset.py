@@ -1,0 +1,123 @@
+"""Labelled pictures in the model's own form, wherever they came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from digits_edge.runtime.contract import Preprocess
+from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.normalise import is_normalised
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Labelled pictures.
+
+    Attributes:
+        pixels: uint8[N, H, W], white ink (255) on black (0).
+        targets: int64[N], an index into `labels`.
+        labels: class names, sorted; numbers by value.
+        name: what it was called, without its folder.
+        preprocess: how a photograph becomes such pixels.
+        stratified: whether a split keeps each class's share (the Kaggle notebook's does not).
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    targets: npt.NDArray[np.int64]
+    labels: tuple[str, ...]
+    name: str
+    preprocess: Preprocess
+    stratified: bool = True
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of pixels, targets and labels: the same for the same data in whatever file."""
+        digest = hashlib.sha256(repr((self.pixels.shape, self.labels)).encode())
+        digest.update(np.ascontiguousarray(self.pixels).data)
+        digest.update(self.targets.astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def take(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """The pixels and targets of some rows."""
+        return self.pixels[rows], self.targets[rows]
+
+
+def encode(
+    classes: npt.NDArray[Any], names: Sequence[str] | None, where: str
+) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
+    """Turn the classes as a file has them into targets and labels.
+
+    Args:
+        classes: int64[N] or str[N].
+        names: one name for each whole number from 0, as a labels file has them; None to name classes by themselves.
+        where: what the classes were read from, for messages.
+
+    Returns:
+        targets int64[N] and the labels that they index.
+
+    Raises:
+        DatasetError: fewer than two classes, or classes that `names` does not fit.
+    """
+    present, targets = np.unique(classes, return_inverse=True)
+    numbers = np.issubdtype(present.dtype, np.integer)
+    if names is not None:
+        if not numbers or present[-1] >= len(names) or present[0] < 0:
+            odd = next((c for c in present if not numbers or not 0 <= c < len(names)), None)
+            raise DatasetError(
+                f"{where}: expected classes 0 to {len(names) - 1}, as many as the labels file has, found {odd!s}"
+            )
+        targets, labels = classes.astype(np.int64), tuple(names)
+        if missing := sorted(set(range(len(names))) - set(present.tolist())):
+            raise DatasetError(f"{where}: the labels file names class {names[missing[0]]!r}, which has no picture")
+    elif numbers:
+        labels = tuple(str(value) for value in present)
+    else:
+        order = sorted(range(len(present)), key=lambda i: _natural(str(present[i])))
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        targets, labels = rank[targets], tuple(str(present[i]) for i in order)
+    if len(labels) < 2:
+        raise DatasetError(
+            f"{where}: expected two classes or more, found only {', '.join(map(repr, labels)) or 'none'}"
+        )
+    return targets.astype(np.int64), labels
+
+
+def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
+    """A dataset's targets as indices into a model's own labels.
+
+    Classes are matched by name; where the dataset has bare numbers and the model has names, by position.
+
+    Raises:
+        DatasetError: the dataset has a class that the model does not know.
+    """
+    position = {label: index for index, label in enumerate(labels)}
+    if all(label in position for label in dataset.labels):
+        table = [position[label] for label in dataset.labels]
+    elif all(label.isdecimal() and int(label) < len(labels) for label in dataset.labels):
+        table = [int(label) for label in dataset.labels]
+    else:
+        stranger = next(label for label in dataset.labels if label not in position)
+        raise DatasetError(f"{dataset.name}: expected classes among {', '.join(labels)}, found {stranger!r}")
+    return np.asarray(table, np.int64)[dataset.targets]
+
+
+def guess_preprocess(pixels: npt.NDArray[np.uint8]) -> Preprocess:
+    """`digit` where the pictures have MNIST's form (boxed, centred on black), else `resize`."""
+    some = pixels[:: max(1, len(pixels) // 200)]
+    if some.ndim != 3:
+        return "resize"
+    return "digit" if np.mean([is_normalised(picture) for picture in some]) >= 0.9 else "resize"
+
+
+def _natural(name: str) -> tuple[int, int, str]:
+    """Numbers first and by value, then names by alphabet."""
+    return (0, int(name), name) if name.isdecimal() else (1, 0, name)

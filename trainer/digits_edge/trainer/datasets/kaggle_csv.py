@@ -1,0 +1,141 @@
+"""The CSV of Kaggle's Digit Recognizer: a `label` column and 784 columns `pixel0` … `pixel783`, in any order."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Final, cast
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from digits_edge.runtime.errors import DatasetError
+
+SIDE: Final = 28
+PIXELS: Final = tuple(f"pixel{i}" for i in range(SIDE * SIDE))
+LABEL: Final = "label"
+
+
+def read_labelled(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
+    """Read a `train.csv` (or `.csv.gz`).
+
+    Returns:
+        pixels uint8[N, 28, 28], and classes int64[N] or, where they are not all numbers, str[N].
+
+    Raises:
+        DatasetError: with the row and column of the first cell that cannot be used.
+    """
+    frame = _read(path, labelled=True)
+    classes = frame[LABEL].to_numpy()
+    if classes.dtype == object or not np.issubdtype(classes.dtype, np.number):
+        text = frame[LABEL].astype(str).to_numpy().astype(str)
+        return _pixels(frame), text
+    wrong = np.flatnonzero(~(classes >= 0) | (classes != np.floor(classes)))
+    if len(wrong):
+        raise _cell_error(path, int(wrong[0]), LABEL, classes[wrong[0]], "a class: a whole number from 0, or a name")
+    return _pixels(frame), classes.astype(np.int64)
+
+
+def read_unlabelled(path: Path) -> npt.NDArray[np.uint8]:
+    """Read a `test.csv` (or `.csv.gz`): pixels uint8[N, 28, 28]; a `label` column is passed over.
+
+    Raises:
+        DatasetError: as `read_labelled`.
+    """
+    return _pixels(_read(path, labelled=False))
+
+
+def _pixels(frame: pd.DataFrame) -> npt.NDArray[np.uint8]:
+    flat = frame[list(PIXELS)].to_numpy()
+    return np.ascontiguousarray(flat).reshape(-1, SIDE, SIDE)
+
+
+def _read(path: Path, *, labelled: bool) -> pd.DataFrame:
+    header = _header(path)
+    _check_header(path, header, labelled=labelled)
+    wanted = [*([LABEL] if labelled else []), *PIXELS]
+    types = dict.fromkeys(PIXELS, np.uint8)
+    try:
+        with _opened(path) as stream:
+            # pandas refuses what does not fit a uint8 (256, -1, 1.5, text, an empty cell) instead of wrapping it
+            frame = pd.read_csv(stream, usecols=wanted, dtype=cast(Any, types), engine="c", index_col=False)
+    except (ValueError, OverflowError) as error:  # pandas' ParserError is a ValueError
+        raise _diagnose(path, len(header), labelled, error) from None
+    if frame.empty:
+        raise DatasetError(f"{path}: expected rows of pictures, found only the header")
+    if labelled and frame[LABEL].isna().any():
+        raise _cell_error(path, int(np.flatnonzero(frame[LABEL].isna())[0]), LABEL, "", "a class")
+    return frame
+
+
+def _header(path: Path) -> list[str]:
+    with _opened(path) as stream:
+        line = stream.readline(1_000_000)
+    if not line.strip():
+        raise DatasetError(f"{path}: expected a CSV with a header, received an empty file")
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise DatasetError(f"{path}: expected a CSV, received binary data")
+    return [name.strip() for name in next(csv.reader([text]))]
+
+
+def _check_header(path: Path, header: list[str], *, labelled: bool) -> None:
+    pixels = [name for name in header if name.startswith("pixel")]
+    if labelled and LABEL not in header:
+        raise DatasetError(f"{path}: expected a column {LABEL!r}, found none among {len(header)} columns")
+    if len(pixels) != len(PIXELS):
+        raise DatasetError(f"{path}: expected {len(PIXELS)} columns pixel0 to pixel783, found {len(pixels)}")
+    if missing := next((name for name in PIXELS if name not in pixels), None):
+        raise DatasetError(f"{path}: expected columns pixel0 to pixel783, found no {missing!r}")
+    if strange := next((name for name in header if name != LABEL and name not in PIXELS), None):
+        raise DatasetError(f"{path}: expected only {LABEL!r} and pixel columns, found {strange!r}")
+    if header.count(LABEL) > 1:
+        raise DatasetError(f"{path}: expected one column {LABEL!r}, found {header.count(LABEL)}")
+
+
+def _diagnose(path: Path, columns: int, labelled: bool, error: Exception) -> DatasetError:
+    """Find the first cell that the fast reader could not take: slow, and only ever run on a bad file."""
+    with _opened(path) as stream:
+        text = (line.decode("utf-8", errors="replace") for line in stream)
+        reader = csv.reader(text)
+        names = [name.strip() for name in next(reader)]
+        for row, cells in enumerate(cells for cells in reader if cells):
+            if len(cells) != columns:
+                return DatasetError(
+                    f"{path}: row {row + 1} (line {row + 2}): expected {columns} cells, found {len(cells)}"
+                )
+            for name, cell in zip(names, cells, strict=True):
+                if name == LABEL:
+                    if labelled and not cell.strip():
+                        return _cell_error(path, row, name, cell, "a class")
+                elif not cell.strip().isdecimal() or int(cell) > 255:
+                    return _cell_error(path, row, name, cell, "a whole number from 0 to 255")
+    return DatasetError(f"{path}: not readable as a CSV of pixels: {str(error).splitlines()[0]}")
+
+
+def _cell_error(path: Path, row: int, column: str, value: object, expected: str) -> DatasetError:
+    found = "an empty cell" if value == "" else f"{str(value)[:40]!r}"
+    return DatasetError(
+        f"{path}: row {row + 1} (line {row + 2}), column {column!r}: expected {expected}, found {found}"
+    )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes, unpacked where its name ends in .gz."""
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+            yield cast(BinaryIO, stream)
+    except gzip.BadGzipFile:
+        raise DatasetError(f"{path}: expected gzip data, as its name says, received something else") from None
+    except (EOFError, zlib.error):
+        raise DatasetError(f"{path}: the gzip data ends too early or is damaged") from None
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None

@@ -1,0 +1,45 @@
+"""An `.npz` file with arrays `x` (pictures) and `y` (classes)."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from digits_edge.runtime.errors import DatasetError
+
+
+def read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
+    """Read pixels uint8[N, H, W] or uint8[N, H, W, 3], and classes int64[N] or str[N]. Nothing is ever unpickled.
+
+    Raises:
+        DatasetError: arrays are missing, or of another shape or dtype.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            if missing := {"x", "y"} - set(arrays.files):
+                raise DatasetError(f"{path}: expected arrays x and y, found no {sorted(missing)[0]} in {arrays.files}")
+            x, y = arrays["x"], arrays["y"]
+    except DatasetError:
+        raise
+    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error, KeyError) as error:
+        reason = "it holds pickled objects, which could run code" if "pickle" in str(error) else str(error)
+        raise DatasetError(f"{path}: not readable as an .npz of plain arrays: {reason}") from None
+    if x.ndim == 4 and x.shape[3] == 1:
+        x = x[..., 0]
+    if x.dtype != np.uint8 or x.ndim not in (3, 4) or x.shape[3:] not in ((), (3,)):
+        raise DatasetError(
+            f"{path}: expected x: uint8[N, H, W] or uint8[N, H, W, 3], white ink on black, "
+            f"received {x.dtype}{list(x.shape)}"
+        )
+    whole = np.issubdtype(y.dtype, np.integer)
+    if y.ndim != 1 or len(y) != len(x) or not (whole or y.dtype.kind == "U"):
+        raise DatasetError(
+            f"{path}: expected y: a class for each of {len(x):,} pictures, received {y.dtype}{list(y.shape)}"
+        )
+    if whole and len(y) and y.min() < 0:
+        raise DatasetError(f"{path}: expected classes from 0, received {y.min()} in y")
+    return x, y.astype(np.int64) if whole else y

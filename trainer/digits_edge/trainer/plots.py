@@ -1,0 +1,95 @@
+"""The pictures of a run: what was trained on, how it went, and what is still wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+Pixels = npt.NDArray[np.uint8]
+Rows = Sequence[tuple[float, ...]]
+
+
+def draw_samples(path: Path, pixels: Pixels, labels: Sequence[str]) -> None:
+    """The first ten pictures of a dataset, uint8[N, H, W], under their labels."""
+    _grid(path, pixels[:10], labels[:10], "The first pictures", columns=5)
+
+
+def draw_curves(path: Path, history: Rows, batches: Rows) -> None:
+    """Loss and accuracy after each epoch, and the loss of every batch.
+
+    Args:
+        path: of the PNG.
+        history: rows (epoch, loss, accuracy, val_loss, val_accuracy).
+        batches: rows (epoch, batch, loss).
+    """
+    figure = Figure(figsize=(11, 3.6), layout="constrained")
+    losses, accuracies, steps = figure.subplots(1, 3)
+    epochs, loss, accuracy, val_loss, val_accuracy = zip(*history, strict=True)
+    for axes, train, validation, name in (
+        (losses, loss, val_loss, "loss"),
+        (accuracies, [100 * a for a in accuracy], [100 * a for a in val_accuracy], "accuracy, %"),
+    ):
+        axes.plot(epochs, train, marker=".", label="training (augmented)")
+        axes.plot(epochs, validation, marker=".", label="validation")
+        axes.set_xlabel("epoch")
+        axes.set_title(name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+        axes.grid(alpha=0.3)
+    every = np.array([row[2] for row in batches])
+    window = max(1, len(every) // 50)
+    smooth = np.convolve(every, np.ones(window) / window, mode="valid")
+    steps.semilogy(np.maximum(every, 1e-6), linewidth=0.5, alpha=0.4, label="each batch")
+    steps.semilogy(np.arange(len(smooth)) + window - 1, np.maximum(smooth, 1e-6), label=f"mean of {window}")
+    steps.set_xlabel("batch")
+    steps.set_title("loss of every batch")
+    steps.legend()
+    steps.grid(alpha=0.3)
+    figure.savefig(path, dpi=100)
+
+
+def draw_mistakes(
+    path: Path,
+    pixels: Pixels,
+    targets: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float32],
+    labels: Sequence[str],
+) -> int:
+    """The pictures whose most probable class is not their own, the surest mistakes first; the first 60 are drawn.
+
+    Args:
+        path: of the PNG.
+        pixels: uint8[N, H, W].
+        targets: int64[N].
+        probabilities: float32[N, C].
+        labels: class names.
+
+    Returns:
+        how many mistakes there are.
+    """
+    guesses = probabilities.argmax(axis=1)
+    wrong = np.flatnonzero(guesses != targets)
+    wrong = wrong[np.argsort(-probabilities[wrong, guesses[wrong]], kind="stable")]
+    titles = [
+        f"{labels[targets[i]]} read as {labels[guesses[i]]}\n{probabilities[i, guesses[i]]:.0%}" for i in wrong[:60]
+    ]
+    shown = f", the surest {len(titles)} first" if len(wrong) > len(titles) else ", the surest first"
+    _grid(path, pixels[wrong[:60]], titles, f"{len(wrong)} wrong of {len(targets):,}{shown if len(wrong) else ''}")
+    return len(wrong)
+
+
+def _grid(path: Path, pixels: Pixels, titles: Sequence[str], heading: str, columns: int = 10) -> None:
+    columns = max(1, min(columns, len(pixels)))
+    rows = max(1, -(-len(pixels) // columns))
+    figure = Figure(figsize=(max(4.0, 1.25 * columns), 0.6 + 1.45 * rows), layout="constrained")
+    figure.suptitle(heading)
+    for axes in figure.subplots(rows, columns, squeeze=False).flat:
+        axes.axis("off")
+    for axes, picture, title in zip(figure.axes, pixels, titles, strict=False):
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+        axes.set_title(title, fontsize=8)
+    figure.savefig(path, dpi=100)

@@ -1,0 +1,141 @@
+"""Writing a folder whole: a reader sees all of the old one or all of the new one, whenever the power goes."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from digits_edge.runtime.bundle import set_aside
+from digits_edge.runtime.errors import UsageError
+from filelock import FileLock, Timeout
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+
+
+@contextmanager
+def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
+    """Give a folder to fill that takes `target`'s place when the block ends well; else `target` stays as it was.
+
+    Args:
+        target: where the result is to stand.
+        marker: the JSON file by which a folder of ours is known, e.g. `run.json`.
+        kind: what that file says under `kind`.
+
+    Yields:
+        an empty folder beside `target`.
+
+    Raises:
+        UsageError: `target` is not ours, cannot be written, or is being written by another process.
+    """
+    target = target.absolute()
+    check_ours(target, marker=marker, kind=kind)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(target.with_name(f".{target.name}.lock"), timeout=0):
+            yield from _publish(target)
+    except Timeout:
+        raise UsageError(
+            f"{target}: another digits-edge is writing there; wait for it, or choose another --out"
+        ) from None
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise UsageError(f"{target}: cannot be written: {error.strerror} ({error.filename})") from None
+
+
+def check_ours(target: Path, *, marker: str, kind: str) -> None:
+    """Refuse a path that holds anything but an earlier result of ours.
+
+    Raises:
+        UsageError: it is a file, or a folder with something else in it.
+    """
+    if target.is_dir():
+        if not any(target.iterdir()) or is_ours(target, marker=marker, kind=kind):
+            return
+        raise UsageError(
+            f"{target}: expected a new folder or an earlier {kind}, found a folder with other things in it"
+        )
+    if target.exists() or target.is_symlink():
+        raise UsageError(f"{target}: expected a new folder or an earlier {kind}, found a file")
+
+
+def is_ours(folder: Path, *, marker: str, kind: str) -> bool:
+    """Whether a folder's marker file says that it is of this kind."""
+    try:
+        data = json.loads((folder / marker).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and data.get("kind") == kind
+
+
+def partial(target: Path) -> Path:
+    """Where a folder is filled before it takes `target`'s place; what is there without a writer was killed."""
+    return target.with_name(f".{target.name}.partial")
+
+
+def _publish(target: Path) -> Iterator[Path]:
+    work, old = partial(target), set_aside(target)
+    if old.is_dir() and not target.exists():  # a swap was cut short between its two renames
+        old.rename(target)
+    for leftover in (work, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    work.mkdir()
+    try:
+        yield work
+        _flush(work)
+        _swap(work, target, old)
+    finally:
+        for leftover in (work, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _swap(work: Path, target: Path, old: Path) -> None:
+    if not target.exists():
+        work.rename(target)
+    elif not _exchange(work, target):
+        target.rename(old)  # a reader that comes now finds the old one aside: `find_published`
+        work.rename(target)
+    _flush_folder(target.parent)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Swap two folders in one step with Linux's `renameat2(2)`; False where system or filesystem cannot."""
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+    except (OSError, AttributeError):
+        return False
+    if renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
+        return True
+    code = ctypes.get_errno()
+    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def _flush(folder: Path) -> None:
+    """Have everything in a folder on the disk before it is renamed."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+        else:
+            _flush_folder(path)
+    _flush_folder(folder)
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows has no handle for a folder
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,34 @@
+"""Keep other people's libraries off our stdout, where results go, and their chatter off stderr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+
+
+@contextmanager
+def muted() -> Iterator[None]:
+    """Drop what Python and C++ write to stdout and stderr in the block; exceptions pass."""
+    with ExitStack() as stack:
+        nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+        for descriptor in (1, 2):
+            stack.enter_context(_redirected(descriptor, nowhere.fileno()))
+        stack.enter_context(redirect_stdout(nowhere))
+        stack.enter_context(redirect_stderr(nowhere))
+        yield
+
+
+@contextmanager
+def _redirected(descriptor: int, target: int) -> Iterator[None]:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(descriptor)
+    try:
+        os.dup2(target, descriptor)
+        yield
+    finally:
+        os.dup2(kept, descriptor)
+        os.close(kept)
