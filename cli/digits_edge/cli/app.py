@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
+
 from digits_edge.runtime.errors import DigitsEdgeError
 
 from . import benchmark, evaluate, export, inspect, predict, selftest, train

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from digits_edge.runtime.host import cpu_name
 
 from .words import Json, print_columns, print_json

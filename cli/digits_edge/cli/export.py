@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from digits_edge.runtime.errors import GateFailed
 
 from .words import Json, one_of, print_json

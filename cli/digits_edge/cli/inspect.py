@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from digits_edge.runtime.host import cpu_name, versions
 
 from .words import Json, print_columns, print_json

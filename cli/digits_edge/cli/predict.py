@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
 from digits_edge.runtime.errors import PictureError, UsageError
 
 from .words import Json, print_json

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from digits_edge.runtime.errors import SelfTestFailed
 
 from .words import Json, print_json

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
 from digits_edge.runtime.contract import PREPROCESS
 
 from .words import Data, Json, one_of, print_json

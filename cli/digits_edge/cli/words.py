@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
+
 from digits_edge.runtime.errors import UsageError
 
 T = TypeVar("T", bound=str)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.errors import BundleError
 from digits_edge.trainer.quiet import muted

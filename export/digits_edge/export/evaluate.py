@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.trainer.datasets import Dataset, align, read
 from digits_edge.trainer.split import split
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime import Classifier
 from digits_edge.runtime import bundle as bundles
 from digits_edge.runtime.bundle import Bundle

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime.errors import UsageError
 
 PARITY: Final = 1e-3  # in probability: how far a float export may be from Keras and still be the same function

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
-from digits_edge.runtime.errors import ExportError
 from onnx import TensorProto, helper, numpy_helper, shape_inference
+
+from digits_edge.runtime.errors import ExportError
 
 OPSET: Final = 17
 IR_VERSION: Final = 8  # what onnxruntime has read since 1.10 (2021)

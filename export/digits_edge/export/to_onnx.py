@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 import onnx
-from digits_edge.runtime.errors import ExportError
-from digits_edge.trainer.quiet import muted
 from onnxruntime import quantization
 from onnxruntime.quantization import QuantFormat, QuantType
+
+from digits_edge.runtime.errors import ExportError
+from digits_edge.trainer.quiet import muted
 
 from .graph import OPSET, PIXELS, clean
 from .keras_model import as_function

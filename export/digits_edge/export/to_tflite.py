@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime.errors import ExportError
 from digits_edge.trainer.quiet import muted
 from digits_edge.trainer.scaling import scale

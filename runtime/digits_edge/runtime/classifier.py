@@ -197,7 +197,10 @@ class Classifier:
         return f"<Classifier {self.name!r}: {len(self.labels)} classes, {len(self._model):,} bytes>"
 
     def _run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        probabilities: npt.NDArray[np.float32] = self._session.run(["probabilities"], {"image": pixels})[0]
+        try:
+            probabilities: npt.NDArray[np.float32] = self._session.run(["probabilities"], {"image": pixels})[0]
+        except Exception as error:  # onnxruntime's exceptions share no base class
+            raise BundleError(f"{self.name}: onnxruntime cannot run it: {_first_line(error)}") from None
         return probabilities
 
     def _prepare(self, picture: Any) -> npt.NDArray[np.uint8] | None:
@@ -233,16 +236,20 @@ def _open_session(model: bytes, where: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class
-        raise BundleError(f"{where}: onnxruntime cannot load it: {str(error).splitlines()[0]:.200}") from None
+        raise BundleError(f"{where}: onnxruntime cannot load it: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
 def _read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract:
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise BundleError(f"{where}: expected a model that digits-edge exported, found no contract in its metadata")
     try:
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is None:
+            raise BundleError(f"{where}: expected a model that digits-edge exported, found no contract in its metadata")
         contract = Contract.from_json(json.loads(text), where)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise BundleError(f"{where}: the model's description is no JSON: {error}") from None
     inputs, outputs = session.get_inputs(), session.get_outputs()
     image = [(i.name, i.type, i.shape[1:]) for i in inputs]

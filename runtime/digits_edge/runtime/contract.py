@@ -83,7 +83,7 @@ class Contract:
             shape = tuple(int(side) for side in data["input"]["shape"])
             if len(shape) not in (2, 3) or not all(1 <= side <= 4096 for side in shape) or shape[2:] not in ((), (3,)):
                 raise BundleError(f"{where}: expected an input shape [H, W] or [H, W, 3], received {list(shape)}")
-            labels = tuple(data["labels"])
+            labels = tuple(data["labels"]) if isinstance(data["labels"], list) else ()
             if len(labels) < 2 or not all(isinstance(label, str) for label in labels):
                 raise BundleError(f"{where}: expected two or more labels, all text, received {data['labels']!r:.80}")
             if data["preprocess"] not in PREPROCESS:

@@ -33,14 +33,15 @@ def normalise_digit(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None
     ink = _ink(grey)  # (H, W), 0 on paper
     if ink.max() < MIN_CONTRAST:
         return None
-    mask = ink > _otsu(ink)
+    threshold = _otsu(ink)
+    mask = ink > threshold
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = (ink * mask)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = (box - threshold / 2).clip(min=0)  # keeps the soft edge of a stroke, drops the paper's grain
     scale = BOX / max(box.shape)
     height, width = (max(1, round(side * scale)) for side in box.shape)
     small = resize(box, height, width)
-    small *= 255 / small.max()
-    return _centre(small).astype(np.uint8)
+    return _centre(small * (255 / small.max())).astype(np.uint8)
 
 
 def is_normalised(grey: npt.NDArray[np.uint8]) -> bool:
@@ -59,7 +60,8 @@ def _ink(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     paper = np.float32(np.median(border))
     distance = grey.astype(np.float32) - paper
     light_on_dark = paper < (float(grey.min()) + float(grey.max())) / 2
-    return np.maximum(distance if light_on_dark else -distance, np.float32(0))
+    towards_ink = distance if light_on_dark else -distance
+    return towards_ink.clip(min=0)
 
 
 def _otsu(ink: npt.NDArray[np.float32]) -> float:

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from digits_edge.runtime.bundle import set_aside
 from digits_edge.runtime.errors import UsageError
-from filelock import FileLock, Timeout
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2

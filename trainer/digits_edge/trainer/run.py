@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime.contract import Preprocess
 from digits_edge.runtime.errors import RunError
 

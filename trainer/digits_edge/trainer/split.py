@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime.errors import DatasetError, UsageError
 
 from .datasets import Dataset

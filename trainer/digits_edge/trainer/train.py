@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime.contract import Preprocess
 from digits_edge.runtime.errors import RunError, UsageError
 from digits_edge.runtime.host import cpu_name, versions

@@ -7,6 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime.contract import Preprocess
 from digits_edge.runtime.errors import DatasetError
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime.errors import DatasetError
 
 from ..backend import import_keras

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime.contract import Preprocess
 from digits_edge.runtime.errors import DatasetError, PictureError
 from digits_edge.runtime.picture import SUFFIXES, read_picture

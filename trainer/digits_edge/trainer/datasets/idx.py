@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
+
 from digits_edge.runtime.errors import DatasetError
 
 PREFIX: Final = {"train": "train", "test": "t10k"}

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final, cast
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
 from digits_edge.runtime.errors import DatasetError
 
 SIDE: Final = 28
@@ -57,14 +58,15 @@ def _pixels(frame: pd.DataFrame) -> npt.NDArray[np.uint8]:
 def _read(path: Path, *, labelled: bool) -> pd.DataFrame:
     header = _header(path)
     _check_header(path, header, labelled=labelled)
-    wanted = [*([LABEL] if labelled else []), *PIXELS]
     types = dict.fromkeys(PIXELS, np.uint8)
     try:
         with _opened(path) as stream:
             # pandas refuses what does not fit a uint8 (256, -1, 1.5, text, an empty cell) instead of wrapping it
-            frame = pd.read_csv(stream, usecols=wanted, dtype=cast(Any, types), engine="c", index_col=False)
+            frame = pd.read_csv(stream, names=header, header=0, dtype=cast(Any, types), engine="c")
     except (ValueError, OverflowError) as error:  # pandas' ParserError is a ValueError
         raise _diagnose(path, len(header), labelled, error) from None
+    if not isinstance(frame.index, pd.RangeIndex):  # every row has a cell too many: pandas takes the first for names
+        raise _diagnose(path, len(header), labelled, ValueError("rows longer than the header"))
     if frame.empty:
         raise DatasetError(f"{path}: expected rows of pictures, found only the header")
     if labelled and frame[LABEL].isna().any():
@@ -106,12 +108,13 @@ def _diagnose(path: Path, columns: int, labelled: bool, error: Exception) -> Dat
         text = (line.decode("utf-8", errors="replace") for line in stream)
         reader = csv.reader(text)
         names = [name.strip() for name in next(reader)]
-        for row, cells in enumerate(cells for cells in reader if cells):
-            if len(cells) != columns:
+        for cells in reader:
+            row = reader.line_num - 2
+            if cells and len(cells) != columns:
                 return DatasetError(
                     f"{path}: row {row + 1} (line {row + 2}): expected {columns} cells, found {len(cells)}"
                 )
-            for name, cell in zip(names, cells, strict=True):
+            for name, cell in zip(names, cells, strict=False):
                 if name == LABEL:
                     if labelled and not cell.strip():
                         return _cell_error(path, row, name, cell, "a class")

@@ -1,0 +1,5 @@
+"""`python -m digits_edge.cli` is `digits-edge`."""
+
+from . import main
+
+main()

@@ -1,0 +1,102 @@
+"""What the tests share: real digits, one trained run, one bundle; each made once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from digits_edge.cli.app import run as command_line
+from digits_edge.runtime import Classifier
+from digits_edge.runtime.bundle import Bundle
+from digits_edge.trainer.datasets import Dataset, read
+from digits_edge.trainer.recipes import COMPACT
+from digits_edge.trainer.run import Run
+from digits_edge.trainer.train import TrainOptions, train
+
+
+@pytest.fixture(scope="session")
+def digits() -> Dataset:
+    """2,000 of the embedded digits, 200 a class."""
+    sample = read("sample")
+    rows = np.arange(len(sample)) % 500 < 200
+    return replace(sample, pixels=sample.pixels[rows], targets=sample.targets[rows])
+
+
+@pytest.fixture(scope="session")
+def digits_npz(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    np.savez(path, x=digits.pixels, y=digits.targets)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A short run that reads well over 90 % of its validation digits; tests must not change it."""
+    out = tmp_path_factory.mktemp("runs") / "short"
+    return train(TrainOptions(data=str(digits_npz), recipe=replace(COMPACT, epochs=5), out=out))
+
+
+@pytest.fixture
+def own_run(trained: Run, tmp_path: Path) -> Run:
+    """A copy of the run that a test may change."""
+    return Run.open(shutil.copytree(trained.path, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The run's int8 bundle in every format; tests must not change it."""
+    from digits_edge.export.export import ExportOptions, export
+
+    return export(ExportOptions(trained, tmp_path_factory.mktemp("bundles") / "bundle", int8=True))
+
+
+@pytest.fixture
+def own_bundle(exported: Bundle, tmp_path: Path) -> Path:
+    """A copy of the bundle that a test may change."""
+    return shutil.copytree(exported.path, tmp_path / "bundle")
+
+
+@pytest.fixture(scope="session")
+def classifier(exported: Bundle) -> Classifier:
+    return Classifier.load(exported.path)
+
+
+class Outcome:
+    """What a command line printed and returned."""
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code, self.out, self.err = code, out, err
+
+
+@pytest.fixture
+def digits_edge(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run `digits-edge` with these words, in this process."""
+
+    def call(*words: object) -> Outcome:
+        capfd.readouterr()
+        code = command_line([str(word) for word in words])
+        captured = capfd.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def refused(digits_edge: Callable[..., Outcome]) -> Callable[..., str]:
+    """Run `digits-edge` with these words, expect exit code 2 and one line on stderr, and give that line."""
+
+    def call(*words: object) -> str:
+        outcome = digits_edge(*words)
+        assert outcome.code == 2, outcome.err
+        assert outcome.out == ""
+        lines = outcome.err.splitlines()
+        assert len(lines) == 1, outcome.err
+        assert lines[0].startswith("digits-edge: ")
+        return lines[0]
+
+    return call

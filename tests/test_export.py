@@ -1,0 +1,297 @@
+"""From a run to a bundle: clean graphs, honest metadata, and nothing published that fails the gate."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import keras
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from digits_edge.export import keras_model, to_onnx, to_tflite
+from digits_edge.export.engines import TfliteModel, open_engine
+from digits_edge.export.export import ExportOptions, export
+from digits_edge.export.graph import wrap
+from digits_edge.runtime import Classifier
+from digits_edge.runtime.bundle import Bundle
+from digits_edge.runtime.errors import GateFailed, RunError
+from digits_edge.trainer import models
+from digits_edge.trainer.run import Run
+
+ONNX_FILES = ("model.onnx", "model.int8.onnx")
+
+
+def tree(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def operators(model):
+    return [node.op_type for node in model.graph.node]
+
+
+def test_a_bundle_holds_what_the_design_says(exported):
+    names = {"manifest.json", "model.onnx", "model.int8.onnx", "model.tflite", "model.int8.tflite", "report.md"}
+    assert set(tree(exported.path)) == names
+    assert set(exported.names) == names - {"manifest.json"}
+    exported.verify()
+    gate = exported.manifest["gate"]
+    assert gate["verdict"] == "passed"
+    assert gate["pictures"] == 400
+    assert [rung["file"] for rung in gate["rungs"]] == [
+        "model.onnx",
+        "model.tflite",
+        "model.int8.onnx",
+        "model.int8.tflite",
+    ]
+    assert all(rung["refused"] is None for rung in gate["rungs"])
+
+
+def test_the_manifests_figures_are_those_of_the_files(exported, trained):
+    pixels, targets = trained.validation()
+    for rung in exported.manifest["gate"]["rungs"]:
+        answers = open_engine(exported.read(rung["file"]), rung["file"])(pixels)
+        assert rung["wrong"] == (answers.argmax(axis=1) != targets).sum()
+        assert rung["keras_wrong"] == trained.info["metrics"]["val_wrong"]
+
+
+@pytest.mark.parametrize("name", ONNX_FILES)
+def test_onnx_versions_suit_an_onnxruntime_of_two_years_ago(exported, name):
+    model = onnx.load_from_string(exported.read(name))
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", 17)]
+    assert model.ir_version == 8
+    onnx.checker.check_model(model, full_check=True)
+
+
+@pytest.mark.parametrize("name", ONNX_FILES)
+def test_graphs_are_clean_and_the_softmax_is_float(exported, name):
+    model = onnx.load_from_string(exported.read(name))
+    allowed = {
+        "Reshape", "QuantizeLinear", "DequantizeLinear", "Conv", "Relu", "MaxPool", "GlobalAveragePool", "Squeeze",
+        "Gemm", "Softmax",
+    }  # fmt: skip
+    assert set(operators(model)) <= allowed
+    assert operators(model)[-1] == "Softmax"
+    assert operators(model).count("Reshape") == 1
+    makers = {output: node for node in model.graph.node for output in node.output}
+    assert makers[model.graph.node[-1].input[0]].op_type == "Gemm"
+
+
+def test_int8_weights_leave_a_bit_free_so_that_no_cpu_saturates(exported):
+    model = onnx.load_from_string(exported.read("model.int8.onnx"))
+    types = {c.name: c.data_type for c in model.graph.initializer}
+    scales = {n.input[0]: n for n in model.graph.node if n.op_type == "DequantizeLinear" and n.input[0] in types}
+    weights = [c for c in model.graph.initializer if c.data_type == onnx.TensorProto.INT8 and c.name in scales]
+    assert len(weights) == 6
+    for constant in weights:
+        assert np.abs(numpy_helper.to_array(constant).astype(int)).max() <= 64
+    zero_points = [n.input[2] for n in model.graph.node if n.op_type == "QuantizeLinear"]
+    assert {types[z] for z in zero_points} == {onnx.TensorProto.UINT8}
+
+
+def test_the_flatten_costs_no_transpose():
+    model = models.build("notebook", (28, 28), 10, steps=1)
+    for precision in ("float", "int8"):
+        core = to_onnx.convert(model)
+        if precision == "int8":
+            core = to_onnx.quantize(core, np.random.default_rng(0).integers(0, 256, (16, 28, 28), dtype=np.uint8))
+        found = set(operators(wrap(core, (28, 28))))
+        assert not found & {"Transpose", "Shape", "Gather", "Concat", "Cast", "Slice"}
+
+
+def test_a_converted_notebook_model_is_the_same_function(digits):
+    from digits_edge.runtime.classifier import _open_session
+    from digits_edge.trainer.train import predict
+
+    keras.utils.set_random_seed(0)
+    model = models.build("notebook", (28, 28), 10, steps=1)
+    session = _open_session(wrap(to_onnx.convert(model), (28, 28)).SerializeToString(), "model")
+    pixels = digits.pixels[::50]
+    for some in (pixels, pixels[:1]):  # any batch
+        answers = session.run(None, {"image": some})[0]
+        np.testing.assert_allclose(answers, predict(model, some), atol=1e-5)
+
+
+def test_a_colour_model_converts_too():
+    keras.utils.set_random_seed(0)
+    image = keras.Input((20, 24, 3))
+    x = keras.layers.Conv2D(8, 3, activation="relu")(image)
+    x = keras.layers.Flatten()(keras.layers.MaxPooling2D()(x))
+    model = keras.Model(image, keras.layers.Dense(4)(x))
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 20, 24, 3), dtype=np.uint8)
+    from digits_edge.runtime.classifier import _open_session
+    from digits_edge.trainer.train import predict
+
+    core = to_onnx.convert(model)
+    for made, tolerance in ((core, 1e-5), (to_onnx.quantize(core, pixels), 0.05)):
+        session = _open_session(wrap(made, (20, 24, 3)).SerializeToString(), "model")
+        np.testing.assert_allclose(session.run(None, {"image": pixels})[0], predict(model, pixels), atol=tolerance)
+    for data, tolerance in ((to_tflite.convert(model), 1e-5), (to_tflite.convert(model, pixels), 0.05)):
+        answers = TfliteModel.load(data, "model").predict_proba(pixels)
+        np.testing.assert_allclose(answers, predict(model, pixels), atol=tolerance)
+
+
+def test_full_integer_tflite(exported):
+    from ai_edge_litert.interpreter import Interpreter
+
+    entry = next(f for f in exported.manifest["files"] if f["name"] == "model.int8.tflite")
+    interpreter = Interpreter(model_content=exported.read("model.int8.tflite"))
+    interpreter.allocate_tensors()
+    source, sink = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    assert source["dtype"] == sink["dtype"] == np.int8
+    assert source["shape"].tolist() == [1, 28, 28, 1]
+    assert source["quantization"] == (pytest.approx(1 / 255), -128)
+    assert entry["input"]["zero_point"] == -128
+    assert entry["output"]["scale"] == pytest.approx(sink["quantization"][0])
+    kinds = {t["dtype"] for t in interpreter.get_tensor_details()}
+    assert kinds <= {np.int8, np.int32}
+
+
+def test_dim_calibration_pictures_leave_the_promised_input_scale(trained):
+    model = keras_model.load(trained.model_path)
+    tflite = TfliteModel.load(to_tflite.convert(model, trained.calibration() // 3), "model")
+    assert tflite.input.scale == pytest.approx(1 / 255)
+    assert tflite.input.zero_point == -128
+
+
+def test_every_onnx_file_alone_carries_its_contract(exported):
+    for name in ONNX_FILES:
+        alone = Classifier(exported.read(name))
+        assert alone.labels == tuple(str(d) for d in range(10))
+        assert alone.contract.preprocess == "digit"
+        assert 0 < alone.contract.min_score <= 0.9
+        assert len(alone.contract.golden.pixels) == 20
+        result = alone.self_test()
+        assert result.passed
+        assert result.pictures == 20
+
+
+def test_golden_answers_in_the_manifest_are_each_files_own(exported):
+    answers = exported.manifest["golden"]["answers"]
+    assert set(answers) == {"model.onnx", "model.int8.onnx", "model.tflite", "model.int8.tflite"}
+    pixels = Classifier.load(exported.path).contract.golden.pixels
+    for name, expected in answers.items():
+        np.testing.assert_allclose(open_engine(exported.read(name), name)(pixels), expected, atol=1e-5)
+
+
+def test_the_report_has_the_gates_table(exported):
+    report = (exported.path / "report.md").read_text()
+    for rung in exported.manifest["gate"]["rungs"]:
+        assert f"| {rung['file']} " in report
+    assert "49,722 parameters" in report
+
+
+def test_the_manifest_names_no_place_on_this_machine(exported, trained):
+    text = (exported.path / "manifest.json").read_text() + (exported.path / "report.md").read_text()
+    assert str(trained.path.parent.parent) not in text
+
+
+def test_floats_only_without_int8_and_one_format_on_request(trained, tmp_path):
+    floats = export(ExportOptions(trained, tmp_path / "floats"))
+    assert set(floats.names) == {"model.onnx", "model.tflite", "report.md"}
+    device = export(ExportOptions(trained, tmp_path / "device", int8=True, formats=("onnx",)))
+    assert set(device.names) == {"model.onnx", "model.int8.onnx", "report.md"}
+    assert Classifier.load(floats.path).self_test().passed
+
+
+def test_nothing_but_results_on_stdout(own_run, digits_edge, tmp_path):
+    done = digits_edge("export", own_run.path, "--int8", "--json", "--out", tmp_path / "bundle")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["published"] is True
+    assert done.err.splitlines()[0].startswith("exporting ")
+    assert all(line.startswith(("exporting", "judging")) for line in done.err.splitlines())
+
+
+def test_exporting_again_replaces_our_own_bundle_and_nothing_else(own_run, digits_edge, refused, tmp_path):
+    assert digits_edge("export", own_run.path, "--format", "onnx").code == 0
+    assert digits_edge("export", own_run.path, "--format", "onnx", "--int8").code == 0
+    assert "model.int8.onnx" in Bundle.open(own_run.path / "bundle").names
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
+    before = tree(tmp_path / "photos")
+    assert "other things in it" in refused("export", own_run.path, "--out", tmp_path / "photos")
+    assert tree(tmp_path / "photos") == before
+
+
+def damage(run, how):
+    """Change the saved Keras model so that it is worse than its run says; the gate compares with that model."""
+    model = keras.models.load_model(run.model_path)
+    how(model)
+    model.save(run.model_path)
+    return Run.open(run.path)
+
+
+def test_a_model_under_the_minimum_is_refused_and_the_old_bundle_stays(own_run, exported, digits_edge):
+    shutil.copytree(exported.path, own_run.path / "bundle")
+    before = tree(own_run.path / "bundle")
+
+    def swap_two_classes(model):
+        kernel, bias = model.get_layer("logits").get_weights()
+        model.get_layer("logits").set_weights([kernel[:, [1, 0, *range(2, 10)]], bias])
+
+    damage(own_run, swap_two_classes)
+    done = digits_edge("export", own_run.path, "--int8", "--json")
+    assert done.code == 1
+    assert "nothing was published: model.onnx: accuracy" in done.err
+    assert "REFUSED" in done.err
+    assert json.loads(done.out)["published"] is False
+    assert tree(own_run.path / "bundle") == before
+    assert sorted(p.name for p in own_run.path.iterdir() if p.name.startswith(".")) in ([], [".bundle.lock"])
+
+
+def test_quantization_loss_is_caught(own_run, tmp_path):
+    """Channels a thousand times too loud: Keras answers the same, int8 has no room left for the others."""
+
+    def saturate(model):
+        layers = model.layers
+        first, normalised = layers[1], layers[2]
+        following = next(layer for layer in layers[4:] if isinstance(layer, keras.layers.Conv2D))
+        gamma, beta, mean, variance = normalised.get_weights()
+        (kernel,) = following.get_weights()
+        loud = np.arange(0, len(gamma), 4)
+        gamma[loud] *= 1000
+        beta[loud] *= 1000
+        kernel[:, :, loud] /= 1000
+        normalised.set_weights([gamma, beta, mean, variance])
+        following.set_weights([kernel])
+        assert isinstance(first, keras.layers.Conv2D)
+
+    run = damage(own_run, saturate)
+    floats = export(ExportOptions(run, tmp_path / "floats"))
+    assert floats.manifest["metrics"]["keras"]["wrong"] == pytest.approx(run.info["metrics"]["val_wrong"], abs=1)
+    with pytest.raises(GateFailed, match=r"model.int8.onnx: \d+ net answers lost of 400, allowed 1") as refusal:
+        export(ExportOptions(run, tmp_path / "int8", int8=True))
+    assert [bool(v["refused"]) for v in refusal.value.verdicts] == [False, False, True]
+    assert not (tmp_path / "int8").exists()
+
+
+def test_a_damaged_keras_model_is_one_line(own_run, refused):
+    own_run.model_path.write_bytes(b"PK nothing")
+    with pytest.raises(RunError, match="not readable as a Keras model"):
+        export(ExportOptions(own_run, own_run.path / "bundle"))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--format", "tflte"), "did you mean 'tflite'?"),
+        (("--max-drop", "-1"), "--max-drop: expected a number from 0 to 1, received -1"),
+        (("--min-accuracy", "90"), "--min-accuracy: expected a number from 0 to 1, received 90"),
+    ],
+)
+def test_impossible_options_are_one_line(trained, refused, words, expected):
+    assert expected in refused("export", trained.path, *words)
+
+
+def test_export_takes_the_newest_run(own_run, refused, digits_edge, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "no finished run is there" in refused("export")
+    for name in ("old", "new"):
+        shutil.copytree(own_run.path, tmp_path / "artifacts" / "runs" / name)
+        (tmp_path / "artifacts" / "runs" / name / "run.json").touch()
+    done = digits_edge("export", "--format", "onnx")
+    assert done.code == 0, done.err
+    assert (tmp_path / "artifacts/runs/new/bundle/manifest.json").is_file()
+    assert not (tmp_path / "artifacts/runs/old/bundle").exists()

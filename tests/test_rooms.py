@@ -1,0 +1,133 @@
+"""The rooms stay apart: one namespace, a light runtime."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = (
+    "tensorflow",
+    "keras",
+    "jax",
+    "torch",
+    "onnx",
+    "tf2onnx",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+    "typer",
+    "rich",
+    "PIL",
+)
+CHECK = f"""
+import sys
+{{statement}}
+heavy = sorted(set({HEAVY!r}) & {{{{name.partition('.')[0] for name in sys.modules}}}})
+sys.exit(' '.join(heavy))
+"""
+LOAD_AND_PREDICT = """
+import numpy
+from digits_edge.runtime import Classifier
+classifier = Classifier.load()
+assert classifier.self_test().passed
+assert classifier.predict_proba(numpy.zeros((3, 28, 28), numpy.uint8)).shape == (3, 10)
+"""
+
+
+def imports(statement: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+    code = CHECK.format(statement=statement)
+    return subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
+
+
+def test_the_runtime_pulls_in_no_training_library():
+    done = imports(LOAD_AND_PREDICT)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("heavy", ["pandas", "typer", "PIL"])
+def test_that_check_can_fail(heavy):
+    done = imports(f"import digits_edge.runtime, {heavy}")
+    assert done.returncode == 1
+    assert heavy in done.stderr.split()
+
+
+def test_commands_that_need_no_keras_do_not_import_it(tmp_path):
+    statement = f"from digits_edge.cli.app import run; run(['train', '--data', {str(tmp_path / 'no.csv')!r}])"
+    loaded = imports(statement).stderr.split()
+    assert "typer" in loaded
+    assert not {"keras", "tensorflow", "pandas", "sklearn", "onnx"} & set(loaded)
+
+
+def test_no_portion_has_an_init_file_at_the_namespace():
+    portions = [p.parent for p in ROOT.glob("*/digits_edge/*/py.typed")]
+    assert sorted(p.name for p in portions) == ["cli", "export", "runtime", "trainer"]
+    assert [p for p in portions if (p.parent / "__init__.py").exists()] == []
+
+
+@pytest.fixture
+def bare_python() -> str:
+    """The interpreter of an environment with only `pip install .`, which `make test` sets up."""
+    python = os.environ.get("DIGITS_EDGE_BARE_PYTHON")
+    if python is None:
+        pytest.skip("no bare environment; `make test` makes one")
+    return str(Path(python).absolute())
+
+
+def test_a_bare_install_loads_and_runs_a_bundle(bare_python, exported, trained):
+    statement = f"""
+import numpy, digits_edge.runtime
+assert 'site-packages' in digits_edge.runtime.__file__
+{LOAD_AND_PREDICT}
+classifier = Classifier.load({str(exported.path)!r})
+arrays = numpy.load({str(trained.path / "validation.npz")!r})
+right = (classifier.predict_proba(arrays['x']).argmax(axis=1) == arrays['y']).mean()
+assert right > 0.9, right
+"""
+    done = imports(statement, bare_python)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_bare_install_has_nothing_else(bare_python):
+    for name in HEAVY:
+        done = subprocess.run([bare_python, "-I", "-c", f"import {name}"], capture_output=True, check=False)
+        assert done.returncode == 1, f"{name} is installed"
+
+
+def test_a_bare_install_names_the_missing_extra(bare_python, tmp_path):
+    def run(code: str) -> str:
+        done = subprocess.run([bare_python, "-I", "-c", code], capture_output=True, text=True, check=False)
+        assert done.returncode in (1, 2)
+        return done.stderr.strip().splitlines()[-1]
+
+    assert "pip install 'digits-edge[cli]'" in run("from digits_edge.cli import main; main()")
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"\xff\xd8")
+    said = run(f"from digits_edge.runtime import Classifier; Classifier.load().predict({str(photo)!r})")
+    assert "pip install 'digits-edge[image]'" in said
+
+
+def test_the_packages_model_is_the_released_compact_one():
+    released = ROOT / "artifacts/compact/model.int8.onnx"
+    default = ROOT / "runtime/digits_edge/runtime/default.onnx"
+    assert default.read_bytes() == released.read_bytes()
+
+
+def test_the_public_names_of_the_runtime():
+    import digits_edge.runtime as runtime
+
+    assert sorted(runtime.__all__) == [
+        "BundleError",
+        "Classifier",
+        "DigitsEdgeError",
+        "IntegrityError",
+        "MissingExtra",
+        "PictureError",
+        "Prediction",
+        "SelfTest",
+    ]
+    assert all(hasattr(runtime, name) for name in runtime.__all__)
