@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+from onnxruntime import quantization
 
 from digits_edge.export import keras_model, to_onnx
 from digits_edge.export.graph import with_metadata, wrap
@@ -49,10 +50,8 @@ def test_our_int8_model_answers_the_same_without_vnni(haswell, exported, trained
 
 def test_the_comparison_can_fail_full_range_weights_saturate_there(haswell, trained, tmp_path, monkeypatch):
     pixels, _ = trained.validation()
-    static = to_onnx.quantization.quantize_static
-    monkeypatch.setattr(
-        to_onnx.quantization, "quantize_static", lambda *a, **k: static(*a, **{**k, "reduce_range": False})
-    )
+    static = quantization.quantize_static
+    monkeypatch.setattr(quantization, "quantize_static", lambda *a, **k: static(*a, **{**k, "reduce_range": False}))
     core = to_onnx.quantize(to_onnx.convert(keras_model.load(trained.model_path)), trained.calibration())
     model = with_metadata(wrap(core, (28, 28)), {})
     here, there = answers([], model, pixels, tmp_path), answers(haswell, model, pixels, tmp_path)

@@ -13,9 +13,12 @@ Pixels = npt.NDArray[np.uint8]
 Rows = Sequence[tuple[float, ...]]
 
 
-def draw_samples(path: Path, pixels: Pixels, labels: Sequence[str]) -> None:
-    """The first ten pictures of a dataset, uint8[N, H, W], under their labels."""
-    _grid(path, pixels[:10], labels[:10], "The first pictures", columns=5)
+def draw_samples(path: Path, pixels: Pixels, targets: npt.NDArray[np.int64], labels: Sequence[str]) -> None:
+    """The first ten pictures of a dataset, uint8[N, H, W], under their labels; ten from all over where it is sorted."""
+    rows = np.arange(min(10, len(pixels)))
+    if len(set(targets[rows])) == 1:
+        rows = np.linspace(0, len(pixels) - 1, len(rows)).astype(int)
+    _grid(path, pixels[rows], [labels[t] for t in targets[rows]], "What it is trained on", columns=5)
 
 
 def draw_curves(path: Path, history: Rows, batches: Rows) -> None:
@@ -45,6 +48,8 @@ def draw_curves(path: Path, history: Rows, batches: Rows) -> None:
     smooth = np.convolve(every, np.ones(window) / window, mode="valid")
     steps.semilogy(np.maximum(every, 1e-6), linewidth=0.5, alpha=0.4, label="each batch")
     steps.semilogy(np.arange(len(smooth)) + window - 1, np.maximum(smooth, 1e-6), label=f"mean of {window}")
+    steps.yaxis.set_major_formatter("{x:g}")
+    steps.yaxis.set_minor_formatter("{x:g}")
     steps.set_xlabel("batch")
     steps.set_title("loss of every batch")
     steps.legend()

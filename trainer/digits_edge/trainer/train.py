@@ -108,6 +108,7 @@ def _fit(options: TrainOptions, dataset: Dataset, parts: Split, folder: Path) ->
     keras = import_keras()
     from .batches import Batches
     from .models import build
+    from .plots import draw_curves, draw_mistakes, draw_samples
     from .recorder import Recorder
 
     recipe, classes = options.recipe, len(dataset.labels)
@@ -137,7 +138,11 @@ def _fit(options: TrainOptions, dataset: Dataset, parts: Split, folder: Path) ->
     recorder.write(folder)
     np.savez_compressed(folder / "validation.npz", x=x, y=y)
     np.savez_compressed(folder / "calibration.npz", x=_calibration(pixels, options.seed))
-    wrong = _draw(folder / "plots", dataset, (x, y), probabilities, recorder)
+    plots = folder / "plots"
+    plots.mkdir()
+    draw_samples(plots / "samples.png", dataset.pixels, dataset.targets, dataset.labels)
+    draw_curves(plots / "curves.png", recorder.history, recorder.batches)
+    wrong = draw_mistakes(plots / "mistakes.png", x, y, probabilities, dataset.labels)
     last = dict(zip(("epoch", "loss", "accuracy", "val_loss", "val_accuracy"), recorder.history[-1], strict=True))
     return {
         "kind": runs.KIND,
@@ -194,18 +199,3 @@ def _calibration(pixels: npt.NDArray[np.uint8], seed: int) -> npt.NDArray[np.uin
     """Pictures of the training part, untouched by augmentation, for the int8 ranges."""
     chosen = np.random.default_rng(seed).choice(len(pixels), min(CALIBRATION_PICTURES, len(pixels)), replace=False)
     return pixels[np.sort(chosen)]
-
-
-def _draw(
-    folder: Path,
-    dataset: Dataset,
-    validation: tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]],
-    probabilities: npt.NDArray[np.float32],
-    recorder: Any,
-) -> int:
-    from .plots import draw_curves, draw_mistakes, draw_samples
-
-    folder.mkdir()
-    draw_samples(folder / "samples.png", dataset.pixels, [dataset.labels[t] for t in dataset.targets[:10]])
-    draw_curves(folder / "curves.png", recorder.history, recorder.batches)
-    return draw_mistakes(folder / "mistakes.png", *validation, probabilities, dataset.labels)
