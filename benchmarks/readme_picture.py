@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     out = parser.parse_args().out
     rng, sample, classifier = np.random.default_rng(3), read("sample"), Classifier.load()
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    figure = Figure(figsize=(10, 2.8), layout="constrained")
     for column, (paper, pixels) in enumerate(figure.subplots(2, 10).T):
         picture = on_paper(sample.pixels[column * 500 + int(rng.integers(500))], rng)
         prediction, normalised = classifier.predict(picture), normalise_digit(picture)

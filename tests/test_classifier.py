@@ -230,15 +230,17 @@ def edited(exported, **changes):
     ("changes", "expected"),
     [
         ({"schema": 9}, "schema 9"),
-        ({"labels": ["a", "b"]}, ""),
+        ({"labels": ["a", "b"]}, "damaged"),
         ({"labels": "0123456789"}, "two or more labels"),
         ({"labels": None}, "two or more labels"),
         ({"preprocess": "eval"}, "expected preprocess"),
         ({"thresholds": {"min_score": "nan"}}, "min_score from 0 to 1"),
-        ({"input": {"shape": [28, 27]}}, ""),
+        ({"input": {"shape": [28, 27]}}, "damaged"),
         ({"input": {"shape": [10**9, 10**9]}}, "expected an input shape"),
         ({"golden": {"pixels": "%%%", "probabilities": []}}, "damaged"),
         ({"golden": {"pixels": "AAAA", "probabilities": []}}, "damaged"),
+        ({"labels": [*"abcdefghij"], "input": {"shape": [28, 28, 3]}}, "damaged"),
+        ({"labels": [*"abcdefghijklmnopqrst"]}, "damaged"),
     ],
 )
 def test_a_contract_that_does_not_hold_is_refused(exported, changes, expected):

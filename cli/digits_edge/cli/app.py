@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from collections.abc import Sequence
 from typing import Annotated, Final
 
@@ -68,7 +69,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line; its exit code: 0 done, 1 the gate or a self-test said no, 2 the input is wrong."""
     debug = "--debug" in arguments
     try:
-        app([argument for argument in arguments if argument != "--debug"], prog_name="digits-edge")
+        with warnings.catch_warnings():
+            warnings.simplefilter("default" if debug else "ignore")  # libraries' advice to programmers
+            app([argument for argument in arguments if argument != "--debug"], prog_name="digits-edge")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
     except DigitsEdgeError as error:

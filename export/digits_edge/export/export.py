@@ -136,7 +136,7 @@ def _contract(
         shape=pixels.shape[1:],
         preprocess=run.preprocess,
         min_score=round(min(quantile, HIGHEST_MIN_SCORE), 4),
-        golden=Golden(pixels[chosen], np.zeros((0, len(run.labels)), np.float32)),
+        golden=Golden(pixels[chosen], np.zeros((len(chosen), len(run.labels)), np.float32)),
     )
 
 

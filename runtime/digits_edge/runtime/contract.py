@@ -92,14 +92,15 @@ class Contract:
             if not (math.isfinite(min_score) and 0 <= min_score <= 1):
                 raise BundleError(f"{where}: expected a min_score from 0 to 1, received {min_score}")
             pixels = np.frombuffer(base64.b64decode(data["golden"]["pixels"], validate=True), np.uint8)
-            probabilities = np.asarray(data["golden"]["probabilities"], np.float32)
+            pixels = pixels.reshape(-1, *shape)
+            probabilities = np.asarray(data["golden"]["probabilities"], np.float32).reshape(len(pixels), len(labels))
             return cls(
                 name=str(data["name"]),
                 labels=labels,
                 shape=shape,
                 preprocess=cast(Preprocess, data["preprocess"]),
                 min_score=min_score,
-                golden=Golden(pixels.reshape(-1, *shape), probabilities.reshape(-1, len(labels))),
+                golden=Golden(pixels, probabilities),
             )
         except (KeyError, TypeError, ValueError, OverflowError, binascii.Error) as error:
             raise BundleError(f"{where}: the model's description is damaged: {type(error).__name__}: {error}") from None

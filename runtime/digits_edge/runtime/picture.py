@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import warnings
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,19 +76,17 @@ def _decode(data: bytes, where: str) -> npt.NDArray[np.uint8]:
         raise MissingExtra("pillow", "image", "reading picture files") from None
     if not data:
         raise PictureError(f"{where}: expected a picture, received an empty file")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit is lower, and an error
-        try:
-            with Image.open(io.BytesIO(data)) as image:
-                return _from_pil(image, where)
-        except PictureError:
-            raise
-        except Image.DecompressionBombError:
-            raise PictureError(f"{where}: expected at most {MAX_PIXELS:,} pixels, received far more") from None
-        except UnidentifiedImageError:
-            raise PictureError(f"{where}: expected a picture, received bytes of no known picture format") from None
-        except Exception as error:  # pillow's decoders raise nearly anything on damaged files
-            raise PictureError(f"{where}: a damaged or truncated picture: {error}") from None
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return _from_pil(image, where)
+    except PictureError:
+        raise
+    except Image.DecompressionBombError:
+        raise PictureError(f"{where}: expected at most {MAX_PIXELS:,} pixels, received far more") from None
+    except UnidentifiedImageError:
+        raise PictureError(f"{where}: expected a picture, received bytes of no known picture format") from None
+    except Exception as error:  # pillow's decoders raise nearly anything on damaged files
+        raise PictureError(f"{where}: a damaged or truncated picture: {_first_line(error)}") from None
 
 
 def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
@@ -108,6 +105,10 @@ def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     image = image.convert("L" if image.mode in ("1", "L") else "RGB")
     return np.asarray(image.reduce(shrink) if shrink > 1 else image)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
 def _check_size(width: int, height: int, where: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 Pixels = npt.NDArray[np.uint8]
 Rows = Sequence[tuple[float, ...]]
@@ -48,8 +49,9 @@ def draw_curves(path: Path, history: Rows, batches: Rows) -> None:
     smooth = np.convolve(every, np.ones(window) / window, mode="valid")
     steps.semilogy(np.maximum(every, 1e-6), linewidth=0.5, alpha=0.4, label="each batch")
     steps.semilogy(np.arange(len(smooth)) + window - 1, np.maximum(smooth, 1e-6), label=f"mean of {window}")
+    steps.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     steps.yaxis.set_major_formatter("{x:g}")
-    steps.yaxis.set_minor_formatter("{x:g}")
+    steps.yaxis.set_minor_formatter(NullFormatter())
     steps.set_xlabel("batch")
     steps.set_title("loss of every batch")
     steps.legend()

@@ -103,7 +103,7 @@ class Run:
 
     def _arrays(self, name: str, *keys: str) -> list[npt.NDArray[Any]]:
         try:
-            with np.load(self.path / name, allow_pickle=False) as arrays:
+            with (self.path / name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return [arrays[key] for key in keys]
         except Exception as error:  # zipfile, zlib, numpy and key errors alike
             raise RunError(f"{self.path / name}: damaged: {error}: digits-edge train again") from None

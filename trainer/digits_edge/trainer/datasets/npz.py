@@ -20,7 +20,7 @@ def read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
         DatasetError: arrays are missing, or of another shape or dtype.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if missing := {"x", "y"} - set(arrays.files):
                 raise DatasetError(f"{path}: expected arrays x and y, found no {sorted(missing)[0]} in {arrays.files}")
             x, y = arrays["x"], arrays["y"]
