@@ -28,7 +28,7 @@ CHECK = f"""
 import sys
 {{statement}}
 heavy = sorted(set({HEAVY!r}) & {{{{name.partition('.')[0] for name in sys.modules}}}})
-sys.exit(' '.join(heavy))
+sys.exit(' '.join(heavy) or None)
 """
 LOAD_AND_PREDICT = """
 import numpy
