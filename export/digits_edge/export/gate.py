@@ -106,7 +106,7 @@ def judge(
     elif precision == "float32" and not difference <= PARITY:
         refused = f"the conversion is not the same function: a probability differs by {difference:.3g}, over {PARITY}"
     elif broken - fixed > allowed:
-        refused = f"{broken - fixed} net answers lost of {pictures:,}, allowed {allowed}"
+        refused = f"{broken - fixed} net answers lost of {pictures:,}, --max-drop {limits.max_drop:g} allows {allowed}"
     elif precision == "float32" and 1 - wrong / pictures < limits.min_accuracy:
         refused = f"accuracy {1 - wrong / pictures:.2%} is under --min-accuracy {limits.min_accuracy:.2%}"
     return Verdict(
