@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -186,6 +187,26 @@ def test_selftest_passes_and_can_fail(exported, digits_edge, tmp_path):
     assert "answers otherwise" in failed.err
 
 
+def test_the_current_folder_is_as_good_a_path_as_any(own_run, own_bundle, digits_edge, monkeypatch, tmp_path):
+    monkeypatch.chdir(own_bundle)
+    assert digits_edge("selftest", ".").code == 0
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    done = digits_edge("export", own_run.path, "--format", "onnx", "--out", ".")
+    assert done.code == 0, done.err
+    assert (tmp_path / "empty" / "manifest.json").is_file()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_terminal_that_cannot_show_a_character_gets_it_escaped(photos, exported, encoding):
+    (photos / "数.png").write_bytes(next(photos.glob("*.png")).read_bytes())
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    for words in (("predict", "--help"), ("predict", photos, "--bundle", exported.path), ("inspect", exported.path)):
+        command = [sys.executable, "-m", "digits_edge.cli", *map(str, words)]
+        done = subprocess.run(command, env=env, capture_output=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
 def test_version_and_help(digits_edge):
     assert digits_edge("--version").out == "digits-edge 0.1.0\n"
     assert digits_edge("--help").code == 0
@@ -207,4 +228,4 @@ def test_a_missing_extra_names_the_command_that_mends_it(monkeypatch, tmp_path, 
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     said = refused("train", "--out", tmp_path / "run")
-    assert said == "digits-edge: mlxtend is not installed: pip install 'digits-edge[train]'"
+    assert said == 'digits-edge: mlxtend is not installed: pip install "digits-edge[train]"'

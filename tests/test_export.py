@@ -261,7 +261,9 @@ def test_quantization_loss_is_caught(own_run, tmp_path):
     run = damage(own_run, saturate)
     floats = export(ExportOptions(run, tmp_path / "floats"))
     assert floats.manifest["metrics"]["keras"]["wrong"] == pytest.approx(run.info["metrics"]["val_wrong"], abs=1)
-    with pytest.raises(GateFailed, match=r"model.int8.onnx: \d+ net answers lost of 400, --max-drop 0.002 allows 1") as refusal:
+    with pytest.raises(
+        GateFailed, match=r"model.int8.onnx: \d+ net answers lost of 400, --max-drop 0.002 allows 1"
+    ) as refusal:
         export(ExportOptions(run, tmp_path / "int8", int8=True))
     assert [bool(v["refused"]) for v in refusal.value.verdicts] == [False, False, True]
     assert not (tmp_path / "int8").exists()

@@ -66,6 +66,23 @@ def test_a_swap_cut_short_between_its_renames_is_mended(tmp_path):
     assert read(tmp_path / "out") == 1
 
 
+def test_a_rename_that_fails_half_way_through_a_swap_leaves_the_old_one(tmp_path, monkeypatch):
+    write(tmp_path / "out", 1)
+    monkeypatch.setattr(publish, "_exchange", lambda *_: False)
+    rename = Path.rename
+
+    def held_open(path, to):
+        if path.name.endswith(".partial"):
+            raise PermissionError(13, "held open by a virus scanner", str(to))
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", held_open)
+    with pytest.raises(UsageError, match="cannot be written: held open"):
+        write(tmp_path / "out", 2)
+    assert (tmp_path / "out").is_dir()
+    assert read(tmp_path / "out") == 1
+
+
 def test_only_one_writes_at_a_time(tmp_path):
     with publishing(tmp_path / "out", **KIND) as folder:
         (folder / "marker.json").write_text(json.dumps({"kind": "test"}))

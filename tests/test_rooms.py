@@ -104,11 +104,11 @@ def test_a_bare_install_names_the_missing_extra(bare_python, tmp_path):
         assert done.returncode in (1, 2)
         return done.stderr.strip().splitlines()[-1]
 
-    assert "pip install 'digits-edge[cli]'" in run("from digits_edge.cli import main; main()")
+    assert 'pip install "digits-edge[cli]"' in run("from digits_edge.cli import main; main()")
     photo = tmp_path / "photo.jpg"
     photo.write_bytes(b"\xff\xd8")
     said = run(f"from digits_edge.runtime import Classifier; Classifier.load().predict({str(photo)!r})")
-    assert "pip install 'digits-edge[image]'" in said
+    assert 'pip install "digits-edge[image]"' in said
 
 
 def test_the_packages_model_is_the_released_compact_one():

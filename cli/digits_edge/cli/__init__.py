@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 
@@ -10,7 +11,10 @@ def main() -> None:
     try:
         import typer  # noqa: F401
     except ImportError:
-        sys.exit("digits-edge: the command line needs typer, which is not installed: pip install 'digits-edge[cli]'")
+        sys.exit('digits-edge: the command line needs typer, which is not installed: pip install "digits-edge[cli]"')
     from .app import run
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name or a class name that the terminal cannot show is escaped
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

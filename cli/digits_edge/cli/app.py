@@ -80,7 +80,7 @@ def run(arguments: Sequence[str]) -> int:
         package, extra = EXTRAS.get((error.name or "").partition(".")[0], (error.name, None))
         if extra is None:
             return _tell(f"internal error: {error}; --debug shows where", INTERNAL_ERROR, debug)
-        return _tell(f"{package} is not installed: pip install 'digits-edge[{extra}]'", 2, debug)
+        return _tell(f'{package} is not installed: pip install "digits-edge[{extra}]"', 2, debug)
     except OSError as error:  # no space left, no permission
         return _tell(f"{error.filename or 'a file'}: {error.strerror or error}", 2, debug)
     except KeyboardInterrupt:

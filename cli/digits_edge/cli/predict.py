@@ -75,10 +75,16 @@ def _predictions(classifier: Any, paths: list[str]) -> Iterator[tuple[str, Any]]
             pixels = read_unlabelled(Path(path))
             yield from ((f"{path}:{row}", p) for row, p in enumerate(classifier.predict_many(pixels), 1))
         elif path == "-":
-            yield "-", next(classifier.predict_many([sys.stdin.buffer.read()]))
+            yield "-", next(classifier.predict_many([_stdin()]))
         else:
             names = [str(p) for p in _pictures(Path(path))]
             yield from zip(names, classifier.predict_many(names), strict=True)
+
+
+def _stdin() -> bytes:
+    if sys.stdin is None:
+        raise UsageError("-: expected a picture on stdin, which is closed")
+    return sys.stdin.buffer.read()
 
 
 def _pictures(path: Path) -> list[Path]:
@@ -87,7 +93,8 @@ def _pictures(path: Path) -> list[Path]:
 
     if not path.is_dir():
         return [path]
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    pictures = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    found = sorted(pictures, key=Path.as_posix)
     if not found:
         raise PictureError(f"{path}: expected pictures ({', '.join(SUFFIXES)}), found none in the folder")
     return found

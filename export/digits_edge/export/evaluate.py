@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.trainer.datasets import Dataset, align, read
+from digits_edge.trainer.progress import say
 from digits_edge.trainer.split import split
 
 from .models import Model, Models
@@ -73,6 +74,8 @@ def read_judgement(models: Models, spec: str) -> Judgement:
         return Judgement(
             f"the {len(rows):,} validation pictures of {dataset.name}", dataset.pixels[rows], targets[rows]
         )
+    if trained.get("dataset", {}).get("name") == dataset.name:
+        say(f"warning: the models were trained on other data called {dataset.name}; some may be the same pictures")
     return Judgement(f"{len(dataset):,} pictures of {dataset.name}", dataset.pixels, targets)
 
 

@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Final
 
 from digits_edge.runtime import Classifier
 from digits_edge.runtime import bundle as bundles
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.runtime.contract import METADATA_KEY, SCHEMA, Contract, Golden
+from digits_edge.runtime.contract import METADATA_KEY, Contract, Golden
 from digits_edge.runtime.errors import GateFailed, UsageError
-from digits_edge.runtime.host import cpu_name, versions
 from digits_edge.trainer.progress import say
 from digits_edge.trainer.publish import check_ours, publishing
 from digits_edge.trainer.run import Run
+from digits_edge.trainer.train import predict
 
+from .describe import describe
 from .engines import open_engine
 from .gate import Limits, Verdict, judge
-from .report import gate_table, write_report
+from .manifest import Exported, write_bundle
+from .report import gate_table
 
 if TYPE_CHECKING:
+    import keras
     import onnx
 
 FORMATS: Final = ("onnx", "tflite")
-GOLDEN_PICTURES: Final = 20
-GOLDEN_BYTES: Final = 64 * 1024  # of pixels, so that they never outweigh the model
-ACCEPTED_SHARE: Final = 0.99  # of validation pictures, by the Keras model's own scores
-HIGHEST_MIN_SCORE: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -56,17 +50,6 @@ class ExportOptions:
     limits: Limits = field(default_factory=Limits)
 
 
-@dataclass(frozen=True)
-class Exported:
-    """A model file, ready to be judged and written."""
-
-    name: str
-    format: str
-    precision: str
-    how: str
-    data: bytes
-
-
 def export(options: ExportOptions) -> Bundle:
     """Convert, prove the float models to be Keras's, quantize, pass the gate, and only then publish.
 
@@ -78,78 +61,53 @@ def export(options: ExportOptions) -> Bundle:
     """
     if unknown := set(options.formats) - set(FORMATS):
         raise UsageError(f"--format: expected {' or '.join(FORMATS)}, received {min(unknown)!r}")
-    check_ours(options.out.absolute(), marker=bundles.MANIFEST, kind=bundles.KIND)
+    out = options.out.absolute()
+    check_ours(out, marker=bundles.MANIFEST, kind=bundles.KIND)
     run, limits = options.run, options.limits
     pixels, targets = run.validation()
-    from digits_edge.trainer.train import predict
-
-    from . import keras_model, to_onnx, to_tflite
+    from .keras_model import load
 
     say(f"exporting {run.path}, to be judged on {len(targets):,} validation pictures")
-    model = keras_model.load(run.model_path)
+    model = load(run.model_path)
     reference = predict(model, pixels)
-    contract = _contract(run, pixels, targets, reference)
-    verdicts: list[Verdict] = []
+    contract = describe(run, pixels, targets, reference)
 
-    def pass_gate(file: Exported) -> Exported:
+    files: list[Exported] = []
+    verdicts: list[Verdict] = []
+    for file in _convert(options, model, contract):
         say(f"judging {file.name} ({len(file.data):,} bytes)")
         answers = open_engine(file.data, file.name)(pixels)
+        files.append(file)
         verdicts.append(judge(file.name, file.precision, targets, reference, answers, limits))
         if verdicts[-1].refused:
             raise GateFailed(
                 f"nothing was published: {file.name}: {verdicts[-1].refused}\n{gate_table(verdicts, limits)}",
                 [asdict(verdict) for verdict in verdicts],
             )
-        return file
-
-    files: list[Exported] = []
-    core = to_onnx.convert(model) if "onnx" in options.formats else None
-    if core is not None:
-        files.append(pass_gate(_onnx_file("model.onnx", core, contract, "float32", "tf2onnx")))
-    if "tflite" in options.formats:
-        files.append(
-            pass_gate(Exported("model.tflite", "tflite", "float32", "TFLiteConverter", to_tflite.convert(model)))
-        )
-    if options.int8:
-        calibration = run.calibration()
-        if core is not None:
-            quantized = to_onnx.quantize(core, calibration)
-            files.append(pass_gate(_onnx_file("model.int8.onnx", quantized, contract, "int8", to_onnx.QUANTIZATION)))
-        if "tflite" in options.formats:
-            data = to_tflite.convert(model, calibration)
-            files.append(pass_gate(Exported("model.int8.tflite", "tflite", "int8", to_tflite.QUANTIZATION, data)))
-
-    with publishing(options.out, marker=bundles.MANIFEST, kind=bundles.KIND) as folder:
-        _write(folder, options, contract, files, verdicts, targets)
-    return Bundle.open(options.out)
+    with publishing(out, marker=bundles.MANIFEST, kind=bundles.KIND) as folder:
+        write_bundle(folder, run, contract, files, verdicts, limits)
+    return Bundle.open(out)
 
 
-def _contract(
-    run: Run, pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.int64], reference: npt.NDArray[np.float32]
-) -> Contract:
-    """What the models will say of themselves; the golden probabilities are each file's own and follow later."""
-    quantile = float(np.quantile(reference.max(axis=1), 1 - ACCEPTED_SHARE))
-    chosen = _golden_rows(pixels, targets, reference)
-    return Contract(
-        name=run.name,
-        labels=run.labels,
-        shape=pixels.shape[1:],
-        preprocess=run.preprocess,
-        min_score=round(min(quantile, HIGHEST_MIN_SCORE), 4),
-        golden=Golden(pixels[chosen], np.zeros((len(chosen), len(run.labels)), np.float32)),
-    )
+def _convert(options: ExportOptions, model: keras.Model, contract: Contract) -> Iterator[Exported]:
+    """One model file after the other, the float ones first: int8 is only built once those have passed the gate."""
+    from . import to_onnx, to_tflite
 
-
-def _golden_rows(
-    pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.int64], reference: npt.NDArray[np.float32]
-) -> list[int]:
-    """Rows of the surest right answer of each class, then of the second surest, as many as there is room for."""
-    right = np.flatnonzero(reference.argmax(axis=1) == targets)
-    surest = right[np.argsort(-reference[right].max(axis=1), kind="stable")]
-    by_class = [surest[targets[surest] == c] for c in range(reference.shape[1])]
-    ranked = [int(rows[rank]) for rank in range(2) for rows in by_class if len(rows) > rank]
-    room = max(1, min(GOLDEN_PICTURES, GOLDEN_BYTES // pixels[0].size))
-    return ranked[:room]
+    onnx, tflite = "onnx" in options.formats, "tflite" in options.formats
+    if onnx:
+        core = to_onnx.convert(model)
+        yield _onnx_file("model.onnx", core, contract, "float32", "tf2onnx")
+    if tflite:
+        yield Exported("model.tflite", "tflite", "float32", "TFLiteConverter", to_tflite.convert(model))
+    if not options.int8:
+        return
+    calibration = options.run.calibration()
+    if onnx:
+        quantized = to_onnx.quantize(core, calibration)
+        yield _onnx_file("model.int8.onnx", quantized, contract, "int8", to_onnx.QUANTIZATION)
+    if tflite:
+        quantized = to_tflite.convert(model, calibration)
+        yield Exported("model.int8.tflite", "tflite", "int8", to_tflite.QUANTIZATION, quantized)
 
 
 def _onnx_file(name: str, core: onnx.ModelProto, contract: Contract, precision: str, how: str) -> Exported:
@@ -164,78 +122,3 @@ def _onnx_file(name: str, core: onnx.ModelProto, contract: Contract, precision: 
     answers = Classifier(described(contract), name).predict_proba(contract.golden.pixels)
     own = replace(contract, golden=Golden(contract.golden.pixels, answers))
     return Exported(name, "onnx", precision, how, described(own))
-
-
-def _write(
-    folder: Path,
-    options: ExportOptions,
-    contract: Contract,
-    files: list[Exported],
-    verdicts: list[Verdict],
-    targets: npt.NDArray[np.int64],
-) -> None:
-    run, limits = options.run, options.limits
-    for file in files:
-        (folder / file.name).write_bytes(file.data)
-    described = contract.to_json()
-    golden = described.pop("golden")["pixels"]
-    manifest: dict[str, Any] = {
-        "kind": bundles.KIND,
-        **described,
-        "schema": SCHEMA,
-        "gate": {
-            "verdict": "passed",
-            "split": "validation",
-            "pictures": len(targets),
-            "max_drop": limits.max_drop,
-            "allowed_net_lost": limits.allowed(len(targets)),
-            "min_accuracy": limits.min_accuracy,
-            "rungs": [{"how": f.how, **asdict(v)} for f, v in zip(files, verdicts, strict=True)],
-        },
-        "metrics": {
-            "keras": {
-                "wrong": verdicts[0].keras_wrong,
-                "accuracy": round(1 - verdicts[0].keras_wrong / len(targets), 6),
-            },
-            **{v.file: {"wrong": v.wrong, "accuracy": round(v.accuracy, 6)} for v in verdicts},
-        },
-        "golden": {
-            "pixels": golden,
-            "answers": {f.name: _answers(f, contract.golden.pixels) for f in files},
-        },
-        "provenance": {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "run": {key: run.info[key] for key in _FROM_RUN if key in run.info},
-            "versions": versions(),
-            "cpu": cpu_name(),
-        },
-    }
-    write_report(folder / "report.md", manifest, files, verdicts, limits)
-    manifest["files"] = [
-        *(_entry(f.name, f.data, format=f.format, precision=f.precision, **_tensors(f)) for f in files),
-        _entry("report.md", (folder / "report.md").read_bytes(), format="markdown"),
-    ]
-    (folder / bundles.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-
-
-_FROM_RUN: Final = (
-    "name", "created", "recipe", "parameters", "seed", "dataset", "split", "metrics", "backend", "device", "versions",
-)  # fmt: skip
-
-
-def _entry(name: str, data: bytes, **more: Any) -> dict[str, Any]:
-    return {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), **more}
-
-
-def _answers(file: Exported, pixels: npt.NDArray[np.uint8]) -> list[list[float]]:
-    return [[round(float(p), 6) for p in row] for row in open_engine(file.data, file.name)(pixels)]
-
-
-def _tensors(file: Exported) -> dict[str, Any]:
-    """For int8 TFLite, whose softmax is the caller's: how to read its tensors."""
-    if (file.format, file.precision) != ("tflite", "int8"):
-        return {}
-    from .engines import TfliteModel
-
-    model = TfliteModel.load(file.data, file.name)
-    return {"input": asdict(model.input), "output": asdict(model.output)}

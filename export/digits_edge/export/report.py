@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .gate import Limits, Verdict
 
 if TYPE_CHECKING:
-    from .export import Exported
+    from .manifest import Exported
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -36,10 +36,10 @@ def write_submission(classifier: Classifier, source: Path, target: Path) -> int:
             best = classifier.predict_proba(pixels[start : start + CHUNK]).argmax(axis=1)
             labels.extend(classifier.labels[index] for index in best)
             step()
-    partial = target.with_name(f".{target.name}.partial")
+    partial = target.absolute().with_name(f".{target.absolute().name}.partial")
     try:
         with partial.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("ImageId", "Label"))
             writer.writerows(enumerate(labels, 1))
         partial.replace(target)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 
 from .contract import check_schema
@@ -65,7 +65,8 @@ class Bundle:
         except (KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{where}: its list of files is damaged: {type(error).__name__}: {error}") from None
         for file in files:
-            if Path(file.name).is_absolute() or ".." in Path(file.name).parts or "\\" in file.name:
+            name = PureWindowsPath(file.name)  # takes / and \\ alike
+            if name.anchor or ".." in name.parts or not name.name:
                 raise IntegrityError(f"{where}: it names a file outside the bundle, {file.name!r}")
         return cls(folder, files, manifest)
 
@@ -124,8 +125,10 @@ class Bundle:
 
 def find_published(path: Path) -> Path:
     """`path`, or where its content waits when the power went between the two renames of a swap."""
-    waiting = set_aside(path)
-    return waiting if not path.exists() and waiting.is_dir() else path
+    if path.exists():
+        return path
+    waiting = set_aside(path.absolute())
+    return waiting if waiting.is_dir() else path
 
 
 def set_aside(path: Path) -> Path:

@@ -41,7 +41,7 @@ class MissingExtra(DigitsEdgeError):
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
-        super().__init__(f"{purpose} needs {package}, which is not installed: pip install 'digits-edge[{extra}]'")
+        super().__init__(f'{purpose} needs {package}, which is not installed: pip install "digits-edge[{extra}]"')
 
 
 class DatasetError(DigitsEdgeError):

@@ -68,7 +68,7 @@ def _otsu(ink: npt.NDArray[np.float32]) -> float:
     """The threshold that parts two groups of pixels best (Otsu 1979), over a histogram of 256 bins."""
     counts, edges = np.histogram(ink, bins=256, range=(0, 255))
     centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)  # (256,)
+    below = np.cumsum(counts, dtype=np.float64)  # (256,)
     above = counts.sum() - below
     sums = np.cumsum(counts * centres)
     means_below = sums / np.maximum(below, 1)

@@ -33,7 +33,7 @@ def read_picture(source: Any) -> npt.NDArray[np.uint8]:
         MissingExtra: a file is to be decoded and pillow is not installed.
     """
     if isinstance(source, np.ndarray):
-        return _from_array(source)
+        return _from_array(np.asarray(source))
     if isinstance(source, str | os.PathLike):
         try:
             data = Path(source).read_bytes()
@@ -98,8 +98,9 @@ def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
     image = ImageOps.exif_transpose(image)
     shrink = min(max(image.size) // WORKING_SIDE, min(image.size) // MIN_SIDE)
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits a pixel: Pillow's own conversion clips instead of scaling
-        deep = np.asarray(image, np.float32)
-        image = Image.fromarray((deep * (255 / max(float(deep.max()), 65535.0))).astype(np.uint8))
+        deep = np.nan_to_num(np.asarray(image, np.float32)).clip(min=0)
+        white = max(65535.0 if deep.max() > 255 else 255.0, float(deep.max()))
+        image = Image.fromarray((deep * (255 / white)).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

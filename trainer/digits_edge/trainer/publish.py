@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -82,18 +82,21 @@ def partial(target: Path) -> Path:
 
 def _publish(target: Path) -> Iterator[Path]:
     work, old = partial(target), set_aside(target)
-    if old.is_dir() and not target.exists():  # a swap was cut short between its two renames
-        old.rename(target)
-    for leftover in (work, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    _tidy(work, target, old)
     work.mkdir()
     try:
         yield work
         _flush(work)
         _swap(work, target, old)
     finally:
-        for leftover in (work, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        _tidy(work, target, old)
+
+
+def _tidy(work: Path, target: Path, old: Path) -> None:
+    if old.is_dir() and not target.exists():  # a swap was cut short between its two renames
+        old.rename(target)
+    for leftover in (work, old):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _swap(work: Path, target: Path, old: Path) -> None:
@@ -137,6 +140,7 @@ def _flush_folder(folder: Path) -> None:
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(handle)
+        with suppress(OSError):  # some network and FUSE mounts cannot
+            os.fsync(handle)
     finally:
         os.close(handle)

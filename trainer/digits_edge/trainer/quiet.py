@@ -23,9 +23,14 @@ def muted() -> Iterator[None]:
 
 @contextmanager
 def _redirected(descriptor: int, target: int) -> Iterator[None]:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(descriptor)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
+    try:
+        kept = os.dup(descriptor)
+    except OSError:  # it was closed before we came
+        yield
+        return
     try:
         os.dup2(target, descriptor)
         yield

@@ -87,6 +87,6 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
 
 def _write_csv(path: Path, header: tuple[str, ...], rows: list[Any]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
+        writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows([row[0], *(f"{v:.6f}" if isinstance(v, float) else v for v in row[1:])] for row in rows)

@@ -68,7 +68,8 @@ def train(options: TrainOptions) -> Run:
         DatasetError: the data cannot be trained on.
         RunError: a finished run is in the way.
     """
-    _check(options)
+    out = options.out.absolute()
+    _check(options, out)
     started = time.monotonic()
     names = read_names(options.names) if options.names else None
     dataset = read(options.data, names=names, preprocess=options.preprocess)
@@ -77,14 +78,14 @@ def train(options: TrainOptions) -> Run:
         f"{dataset.name}: {len(parts.train):,} pictures to train on, {len(parts.validation):,} to validate with, "
         f"{len(dataset.labels)} classes"
     )
-    with publishing(options.out, marker=runs.MARKER, kind=runs.KIND) as folder:
+    with publishing(out, marker=runs.MARKER, kind=runs.KIND) as folder:
         info = _fit(options, dataset, parts, folder)
         info["wall_seconds"] = round(time.monotonic() - started, 1)
         (folder / runs.MARKER).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
-    return Run.open(options.out)
+    return Run.open(out)
 
 
-def _check(options: TrainOptions) -> None:
+def _check(options: TrainOptions, out: Path) -> None:
     for name in ("epochs", "batch_size"):
         if (value := getattr(options.recipe, name)) < 1:
             raise UsageError(f"--{name.replace('_', '-')}: expected a whole number from 1, received {value}")
@@ -97,7 +98,6 @@ def _check(options: TrainOptions) -> None:
             raise UsageError(
                 f"--{name.replace('_', '-')}: expected a whole number from 0 to {2**32 - 1}, received {value}"
             )
-    out = options.out.absolute()
     check_ours(out, marker=runs.MARKER, kind=runs.KIND)
     if is_ours(out, marker=runs.MARKER, kind=runs.KIND) and not options.force:
         raise RunError(f"{options.out}: a finished run is there; replace it with --force, or choose another --out")

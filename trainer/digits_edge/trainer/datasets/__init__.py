@@ -75,7 +75,7 @@ def read_names(path: Path) -> tuple[str, ...]:
         DatasetError: the file cannot be read, or names fewer than two classes or one twice.
     """
     try:
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: expected class names, one a line: {error}") from None
     if len(names) < 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ def find(folder: Path) -> list[tuple[Path, str]]:
         DatasetError: there is none, or a sub-folder has none.
     """
     try:
-        classes = sorted(entry for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        classes = _by_name(entry for entry in folder.iterdir() if entry.is_dir())
         found = [(path, entry.name) for entry in classes for path in pictures_in(entry)]
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be read: {error.strerror}") from None
@@ -35,7 +35,7 @@ def find(folder: Path) -> list[tuple[Path, str]]:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The picture files directly in a folder, by name."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    return _by_name(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def choose_preprocess(found: list[tuple[Path, str]]) -> Preprocess:
@@ -76,3 +76,8 @@ def read(
         others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise DatasetError(f"{bad[0]}{others}")
     return pixels, np.array([name for _, name in found])
+
+
+def _by_name(paths: Iterable[Path]) -> list[Path]:
+    """Sorted alike on every system, so that the same pictures have the same fingerprint; without hidden ones."""
+    return sorted((path for path in paths if not path.name.startswith(".")), key=lambda path: path.name)

@@ -64,9 +64,9 @@ def _read(path: Path, *, labelled: bool) -> pd.DataFrame:
             # pandas refuses what does not fit a uint8 (256, -1, 1.5, text, an empty cell) instead of wrapping it
             frame = pd.read_csv(stream, names=header, header=0, dtype=cast(Any, types), engine="c")
     except (ValueError, OverflowError) as error:  # pandas' ParserError is a ValueError
-        raise _diagnose(path, len(header), labelled, error) from None
+        raise _diagnose(path, header, labelled, error) from None
     if not isinstance(frame.index, pd.RangeIndex):  # every row has a cell too many: pandas takes the first for names
-        raise _diagnose(path, len(header), labelled, ValueError("rows longer than the header"))
+        raise _diagnose(path, header, labelled, ValueError("rows longer than the header"))
     if frame.empty:
         raise DatasetError(f"{path}: expected rows of pictures, found only the header")
     if labelled and frame[LABEL].isna().any():
@@ -85,7 +85,10 @@ def _header(path: Path) -> list[str]:
         text = "\0"
     if "\0" in text:
         raise DatasetError(f"{path}: expected a CSV, received binary data")
-    return [name.strip() for name in next(csv.reader([text]))]
+    try:
+        return [name.strip() for name in next(csv.reader([text]))]
+    except csv.Error as error:
+        raise DatasetError(f"{path}: expected a CSV with a header line: {error}") from None
 
 
 def _check_header(path: Path, header: list[str], *, labelled: bool) -> None:
@@ -102,24 +105,26 @@ def _check_header(path: Path, header: list[str], *, labelled: bool) -> None:
         raise DatasetError(f"{path}: expected one column {LABEL!r}, found {header.count(LABEL)}")
 
 
-def _diagnose(path: Path, columns: int, labelled: bool, error: Exception) -> DatasetError:
+def _diagnose(path: Path, header: list[str], labelled: bool, error: Exception) -> DatasetError:
     """Find the first cell that the fast reader could not take: slow, and only ever run on a bad file."""
-    with _opened(path) as stream:
-        text = (line.decode("utf-8", errors="replace") for line in stream)
-        reader = csv.reader(text)
-        names = [name.strip() for name in next(reader)]
-        for cells in reader:
-            row = reader.line_num - 2
-            if cells and len(cells) != columns:
-                return DatasetError(
-                    f"{path}: row {row + 1} (line {row + 2}): expected {columns} cells, found {len(cells)}"
-                )
-            for name, cell in zip(names, cells, strict=False):
-                if name == LABEL:
-                    if labelled and not cell.strip():
-                        return _cell_error(path, row, name, cell, "a class")
-                elif not cell.strip().isdecimal() or int(cell) > 255:
-                    return _cell_error(path, row, name, cell, "a whole number from 0 to 255")
+    try:
+        with _opened(path) as stream:
+            reader = csv.reader(line.decode("utf-8", errors="replace") for line in stream)
+            next(reader)
+            for cells in reader:
+                row = reader.line_num - 2
+                if cells and len(cells) != len(header):
+                    return DatasetError(
+                        f"{path}: row {row + 1} (line {row + 2}): expected {len(header)} cells, found {len(cells)}"
+                    )
+                for name, cell in zip(header, cells, strict=False):
+                    if name == LABEL:
+                        if labelled and not cell.strip():
+                            return _cell_error(path, row, name, cell, "a class")
+                    elif not cell.strip().isdecimal() or int(cell) > 255:
+                        return _cell_error(path, row, name, cell, "a whole number from 0 to 255")
+    except csv.Error as csv_error:
+        error = csv_error
     return DatasetError(f"{path}: not readable as a CSV of pixels: {str(error).splitlines()[0]}")
 
 

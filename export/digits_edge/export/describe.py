@@ -1,0 +1,51 @@
+"""What the models of a run will say of themselves: labels, input, threshold, golden pictures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.runtime.contract import Contract, Golden
+from digits_edge.trainer.run import Run
+
+GOLDEN_PICTURES: Final = 20
+GOLDEN_BYTES: Final = 64 * 1024  # of pixels, so that they never outweigh the model
+ACCEPTED_SHARE: Final = 0.99  # of validation pictures, by the Keras model's own scores
+HIGHEST_MIN_SCORE: Final = 0.9
+
+
+def describe(
+    run: Run, pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.int64], reference: npt.NDArray[np.float32]
+) -> Contract:
+    """The contract of a run's models; the golden probabilities are each file's own and are still zero here.
+
+    Args:
+        run: what is exported.
+        pixels: uint8[N, H, W] of the validation split.
+        targets: int64[N].
+        reference: float32[N, C], Keras's probabilities.
+    """
+    quantile = float(np.quantile(reference.max(axis=1), 1 - ACCEPTED_SHARE))
+    chosen = _golden_rows(pixels, targets, reference)
+    return Contract(
+        name=run.name,
+        labels=run.labels,
+        shape=pixels.shape[1:],
+        preprocess=run.preprocess,
+        min_score=round(min(quantile, HIGHEST_MIN_SCORE), 4),
+        golden=Golden(pixels[chosen], np.zeros((len(chosen), len(run.labels)), np.float32)),
+    )
+
+
+def _golden_rows(
+    pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.int64], reference: npt.NDArray[np.float32]
+) -> list[int]:
+    """Rows of the surest right answer of each class, then of the second surest, as many as there is room for."""
+    right = np.flatnonzero(reference.argmax(axis=1) == targets)
+    surest = right[np.argsort(-reference[right].max(axis=1), kind="stable")]
+    by_class = [surest[targets[surest] == c] for c in range(reference.shape[1])]
+    ranked = [int(rows[rank]) for rank in range(2) for rows in by_class if len(rows) > rank]
+    room = max(1, min(GOLDEN_PICTURES, GOLDEN_BYTES // pixels[0].size))
+    return ranked[:room]
