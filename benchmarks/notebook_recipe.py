@@ -21,8 +21,8 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="Kaggle's train.csv, plain or .gz")
     parser.add_argument("--seeds", type=int, nargs="+", default=[7])
     options = parser.parse_args()
-    print("| seed | Keras | int8 ONNX | int8 TFLite | training, s |")
-    print("|-----:|------:|----------:|------------:|------------:|")
+    print("| seed | Keras | int8 ONNX | int8 TFLite |")
+    print("|-----:|------:|----------:|------------:|")
     for seed in options.seeds:
         out = Path("artifacts", "runs", f"notebook-recipe-{seed}")
         run = digits_edge(
@@ -37,7 +37,7 @@ def main() -> None:
                 rungs["model.int8.tflite"]["wrong"],
             )
         )
-        print(f"| {seed} | {keras} | {onnx} | {tflite} | {run['wall_seconds']:.0f} |", flush=True)
+        print(f"| {seed} | {keras} | {onnx} | {tflite} |", flush=True)
 
 
 if __name__ == "__main__":

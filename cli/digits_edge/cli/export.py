@@ -9,7 +9,7 @@ import typer
 
 from digits_edge.runtime.errors import GateFailed
 
-from .words import Json, one_of, print_json
+from .words import Json, one_of, print_json, shown
 
 
 def command(
@@ -52,9 +52,9 @@ def command(
             print_json({"published": False, "verdicts": refusal.verdicts})
         raise
     if json:
-        print_json({"published": True, "bundle": str(bundle.path), "gate": bundle.manifest["gate"]})
+        print_json({"published": True, "bundle": str(shown(bundle.path)), "gate": bundle.manifest["gate"]})
         return
     typer.echo(manifest_table(bundle.manifest))
     typer.echo(
-        f"\n{bundle.path}: published, {sum(file.bytes for file in bundle.files):,} bytes in {len(bundle.files)} files"
+        f"\n{shown(bundle.path)}: published, {sum(file.bytes for file in bundle.files):,} bytes in {len(bundle.files)} files"
     )

@@ -11,7 +11,7 @@ import typer
 
 from digits_edge.runtime.contract import PREPROCESS
 
-from .words import Data, Json, one_of, print_json
+from .words import Data, Json, one_of, print_json, shown
 
 
 def command(
@@ -67,15 +67,16 @@ def command(
             force=force,
         )
     )
+    path = shown(run.path)
     if json:
-        print_json({"run": str(run.path), **run.info})
+        print_json({"run": str(path), **run.info})
         return
     metrics, pictures = run.info["metrics"], run.info["split"]["validation"]
     typer.echo(
-        f"{run.path}: {run.info['parameters']:,} parameters, validation accuracy {metrics['val_accuracy']:.2%} "
+        f"{path}: {run.info['parameters']:,} parameters, validation accuracy {metrics['val_accuracy']:.2%} "
         f"({metrics['val_wrong']} wrong of {pictures:,}), {run.info['wall_seconds']:.0f} s"
     )
-    typer.echo(f"look at {run.path / 'plots'}; next: digits-edge export {run.path} --int8")
+    typer.echo(f"look at {path / 'plots'}; next: digits-edge export {path} --int8")
 
 
 def _free_name(name: str, force: bool) -> Path:

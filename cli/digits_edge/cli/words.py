@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -37,6 +38,11 @@ def one_of(option: str, value: str, choices: Iterable[T]) -> T:
     near = difflib.get_close_matches(value, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise UsageError(f"{option}: expected {' or '.join(known)}, received {value!r}{hint}")
+
+
+def shown(path: Path) -> Path:
+    """A path as one would type it here: without the current folder in front."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def print_json(value: Any) -> None:
