@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from digits_edge.runtime import BundleError, Classifier, IntegrityError, PictureError
+from digits_edge.runtime import BundleError, Classifier, IntegrityError, MissingExtra, PictureError
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.contract import METADATA_KEY
 
@@ -218,6 +218,19 @@ def test_what_is_no_bundle(tmp_path, refused):
         assert expected in refused("selftest", tmp_path / name)
 
 
+@pytest.mark.parametrize(
+    "path", [5, b"\xff", "a\0.onnx", "a" * 5000, "a" * 5000 + ".onnx", ""], ids=lambda p: repr(p)[:12]
+)
+def test_what_is_no_path_is_refused(path):
+    with pytest.raises(BundleError):
+        Classifier.load(path)
+
+
+def test_errors_can_cross_processes():
+    error = MissingExtra("pillow", "image", "reading picture files")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
 def edited(exported, **changes):
     """The float model with some values of its contract changed."""
     model = onnx.load_from_string(exported.read("model.onnx"))
@@ -233,6 +246,10 @@ def edited(exported, **changes):
         ({"labels": ["a", "b"]}, "damaged"),
         ({"labels": "0123456789"}, "two or more labels"),
         ({"labels": None}, "two or more labels"),
+        ({"labels": [*"aacdefghij"]}, "none twice"),
+        ({"labels": [*"abcdefghi", "\ud800"]}, "all text"),
+        ({"name": None}, "expected a name"),
+        ({"golden": {"pixels": "", "probabilities": []}}, "none that count"),
         ({"preprocess": "eval"}, "expected preprocess"),
         ({"thresholds": {"min_score": "nan"}}, "min_score from 0 to 1"),
         ({"input": {"shape": [28, 27]}}, "damaged"),

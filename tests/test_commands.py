@@ -103,6 +103,32 @@ def test_a_bad_test_csv_leaves_the_earlier_submission(kaggle, exported, refused)
     assert (kaggle / "out.csv").read_text() == "earlier"
 
 
+def test_a_submission_never_takes_the_place_of_its_input(kaggle, exported, refused, tmp_path):
+    before = (kaggle / "test.csv").read_bytes()
+    words = ("predict", kaggle / "test.csv", "--bundle", exported.path, "--submission")
+    assert "received the test.csv itself" in refused(*words, kaggle / "test.csv")
+    assert "in an existing folder" in refused(*words, tmp_path / "none" / "out.csv")
+    assert "in an existing folder" in refused(*words, tmp_path)
+    assert (kaggle / "test.csv").read_bytes() == before
+
+
+def test_predict_goes_on_after_a_bad_csv_and_an_empty_folder(photos, kaggle, exported, digits_edge):
+    good = sorted(photos.glob("*.png"))
+    (kaggle / "bad.csv").write_text("pixel0\n1\n")
+    (kaggle / "empty").mkdir()
+    words = ("predict", good[0], kaggle / "bad.csv", kaggle / "empty", good[1], "--bundle", exported.path, "--json")
+    done = digits_edge(*words)
+    assert done.code == 2
+    assert [answer["path"] for answer in json.loads(done.out)] == [str(good[0]), str(good[1])]
+    assert len(done.err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("name", ["mistakes.xyz", "none/mistakes.png", ""])
+def test_a_place_for_mistakes_that_cannot_be_is_refused_first(exported, digits_npz, tmp_path, refused, name):
+    words = ("evaluate", exported.path, "--data", digits_npz, "--mistakes", tmp_path / name)
+    assert "expected the name of a .png" in refused(*words)
+
+
 def test_evaluate_counts_by_argmax_and_draws_the_mistakes(kaggle, own_run, exported, digits_edge, classifier, tmp_path):
     pixels, targets = own_run.validation()
     wrong = int((classifier.predict_proba(pixels).argmax(axis=1) != targets).sum())
@@ -187,14 +213,10 @@ def test_selftest_passes_and_can_fail(exported, digits_edge, tmp_path):
     assert "answers otherwise" in failed.err
 
 
-def test_the_current_folder_is_as_good_a_path_as_any(own_run, own_bundle, digits_edge, monkeypatch, tmp_path):
+def test_the_current_folder_can_be_read_but_not_swapped(own_run, own_bundle, digits_edge, refused, monkeypatch):
     monkeypatch.chdir(own_bundle)
     assert digits_edge("selftest", ".").code == 0
-    (tmp_path / "empty").mkdir()
-    monkeypatch.chdir(tmp_path / "empty")
-    done = digits_edge("export", own_run.path, "--format", "onnx", "--out", ".")
-    assert done.code == 0, done.err
-    assert (tmp_path / "empty" / "manifest.json").is_file()
+    assert "expected another folder than the current one" in refused("export", own_run.path, "--out", ".")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
@@ -205,6 +227,33 @@ def test_a_terminal_that_cannot_show_a_character_gets_it_escaped(photos, exporte
         command = [sys.executable, "-m", "digits_edge.cli", *map(str, words)]
         done = subprocess.run(command, env=env, capture_output=True, check=False)
         assert done.returncode == 0, done.stderr
+
+
+def test_a_selftest_that_has_nothing_to_test_does_not_pass(own_bundle, refused):
+    path = own_bundle / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"] = [f for f in manifest["files"] if not f["name"].endswith(".onnx")]
+    path.write_text(json.dumps(manifest))
+    assert "expected an ONNX model to test" in refused("selftest", own_bundle)
+
+
+@pytest.mark.parametrize(
+    "key", ["name", "labels", "input", "preprocess", "thresholds", "golden", "metrics", "provenance"]
+)
+@pytest.mark.parametrize("value", [None, 7, [], {}, "x", ["y"]], ids=str)
+def test_a_manifest_with_anything_in_it_is_shown_or_refused_in_words(own_bundle, digits_edge, key, value):
+    path = own_bundle / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    done = digits_edge("inspect", own_bundle)
+    assert done.code in (0, 2)
+    assert (done.out == "") == (done.code == 2)
+    assert len(done.err.splitlines()) == (1 if done.code else 0)
+
+
+def test_a_run_stands_for_its_bundle_in_every_command(own_run, own_bundle, digits_edge):
+    own_bundle.rename(own_run.path / "bundle")
+    for words in (("inspect",), ("selftest",), ("predict", "-h"), ("benchmark",)):
+        assert digits_edge(words[0], own_run.path, *words[1:]).code == 0
 
 
 def test_version_and_help(digits_edge):

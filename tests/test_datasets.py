@@ -91,7 +91,7 @@ def test_a_bad_pixel_is_named_by_row_and_column(few, tmp_path, refused, cell):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("cell", ["", "-3", "2.5"])
+@pytest.mark.parametrize("cell", ["", "-3", "2.5", "inf", "1e300"])
 def test_a_bad_label_is_named_by_row(few, tmp_path, refused, cell):
     classes = few.targets.astype(object)
     classes[4] = cell
@@ -116,6 +116,9 @@ def bad_csvs():
             lambda p: p.write_text(f"{header}\n{row}\n{row},7\n"),
             "row 2 (line 3): expected 785 cells, found 786",
         ),
+        "an open quote": (lambda p: p.write_text(f'{header}\n{row[:-1]}"0\n' + f"{row}\n" * 200), "from line 2 on"),
+        "an endless number": (lambda p: p.write_text(f"{header}\n{row[:-1]}{'7' * 5000}\n"), "column 'pixel783'"),
+        "old line ends": (lambda p: p.write_bytes(f"{header}\r{row}\r".encode()), "new-line character"),
         "a short row": (
             lambda p: p.write_text(f"{header}\n{row}\n1,2,3\n"),
             "row 2 (line 3): expected 785 cells, found 3",
@@ -215,7 +218,8 @@ def bad_npz():
         "fewer classes": ({"x": x, "y": y[:4]}, "a class for each of 6 pictures, received int64[4]"),
         "one-hot": ({"x": x, "y": np.eye(6)}, "received float64[6, 6]"),
         "negative": ({"x": x, "y": y - 1}, "expected classes from 0, received -1"),
-        "pickled": ({"x": x, "y": np.array([{}] * 6, object)}, "pickled objects"),
+        "pickled": ({"x": x, "y": np.array([{}] * 6, object)}, "allow_pickle=False"),
+        "huge classes": ({"x": x, "y": np.full(6, 2**64 - 1, np.uint64)}, "expected classes from 0"),
     }
 
 

@@ -150,7 +150,7 @@ def test_full_integer_tflite(exported):
 
 
 def test_dim_calibration_pictures_leave_the_promised_input_scale(trained):
-    model = keras_model.load(trained.model_path)
+    model = keras_model.load(trained.model_path, (28, 28), 10)
     tflite = TfliteModel.load(to_tflite.convert(model, trained.calibration() // 3), "model")
     assert tflite.input.scale == pytest.approx(1 / 255)
     assert tflite.input.zero_point == -128

@@ -112,6 +112,23 @@ def test_bad_files_are_refused_in_words(kind, tmp_path):
         read_picture(tmp_path / "bad.png")
 
 
+def test_a_damaged_pil_image_is_refused_and_a_good_one_left_as_it_is():
+    truncated = Image.open(io.BytesIO(BAD["truncated"][0]))
+    with pytest.raises(PictureError, match="damaged or truncated"):
+        read_picture(truncated)
+    large = Image.open(io.BytesIO(encoded(Image.new("L", (3000, 3000)), "JPEG")))
+    read_picture(large)
+    assert large.size == (3000, 3000)
+
+
+@pytest.mark.parametrize("white", [1, 255, 65535])
+def test_float_pictures_of_any_range(photo, white):
+    image = Image.fromarray((photo / 255 * white).astype(np.float32))
+    np.testing.assert_allclose(read_picture(encoded(image, "TIFF")).astype(int), photo, atol=1)
+    with pytest.raises(PictureError, match="no numbers"):
+        read_picture(Image.fromarray(np.full((20, 20), np.nan, np.float32)))
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -83,6 +83,16 @@ def test_a_rename_that_fails_half_way_through_a_swap_leaves_the_old_one(tmp_path
     assert read(tmp_path / "out") == 1
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_stays_a_link_and_what_it_names_is_replaced(tmp_path):
+    write(tmp_path / "v1", 1)
+    (tmp_path / "current").symlink_to(tmp_path / "v1")
+    for number in (2, 3):
+        write(tmp_path / "current", number)
+        assert (tmp_path / "current").is_symlink()
+        assert read(tmp_path / "v1") == read(tmp_path / "current") == number
+
+
 def test_only_one_writes_at_a_time(tmp_path):
     with publishing(tmp_path / "out", **KIND) as folder:
         (folder / "marker.json").write_text(json.dumps({"kind": "test"}))
@@ -96,7 +106,7 @@ def test_only_one_writes_at_a_time(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be written"), publishing(tmp_path / "file" / "out", **KIND):
+    with pytest.raises(UsageError, match="a file on the way there"), publishing(tmp_path / "file" / "out", **KIND):
         pass
 
 

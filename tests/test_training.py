@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import keras
@@ -211,8 +214,8 @@ def test_a_finished_run_is_replaced_only_by_force(own_run, digits_npz, digits_ed
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
     [
-        ("--epochs", -3, "--epochs: expected a whole number from 1, received -3"),
-        ("--batch-size", 0, "--batch-size: expected a whole number from 1, received 0"),
+        ("--epochs", -3, "--epochs: expected a whole number from 1 to 100000, received -3"),
+        ("--batch-size", 0, "--batch-size: expected a whole number from 1 to 100000, received 0"),
         ("--validation-fraction", 1.5, "--validation-fraction: expected a number between 0 and 1, received 1.5"),
         ("--validation-fraction", "nan", "received nan"),
         ("--seed", -1, "--seed: expected a whole number from 0"),
@@ -251,3 +254,45 @@ def test_runs_that_cannot_be_used(own_run, tmp_path):
     (own_run.path / "run.json").write_text("{")
     with pytest.raises(RunError, match="not readable as JSON"):
         Run.open(own_run.path)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"labels": None}, "expected 'labels', a list, received None"),
+        ({"name": 7}, "expected 'name', a str, received 7"),
+        ({"schema": 2}, "expected schema 1, received 2"),
+        ({"kind": "bundle"}, "received another JSON"),
+    ],
+)
+def test_a_run_json_that_cannot_be_trusted(own_run, refused, change, expected):
+    path = own_run.path / "run.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    assert expected in refused("export", own_run.path)
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays"),
+    [
+        ("validation.npz", {"x": np.zeros((0, 28, 28), np.uint8), "y": np.zeros(0, np.int64)}),
+        ("validation.npz", {"x": np.zeros((3, 28, 28), np.uint8), "y": np.zeros(2, np.int64)}),
+        ("validation.npz", {"x": np.zeros((3, 28, 28), np.uint8), "y": np.full(3, 10)}),
+        ("validation.npz", {"x": np.zeros((3, 28, 28)), "y": np.zeros(3, np.int64)}),
+        ("calibration.npz", {"x": np.zeros((3, 28, 28))}),
+        ("calibration.npz", {"x": np.array("text")}),
+    ],
+)
+def test_pictures_of_a_run_that_cannot_be_used(own_run, name, arrays):
+    np.savez(own_run.path / name, **arrays)
+    with pytest.raises(RunError, match=f"{name}: damaged"):
+        own_run.validation() if name == "validation.npz" else own_run.calibration()
+
+
+def test_a_backend_that_is_not_there_is_one_line(tmp_path, digits_npz):
+    words = ["train", "--data", str(digits_npz), "--out", str(tmp_path / "run")]
+    env = {**os.environ, "KERAS_BACKEND": "tensorflwo"}
+    command = [sys.executable, "-m", "digits_edge.cli", *words]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("digits-edge: KERAS_BACKEND=tensorflwo: Keras cannot use it")
+    assert not (tmp_path / "run").exists()

@@ -73,6 +73,8 @@ def run(arguments: Sequence[str]) -> int:
             warnings.simplefilter("default" if debug else "ignore")  # libraries' advice to programmers
             app([argument for argument in arguments if argument != "--debug"], prog_name="digits-edge")
     except SystemExit as leaving:
+        if leaving.code == INTERRUPTED:  # typer has caught the Ctrl-C
+            return _tell("interrupted; nothing was changed", INTERRUPTED, debug)
         return leaving.code if isinstance(leaving.code, int) else 0
     except DigitsEdgeError as error:
         return _tell(str(error), error.exit_code, debug)
@@ -82,9 +84,7 @@ def run(arguments: Sequence[str]) -> int:
             return _tell(f"internal error: {error}; --debug shows where", INTERNAL_ERROR, debug)
         return _tell(f'{package} is not installed: pip install "digits-edge[{extra}]"', 2, debug)
     except OSError as error:  # no space left, no permission
-        return _tell(f"{error.filename or 'a file'}: {error.strerror or error}", 2, debug)
-    except KeyboardInterrupt:
-        return _tell("interrupted; nothing was changed", INTERRUPTED, debug)
+        return _tell(f"{error.filename or 'while writing'}: {error.strerror or error}", 2, debug)
     except Exception as error:
         return _tell(f"internal error: {type(error).__name__}: {error}; --debug shows where", INTERNAL_ERROR, debug)
     return 0

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from digits_edge.runtime.errors import UsageError
+
 from .words import Data, Json, print_columns, print_json
 
 
@@ -34,6 +36,8 @@ def command(
     from digits_edge.trainer.plots import draw_mistakes
     from digits_edge.trainer.progress import progress, say
 
+    if mistakes and (mistakes.suffix.lower() != ".png" or mistakes.is_dir() or not mistakes.absolute().parent.is_dir()):
+        raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
     models = open_models(model)
     judgement = read_judgement(models, data)
     say(f"judging by {judgement.what}")

@@ -55,6 +55,5 @@ def command(
         print_json({"published": True, "bundle": str(shown(bundle.path)), "gate": bundle.manifest["gate"]})
         return
     typer.echo(manifest_table(bundle.manifest))
-    typer.echo(
-        f"\n{shown(bundle.path)}: published, {sum(file.bytes for file in bundle.files):,} bytes in {len(bundle.files)} files"
-    )
+    size = sum(file.bytes for file in bundle.files)
+    typer.echo(f"\n{shown(bundle.path)}: published, {size:,} bytes in {len(bundle.files)} files")

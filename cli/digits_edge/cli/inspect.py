@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from digits_edge.runtime import Classifier
+from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.host import cpu_name, versions
 
 from .words import Json, print_columns, print_json
@@ -27,39 +29,43 @@ def command(
 
     digits-edge inspect artifacts/runs/compact-sample/bundle --json
     """
-    from digits_edge.runtime import Classifier
-    from digits_edge.runtime.bundle import Bundle
-
-    facts: dict[str, Any]
+    bundle = None
     if model is None or model.suffix == ".onnx":
-        facts = Classifier.load(model).contract.to_json()
+        contract = Classifier.load(model).contract
+        facts = contract.to_json()
     else:
         bundle = Bundle.open(model)
         bundle.verify()
+        contract = bundle.contract()
         facts = dict(bundle.manifest)
-    facts.pop("golden", None)
+    facts.pop("golden")
     here = {"cpu": cpu_name(), "versions": versions()}
     if json:
         print_json({**facts, "here": here})
         return
-    rows: list[tuple[str, str]] = [
-        ("name", facts["name"]),
-        ("labels", ", ".join(facts["labels"])),
-        ("input", f"uint8 {' x '.join(map(str, facts['input']['shape']))}, {facts['input']['ink']}"),
-        ("preprocess", facts["preprocess"]),
-        ("accepted from", str(facts["thresholds"]["min_score"])),
+    rows = [
+        ("name", contract.name),
+        ("labels", ", ".join(contract.labels)),
+        ("input", f"uint8 {' x '.join(map(str, contract.shape))}, white on black"),
+        ("preprocess", contract.preprocess),
+        ("accepted from", f"{contract.min_score:g}"),
+        *(_provenance(bundle) if bundle else ()),
+        ("cpu", cpu_name()),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
     ]
     for key, value in rows:
         typer.echo(f"{key:<14} {value}")
-    if "files" in facts:
-        typer.echo(f"{'parameters':<14} {facts['provenance']['run']['parameters']:,}")
-        typer.echo(f"{'trained on':<14} {facts['provenance']['run']['dataset']['name']}")
-        typer.echo(f"{'exported':<14} {facts['provenance']['created']}\n")
-        accuracies = {name: f"{metric['accuracy']:.2%}" for name, metric in facts["metrics"].items()}
-        files = [
-            (f["name"], f"{f['bytes']:,}", accuracies.get(f["name"], ""), f["sha256"][:12]) for f in facts["files"]
-        ]
-        print_columns([("file", "bytes", "accuracy", "sha256"), *files])
+    if bundle:
         typer.echo("")
-    typer.echo(f"{'cpu':<14} {here['cpu']}")
-    typer.echo(f"{'versions':<14} {', '.join(f'{name} {version}' for name, version in versions().items())}")
+        accuracies = {name: bundle.section("metrics", name).get("accuracy", "") for name in bundle.names}
+        files = [(file.name, f"{file.bytes:,}", accuracies[file.name], file.sha256[:12]) for file in bundle.files]
+        print_columns([("file", "bytes", "accuracy", "sha256"), *files])
+
+
+def _provenance(bundle: Bundle) -> list[tuple[str, str]]:
+    """Where a bundle comes from, as far as it tells."""
+    return [
+        ("parameters", str(bundle.section("provenance", "run").get("parameters", "?"))),
+        ("trained on", str(bundle.section("provenance", "run", "dataset").get("name", "?"))),
+        ("exported", str(bundle.section("provenance").get("created", "?"))),
+    ]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from digits_edge.runtime.errors import PictureError, UsageError
+from digits_edge.runtime.errors import DatasetError, DigitsEdgeError, PictureError, UsageError
 
 from .words import Json, print_json
 
@@ -46,14 +46,20 @@ def command(
             raise UsageError(f"--submission: expected one Kaggle test.csv, received {' '.join(paths)}")
         from digits_edge.export.submission import write_submission
 
-        typer.echo(f"{submission}: {write_submission(classifier, Path(paths[0]), submission):,} rows")
+        rows = write_submission(classifier, Path(paths[0]), submission)
+        if json:
+            print_json({"submission": str(submission), "rows": rows})
+        else:
+            typer.echo(f"{submission}: {rows:,} rows")
         return
     found: list[dict[str, Any]] = []
     failed = False
     for name, prediction in _predictions(classifier, paths):
-        if prediction.error:
+        if isinstance(prediction, DigitsEdgeError) or prediction.error:
             failed = True
-            typer.echo(f"digits-edge: {prediction.reason}", err=True)
+            typer.echo(f"digits-edge: {getattr(prediction, 'reason', prediction)}", err=True)
+        if isinstance(prediction, DigitsEdgeError):
+            continue
         if json:
             answer = {"path": name, "label": prediction.label, "score": round(prediction.score, 6)}
             found.append({**answer, "accepted": prediction.accepted, "reason": prediction.reason})
@@ -67,18 +73,21 @@ def command(
 
 
 def _predictions(classifier: Any, paths: list[str]) -> Iterator[tuple[str, Any]]:
-    """Each picture's name and prediction, in order."""
+    """Each picture's name and prediction, in order; a CSV or a folder that cannot be read gives its error instead."""
     for path in paths:
-        if _is_csv(path):
-            from digits_edge.trainer.datasets.kaggle_csv import read_unlabelled
+        try:
+            if _is_csv(path):
+                from digits_edge.trainer.datasets.kaggle_csv import read_unlabelled
 
-            pixels = read_unlabelled(Path(path))
-            yield from ((f"{path}:{row}", p) for row, p in enumerate(classifier.predict_many(pixels), 1))
-        elif path == "-":
-            yield "-", next(classifier.predict_many([_stdin()]))
-        else:
-            names = [str(p) for p in _pictures(Path(path))]
-            yield from zip(names, classifier.predict_many(names), strict=True)
+                pixels = read_unlabelled(Path(path))
+                yield from ((f"{path}:{row}", p) for row, p in enumerate(classifier.predict_many(pixels), 1))
+            elif path == "-":
+                yield "-", next(classifier.predict_many([_stdin()]))
+            else:
+                names = [str(p) for p in _pictures(path)]
+                yield from zip(names, classifier.predict_many(names), strict=True)
+        except (DatasetError, PictureError) as error:
+            yield path, error
 
 
 def _stdin() -> bytes:
@@ -87,14 +96,16 @@ def _stdin() -> bytes:
     return sys.stdin.buffer.read()
 
 
-def _pictures(path: Path) -> list[Path]:
+def _pictures(name: str) -> list[Path]:
     """The path itself, or the pictures anywhere under a folder, by name; hidden files are passed over."""
     from digits_edge.runtime.picture import SUFFIXES
 
-    if not path.is_dir():
+    path = Path(name)
+    if not name or not path.is_dir():
         return [path]
-    pictures = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
-    found = sorted(pictures, key=Path.as_posix)
+    pictures = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir())
+    shown = (p for p in pictures if not any(part.startswith(".") for part in p.relative_to(path).parts))
+    found = sorted(shown, key=Path.as_posix)
     if not found:
         raise PictureError(f"{path}: expected pictures ({', '.join(SUFFIXES)}), found none in the folder")
     return found

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from digits_edge.runtime.errors import SelfTestFailed
+from digits_edge.runtime.errors import BundleError, SelfTestFailed
 
 from .words import Json, print_json
 
@@ -20,6 +20,8 @@ def command(
     json: Json = False,
 ) -> None:
     """Check every file's hash, and compare this device's answers with those of the machine that exported.
+
+    The ONNX models are run; of the TFLite models the hashes are checked.
 
     Example:
 
@@ -37,6 +39,10 @@ def command(
         for name in opened.names:
             if name.endswith(".onnx"):
                 classifiers[name] = Classifier(opened.read(name), name)
+        if not classifiers:
+            raise BundleError(
+                f"{bundle}: expected an ONNX model to test, found {', '.join(opened.names) or 'no files'}"
+            )
     results = {name: classifier.self_test() for name, classifier in classifiers.items()}
     if json:
         print_json({name: asdict(result) for name, result in results.items()})

@@ -33,7 +33,7 @@ def command(
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run's folder; artifacts/runs/RECIPE-DATA unless given.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a finished run.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a finished run, with the bundle in it.")] = False,
     json: Json = False,
 ) -> None:
     """Fit a model and write a run.

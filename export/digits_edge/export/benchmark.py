@@ -55,12 +55,11 @@ def benchmark(models: Models, step: Callable[[], None]) -> list[Timing]:
                 seconds[index, turn, call] = time.perf_counter() - started
         step()
     medians = np.median(seconds, axis=2)  # (models, rounds)
-    metrics = models.manifest.get("metrics", {})
     return [
         Timing(
             file=model.file,
             bytes=model.bytes,
-            accuracy=metrics.get(model.file, {}).get("accuracy"),
+            accuracy=models.metrics.get(model.file, {}).get("accuracy"),
             p50=float(np.median(seconds[index]) * 1e6),
             p95=float(np.quantile(seconds[index], 0.95) * 1e6),
             ratio=float(np.median(medians[index] / medians[0])),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.trainer.datasets import Dataset, align, read
+from digits_edge.trainer.datasets import align, read
 from digits_edge.trainer.progress import say
 from digits_edge.trainer.split import split
 
@@ -68,14 +67,15 @@ def read_judgement(models: Models, spec: str) -> Judgement:
     """
     dataset = read(spec, part="test", preprocess=models.preprocess, shape=models.shape)
     targets = align(dataset, models.labels)
-    trained = models.manifest.get("provenance", {}).get("run", {})
-    if _same_data(dataset, targets, trained, models.labels):
-        rows = split(dataset, trained["split"]["fraction"], trained["split"]["seed"]).validation
-        return Judgement(
-            f"the {len(rows):,} validation pictures of {dataset.name}", dataset.pixels[rows], targets[rows]
-        )
-    if trained.get("dataset", {}).get("name") == dataset.name:
-        say(f"warning: the models were trained on other data called {dataset.name}; some may be the same pictures")
+    trained_on, parts = models.trained.get("dataset"), models.trained.get("split")
+    if isinstance(trained_on, dict) and isinstance(parts, dict):
+        # class names may have come from a labels file, so the fingerprint is taken with the models' own
+        if trained_on.get("fingerprint") == replace(dataset, targets=targets, labels=models.labels).fingerprint:
+            rows = split(dataset, parts["fraction"], parts["seed"]).validation
+            what = f"the {len(rows):,} validation pictures of {dataset.name}"
+            return Judgement(what, dataset.pixels[rows], targets[rows])
+        if trained_on.get("pictures") == len(dataset) and trained_on.get("name") == dataset.name:
+            say(f"warning: the models were trained on almost this {dataset.name}: some pictures may be known to them")
     return Judgement(f"{len(dataset):,} pictures of {dataset.name}", dataset.pixels, targets)
 
 
@@ -96,12 +96,3 @@ def evaluate(model: Model, judgement: Judgement, labels: tuple[str, ...], step: 
 def steps(judgement: Judgement) -> int:
     """How often `evaluate` will call its `step`."""
     return -(-len(judgement.pixels) // CHUNK)
-
-
-def _same_data(
-    dataset: Dataset, targets: npt.NDArray[np.int64], trained: dict[str, Any], labels: tuple[str, ...]
-) -> bool:
-    """Whether these are the training data; class names may have come from a labels file then."""
-    named = Dataset(dataset.pixels, targets, labels, dataset.name, dataset.preprocess, dataset.stratified)
-    fingerprint = trained.get("dataset", {}).get("fingerprint")
-    return "split" in trained and fingerprint == named.fingerprint

@@ -61,14 +61,14 @@ def export(options: ExportOptions) -> Bundle:
     """
     if unknown := set(options.formats) - set(FORMATS):
         raise UsageError(f"--format: expected {' or '.join(FORMATS)}, received {min(unknown)!r}")
-    out = options.out.absolute()
+    out = options.out.resolve()
     check_ours(out, marker=bundles.MANIFEST, kind=bundles.KIND)
     run, limits = options.run, options.limits
     pixels, targets = run.validation()
     from .keras_model import load
 
     say(f"exporting {run.path}, to be judged on {len(targets):,} validation pictures")
-    model = load(run.model_path)
+    model = load(run.model_path, pixels.shape[1:], len(run.labels))
     reference = predict(model, pixels)
     contract = describe(run, pixels, targets, reference)
 

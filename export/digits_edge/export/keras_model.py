@@ -14,11 +14,16 @@ if TYPE_CHECKING:
     import keras
 
 
-def load(path: Path) -> keras.Model:
+def load(path: Path, shape: tuple[int, ...], classes: int) -> keras.Model:
     """Load a `.keras` file in safe mode, on Keras's TensorFlow backend, whichever backend trained it.
 
+    Args:
+        path: of the file.
+        shape: of a picture, (H, W) or (H, W, 3).
+        classes: how many logits.
+
     Raises:
-        RunError: the file is damaged.
+        RunError: the file is damaged, or does not fit the run's pictures and labels.
         ExportError: keras was imported with another backend before.
     """
     if "keras" not in sys.modules:
@@ -29,9 +34,15 @@ def load(path: Path) -> keras.Model:
             f"expected Keras on its tensorflow backend, found {keras.backend.backend()}: export in a process of its own"
         )
     try:
-        return keras.models.load_model(path, compile=False, safe_mode=True)
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+        sides = (model.input_shape, model.output_shape)
     except Exception as error:  # zip, h5py, json and keras errors alike
-        raise RunError(f"{path}: not readable as a Keras model: {str(error).splitlines()[0]:.200}") from None
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise RunError(f"{path}: not readable as a Keras model: {reason:.200}") from None
+    expected = ((None, *shape, *((1,) if len(shape) == 2 else ())), (None, classes))
+    if sides != expected:
+        raise RunError(f"{path}: expected input and output {expected}, received {sides}")
+    return model
 
 
 def as_function(model: keras.Model, name: str) -> tuple[Any, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,11 @@ def write_submission(classifier: Classifier, source: Path, target: Path) -> int:
         DatasetError: the source cannot be read.
         UsageError: the target cannot be written.
     """
+    target = target.resolve()
+    if target == source.resolve():
+        raise UsageError(f"{target}: expected another file for the submission, received the test.csv itself")
+    if target.is_dir() or not target.parent.is_dir():
+        raise UsageError(f"{target}: expected a file in an existing folder")
     pixels = read_unlabelled(source)
     labels: list[str] = []
     with progress("classifying", -(-len(pixels) // CHUNK)) as step:
@@ -36,7 +42,7 @@ def write_submission(classifier: Classifier, source: Path, target: Path) -> int:
             best = classifier.predict_proba(pixels[start : start + CHUNK]).argmax(axis=1)
             labels.extend(classifier.labels[index] for index in best)
             step()
-    partial = target.absolute().with_name(f".{target.absolute().name}.partial")
+    partial = target.with_name(f".{target.name}.partial")
     try:
         with partial.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
@@ -44,6 +50,7 @@ def write_submission(classifier: Classifier, source: Path, target: Path) -> int:
             writer.writerows(enumerate(labels, 1))
         partial.replace(target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise UsageError(f"{target}: cannot be written: {error.strerror}") from None
     return len(labels)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
 
-from .contract import check_schema
+from .contract import Contract, check_schema
 from .errors import BundleError, IntegrityError
 
 KIND: Final = "digits-edge bundle"
@@ -49,24 +49,27 @@ class Bundle:
         """
         folder = find_published(Path(path))
         if not folder.is_dir():
-            raise BundleError(f"{path}: expected a bundle's folder or an .onnx file, found nothing there")
+            found = "another file" if folder.exists() else "nothing there"
+            raise BundleError(f"{path}: expected a bundle's folder or an .onnx file, found {found}")
+        if not (folder / MANIFEST).exists() and find_published(folder / "bundle").is_dir():
+            folder = find_published(folder / "bundle")  # a run, which holds its bundle
         where = str(folder / MANIFEST)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"), parse_constant=_no_number)
         except FileNotFoundError:
             raise BundleError(f"{path}: expected a bundle, found a folder without {MANIFEST}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BundleError(f"{where}: not readable as JSON: {error}") from None
         if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
             raise BundleError(f"{where}: expected the manifest of a {KIND}, received another JSON")
         check_schema(manifest.get("schema"), where)
         try:
             files = tuple(BundleFile(str(f["name"]), int(f["bytes"]), str(f["sha256"])) for f in manifest["files"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BundleError(f"{where}: its list of files is damaged: {type(error).__name__}: {error}") from None
         for file in files:
             name = PureWindowsPath(file.name)  # takes / and \\ alike
-            if name.anchor or ".." in name.parts or not name.name:
+            if name.anchor or ".." in name.parts or not file.name.isprintable() or not name.name:
                 raise IntegrityError(f"{where}: it names a file outside the bundle, {file.name!r}")
         return cls(folder, files, manifest)
 
@@ -85,7 +88,7 @@ class Bundle:
         except FileNotFoundError:
             raise IntegrityError(f"{self.path / name}: missing; the manifest names it ({file.bytes:,} bytes)") from None
         except OSError as error:
-            raise IntegrityError(f"{self.path / name}: cannot be read: {error.strerror}") from None
+            raise IntegrityError(f"{self.path / name}: cannot be read: {error.strerror or error}") from None
         digest = hashlib.sha256(data).hexdigest()
         if digest != file.sha256:
             raise IntegrityError(
@@ -102,6 +105,25 @@ class Bundle:
         """
         for name in self.names:
             self.read(name)
+
+    def contract(self) -> Contract:
+        """What the models say of themselves, with the first one's golden answers.
+
+        Raises:
+            BundleError: the manifest is damaged.
+        """
+        answers = self.section("golden", "answers")
+        if not answers:
+            raise BundleError(f"{self.path / MANIFEST}: expected golden vectors, found none")
+        golden = {**self.section("golden"), "probabilities": next(iter(answers.values()))}
+        return Contract.from_json({**self.manifest, "golden": golden}, str(self.path / MANIFEST))
+
+    def section(self, *keys: str) -> dict[str, Any]:
+        """A part of the manifest by its keys, empty where there is none."""
+        part: Any = self.manifest
+        for key in keys:
+            part = part.get(key) if isinstance(part, dict) else None
+        return part if isinstance(part, dict) else {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -121,6 +143,10 @@ class Bundle:
         raise BundleError(
             f"{self.path}: it has no ONNX model (only {', '.join(self.names)}): export with --format onnx"
         )
+
+
+def _no_number(constant: str) -> float:
+    raise ValueError(f"it holds {constant}")
 
 
 def find_published(path: Path) -> Path:

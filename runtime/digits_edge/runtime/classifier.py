@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -92,15 +93,17 @@ class Classifier:
         """
         if path is None:
             return cls((resources.files(__package__) / DEFAULT_MODEL).read_bytes(), DEFAULT_MODEL)
-        path = Path(path)
-        if path.suffix == ".onnx" and not path.is_dir():
-            try:
+        try:
+            path = Path(os.fsdecode(path))
+            if path.suffix == ".onnx" and not path.is_dir():
                 return cls(path.read_bytes(), str(path))
-            except OSError as error:
-                raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
-        bundle = Bundle.open(path)
-        name = bundle.best_onnx
-        return cls(bundle.read(name), str(bundle.path / name))
+            bundle = Bundle.open(path)
+            name = bundle.best_onnx
+            return cls(bundle.read(name), str(bundle.path / name))
+        except OSError as error:
+            raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
+        except (TypeError, ValueError) as error:  # no path at all, or one with a null character
+            raise BundleError(f"{path!r:.200}: expected the path of a bundle or an .onnx file: {error}") from None
 
     @property
     def name(self) -> str:
@@ -140,7 +143,7 @@ class Classifier:
             pictures: any iterable of what `predict` takes; it is read one batch ahead at most.
             batch_size: pictures a batch, at least 1.
         """
-        if batch_size < 1:
+        if operator.index(batch_size) < 1:
             raise ValueError(f"expected a batch_size of at least 1, received {batch_size}")
         return self._predict_many(iter(pictures), batch_size)
 

@@ -84,8 +84,12 @@ class Contract:
             if len(shape) not in (2, 3) or not all(1 <= side <= 4096 for side in shape) or shape[2:] not in ((), (3,)):
                 raise BundleError(f"{where}: expected an input shape [H, W] or [H, W, 3], received {list(shape)}")
             labels = tuple(data["labels"]) if isinstance(data["labels"], list) else ()
-            if len(labels) < 2 or not all(isinstance(label, str) for label in labels):
-                raise BundleError(f"{where}: expected two or more labels, all text, received {data['labels']!r:.80}")
+            if len(labels) < 2 or not all(_is_text(label) for label in labels) or len(set(labels)) < len(labels):
+                raise BundleError(
+                    f"{where}: expected two or more labels, all text, none twice, received {data['labels']!r:.80}"
+                )
+            if not _is_text(data["name"]):
+                raise BundleError(f"{where}: expected a name, received {data['name']!r:.80}")
             if data["preprocess"] not in PREPROCESS:
                 raise BundleError(f"{where}: expected preprocess {PREPROCESS}, received {data['preprocess']!r:.80}")
             min_score = float(data["thresholds"]["min_score"])
@@ -94,8 +98,10 @@ class Contract:
             pixels = np.frombuffer(base64.b64decode(data["golden"]["pixels"], validate=True), np.uint8)
             pixels = pixels.reshape(-1, *shape)
             probabilities = np.asarray(data["golden"]["probabilities"], np.float32).reshape(len(pixels), len(labels))
+            if not len(pixels) or not np.isfinite(probabilities).all():
+                raise BundleError(f"{where}: expected golden pictures with their probabilities, found none that count")
             return cls(
-                name=str(data["name"]),
+                name=data["name"],
                 labels=labels,
                 shape=shape,
                 preprocess=cast(Preprocess, data["preprocess"]),
@@ -106,13 +112,18 @@ class Contract:
             raise BundleError(f"{where}: the model's description is damaged: {type(error).__name__}: {error}") from None
 
 
+def _is_text(value: Any) -> bool:
+    """Text that can be printed: half of a surrogate pair, which JSON can hold, cannot."""
+    return isinstance(value, str) and value.encode(errors="ignore").decode() == value
+
+
 def check_schema(schema: Any, where: str) -> None:
     """Refuse a description that a later digits-edge wrote.
 
     Raises:
         BundleError: `schema` is not a whole number from 1 to the one known here.
     """
-    if not isinstance(schema, int) or schema < 1:
+    if type(schema) is not int or schema < 1:
         raise BundleError(f"{where}: expected schema 1 to {SCHEMA}, received {schema!r:.80}")
     if schema > SCHEMA:
         raise BundleError(

@@ -41,7 +41,11 @@ class MissingExtra(DigitsEdgeError):
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
+        self._parts = (package, extra, purpose)
         super().__init__(f'{purpose} needs {package}, which is not installed: pip install "digits-edge[{extra}]"')
+
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str, str]]:
+        return MissingExtra, self._parts
 
 
 class DatasetError(DigitsEdgeError):

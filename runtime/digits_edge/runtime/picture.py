@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,17 +36,19 @@ def read_picture(source: Any) -> npt.NDArray[np.uint8]:
     if isinstance(source, np.ndarray):
         return _from_array(np.asarray(source))
     if isinstance(source, str | os.PathLike):
+        path = os.fsdecode(source)
         try:
-            data = Path(source).read_bytes()
+            data = Path(path).read_bytes()
         except OSError as error:
-            raise PictureError(f"{os.fspath(source)!s}: cannot be read: {error.strerror or error}") from None
+            raise PictureError(f"{path}: cannot be read: {error.strerror or error}") from None
         except ValueError as error:  # a path with a null character
-            raise PictureError(f"{os.fspath(source)!r}: not a path: {error}") from None
-        return _decode(data, str(source))
+            raise PictureError(f"{path!r}: not a path: {error}") from None
+        return _decode(data, path)
     if isinstance(source, bytes | bytearray | memoryview):
         return _decode(bytes(source), "picture bytes")
-    if type(source).__module__.split(".")[0] == "PIL":
-        return _from_pil(source, "picture")
+    pil = sys.modules.get("PIL.Image")
+    if pil is not None and isinstance(source, pil.Image):
+        return _decode(source, "picture")
     raise PictureError(f"expected a path, bytes, a PIL image or a uint8 array, received {type(source).__name__}")
 
 
@@ -69,15 +72,20 @@ def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return array
 
 
-def _decode(data: bytes, where: str) -> npt.NDArray[np.uint8]:
+def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
+    """The pixels of an encoded file's bytes, or of a PIL image, which is left as it is."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise MissingExtra("pillow", "image", "reading picture files") from None
-    if not data:
-        raise PictureError(f"{where}: expected a picture, received an empty file")
     try:
-        with Image.open(io.BytesIO(data)) as image:
+        if not isinstance(source, bytes):
+            return _from_pil(source, where)
+        if not source:
+            raise PictureError(f"{where}: expected a picture, received an empty file")
+        with Image.open(io.BytesIO(source)) as image:
+            if image.format == "JPEG" and image.width * image.height <= MAX_PIXELS:
+                image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # decodes at 1/2, 1/4 or 1/8 of the size
             return _from_pil(image, where)
     except PictureError:
         raise
@@ -93,14 +101,15 @@ def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
     _check_size(image.width, image.height, where)
-    if image.format == "JPEG":
-        image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # decodes at 1/2, 1/4 or 1/8 of the size
     image = ImageOps.exif_transpose(image)
     shrink = min(max(image.size) // WORKING_SIDE, min(image.size) // MIN_SIDE)
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits a pixel: Pillow's own conversion clips instead of scaling
-        deep = np.nan_to_num(np.asarray(image, np.float32)).clip(min=0)
-        white = max(65535.0 if deep.max() > 255 else 255.0, float(deep.max()))
-        image = Image.fromarray((deep * (255 / white)).astype(np.uint8))
+        deep = np.asarray(image, np.float32)
+        if not np.isfinite(deep).all():
+            raise PictureError(f"{where}: expected finite pixels, received some that are no numbers")
+        brightest = float(deep.max())
+        white = next((white for white in (1, 255, 65535) if brightest <= white), brightest)
+        image = Image.fromarray((deep.clip(min=0) * (255 / white)).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)

@@ -36,7 +36,7 @@ def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
     Raises:
         UsageError: `target` is not ours, cannot be written, or is being written by another process.
     """
-    target = target.absolute()
+    target = target.resolve()  # through links, so that a link stays one
     check_ours(target, marker=marker, kind=kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +57,8 @@ def check_ours(target: Path, *, marker: str, kind: str) -> None:
         UsageError: it is a file, or a folder with something else in it.
     """
     if target.is_dir():
+        if Path.cwd().is_relative_to(target):
+            raise UsageError(f"{target}: expected another folder than the current one, which cannot be swapped")
         if not any(target.iterdir()) or is_ours(target, marker=marker, kind=kind):
             return
         raise UsageError(
@@ -64,13 +66,15 @@ def check_ours(target: Path, *, marker: str, kind: str) -> None:
         )
     if target.exists() or target.is_symlink():
         raise UsageError(f"{target}: expected a new folder or an earlier {kind}, found a file")
+    if not next(parent for parent in target.parents if parent.exists()).is_dir():
+        raise UsageError(f"{target}: expected a place for a folder, found a file on the way there")
 
 
 def is_ours(folder: Path, *, marker: str, kind: str) -> bool:
     """Whether a folder's marker file says that it is of this kind."""
     try:
         data = json.loads((folder / marker).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(data, dict) and data.get("kind") == kind
 

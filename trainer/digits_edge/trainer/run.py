@@ -19,6 +19,10 @@ KIND: Final = "digits-edge run"
 MARKER: Final = "run.json"
 SCHEMA: Final = 1
 RUNS: Final = Path("artifacts", "runs")
+KEYS: Final = {
+    "name": str, "created": str, "recipe": dict, "parameters": int, "labels": list, "preprocess": str, "seed": int,
+    "dataset": dict, "split": dict, "metrics": dict, "backend": str, "device": str, "versions": dict,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,12 +52,15 @@ class Run:
             )
         try:
             info = json.loads((path / MARKER).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{path / MARKER}: not readable as JSON: {error}") from None
         if not isinstance(info, dict) or info.get("kind") != KIND:
             raise RunError(f"{path / MARKER}: expected the description of a {KIND}, received another JSON")
         if info.get("schema") != SCHEMA:
             raise RunError(f"{path / MARKER}: expected schema {SCHEMA}, received {info.get('schema')!r:.80}")
+        for key, kind in KEYS.items():
+            if not isinstance(info.get(key), kind):
+                raise RunError(f"{path / MARKER}: expected {key!r}, a {kind.__name__}, received {info.get(key)!r:.80}")
         for name in ("model.keras", "validation.npz", "calibration.npz"):
             if not (path / name).is_file():
                 raise RunError(f"{path / name}: missing from the run: digits-edge train again")
@@ -94,11 +101,19 @@ class Run:
     def validation(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
         """The split that the gate uses: pixels uint8[N, H, W] and targets int64[N]."""
         x, y = self._arrays("validation.npz", "x", "y")
+        if not _are_pixels(x) or y.dtype != np.int64 or y.shape != x.shape[:1]:
+            raise RunError(
+                f"{self.path / 'validation.npz'}: damaged: {x.dtype}{list(x.shape)}, {y.dtype}{list(y.shape)}"
+            )
+        if not 0 <= y.min() <= y.max() < len(self.labels):
+            raise RunError(f"{self.path / 'validation.npz'}: damaged: classes {y.min()} to {y.max()}")
         return x, y
 
     def calibration(self) -> npt.NDArray[np.uint8]:
         """Pixels uint8[K, H, W] of the training part."""
         (x,) = self._arrays("calibration.npz", "x")
+        if not _are_pixels(x):
+            raise RunError(f"{self.path / 'calibration.npz'}: damaged: {x.dtype}{list(x.shape)}")
         return x
 
     def _arrays(self, name: str, *keys: str) -> list[npt.NDArray[Any]]:
@@ -107,3 +122,7 @@ class Run:
                 return [arrays[key] for key in keys]
         except Exception as error:  # zipfile, zlib, numpy and key errors alike
             raise RunError(f"{self.path / name}: damaged: {error}: digits-edge train again") from None
+
+
+def _are_pixels(x: npt.NDArray[Any]) -> bool:
+    return x.dtype == np.uint8 and x.ndim in (3, 4) and x.size > 0

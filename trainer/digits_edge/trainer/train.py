@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import keras
 
 CALIBRATION_PICTURES: Final = 1024
+MOST: Final = 100_000  # epochs, or pictures in a batch
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def train(options: TrainOptions) -> Run:
         DatasetError: the data cannot be trained on.
         RunError: a finished run is in the way.
     """
-    out = options.out.absolute()
+    out = options.out.resolve()
     _check(options, out)
     started = time.monotonic()
     names = read_names(options.names) if options.names else None
@@ -87,8 +88,8 @@ def train(options: TrainOptions) -> Run:
 
 def _check(options: TrainOptions, out: Path) -> None:
     for name in ("epochs", "batch_size"):
-        if (value := getattr(options.recipe, name)) < 1:
-            raise UsageError(f"--{name.replace('_', '-')}: expected a whole number from 1, received {value}")
+        if not 1 <= (value := getattr(options.recipe, name)) <= MOST:
+            raise UsageError(f"--{name.replace('_', '-')}: expected a whole number from 1 to {MOST}, received {value}")
     if not 0 < options.validation_fraction < 1:
         raise UsageError(
             f"--validation-fraction: expected a number between 0 and 1, received {options.validation_fraction:g}"
@@ -147,7 +148,7 @@ def _fit(options: TrainOptions, dataset: Dataset, parts: Split, folder: Path) ->
     return {
         "kind": runs.KIND,
         "schema": runs.SCHEMA,
-        "name": options.out.absolute().name,
+        "name": options.out.resolve().name,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "recipe": asdict(recipe),
         "parameters": model.count_params(),

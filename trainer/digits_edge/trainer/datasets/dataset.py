@@ -103,7 +103,7 @@ def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
     position = {label: index for index, label in enumerate(labels)}
     if all(label in position for label in dataset.labels):
         table = [position[label] for label in dataset.labels]
-    elif all(label.isdecimal() and int(label) < len(labels) for label in dataset.labels):
+    elif set(dataset.labels) <= {str(index) for index in range(len(labels))}:
         table = [int(label) for label in dataset.labels]
     else:
         stranger = next(label for label in dataset.labels if label not in position)
@@ -121,4 +121,4 @@ def guess_preprocess(pixels: npt.NDArray[np.uint8]) -> Preprocess:
 
 def _natural(name: str) -> tuple[int, int, str]:
     """Numbers first and by value, then names by alphabet."""
-    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
+    return (0, int(name), name) if name.isdecimal() and len(name) < 20 else (1, 0, name)

@@ -31,14 +31,13 @@ def read_labelled(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
         DatasetError: with the row and column of the first cell that cannot be used.
     """
     frame = _read(path, labelled=True)
-    classes = frame[LABEL].to_numpy()
-    if classes.dtype == object or not np.issubdtype(classes.dtype, np.number):
-        text = frame[LABEL].astype(str).to_numpy().astype(str)
-        return _pixels(frame), text
-    wrong = np.flatnonzero(~(classes >= 0) | (classes != np.floor(classes)))
-    if len(wrong):
-        raise _cell_error(path, int(wrong[0]), LABEL, classes[wrong[0]], "a class: a whole number from 0, or a name")
-    return _pixels(frame), classes.astype(np.int64)
+    names = [str(name).strip() for name in frame[LABEL]]
+    kinds = {name: _class(name) for name in set(names)}
+    if any(kind is None for kind in kinds.values()):
+        raise _diagnose(path, _header(path), True, ValueError("a label that is no class"))
+    if all(isinstance(kind, int) for kind in kinds.values()):
+        return _pixels(frame), np.array([kinds[name] for name in names], np.int64)
+    return _pixels(frame), np.array(names)
 
 
 def read_unlabelled(path: Path) -> npt.NDArray[np.uint8]:
@@ -58,20 +57,36 @@ def _pixels(frame: pd.DataFrame) -> npt.NDArray[np.uint8]:
 def _read(path: Path, *, labelled: bool) -> pd.DataFrame:
     header = _header(path)
     _check_header(path, header, labelled=labelled)
-    types = dict.fromkeys(PIXELS, np.uint8)
+    types = {**dict.fromkeys(PIXELS, np.uint8), LABEL: str}
     try:
         with _opened(path) as stream:
             # pandas refuses what does not fit a uint8 (256, -1, 1.5, text, an empty cell) instead of wrapping it
-            frame = pd.read_csv(stream, names=header, header=0, dtype=cast(Any, types), engine="c")
+            frame = pd.read_csv(
+                stream, names=header, header=0, dtype=cast(Any, types), engine="c", keep_default_na=False
+            )
     except (ValueError, OverflowError) as error:  # pandas' ParserError is a ValueError
         raise _diagnose(path, header, labelled, error) from None
     if not isinstance(frame.index, pd.RangeIndex):  # every row has a cell too many: pandas takes the first for names
         raise _diagnose(path, header, labelled, ValueError("rows longer than the header"))
     if frame.empty:
         raise DatasetError(f"{path}: expected rows of pictures, found only the header")
-    if labelled and frame[LABEL].isna().any():
-        raise _cell_error(path, int(np.flatnonzero(frame[LABEL].isna())[0]), LABEL, "", "a class")
     return frame
+
+
+def _class(name: str) -> int | str | None:
+    """A whole number from 0, a name, or None for what is neither: an empty cell, -1, 2.5."""
+    try:
+        number = float(name)
+    except ValueError:
+        return name or None
+    return int(number) if number.is_integer() and 0 <= number < 2**53 else None
+
+
+def _is_pixel(cell: str) -> bool:
+    try:
+        return float(cell).is_integer() and 0 <= float(cell) <= 255
+    except ValueError:
+        return False
 
 
 def _header(path: Path) -> list[str]:
@@ -99,7 +114,7 @@ def _check_header(path: Path, header: list[str], *, labelled: bool) -> None:
         raise DatasetError(f"{path}: expected {len(PIXELS)} columns pixel0 to pixel783, found {len(pixels)}")
     if missing := next((name for name in PIXELS if name not in pixels), None):
         raise DatasetError(f"{path}: expected columns pixel0 to pixel783, found no {missing!r}")
-    if strange := next((name for name in header if name != LABEL and name not in PIXELS), None):
+    if (strange := next((name for name in header if name != LABEL and name not in PIXELS), None)) is not None:
         raise DatasetError(f"{path}: expected only {LABEL!r} and pixel columns, found {strange!r}")
     if header.count(LABEL) > 1:
         raise DatasetError(f"{path}: expected one column {LABEL!r}, found {header.count(LABEL)}")
@@ -107,6 +122,7 @@ def _check_header(path: Path, header: list[str], *, labelled: bool) -> None:
 
 def _diagnose(path: Path, header: list[str], labelled: bool, error: Exception) -> DatasetError:
     """Find the first cell that the fast reader could not take: slow, and only ever run on a bad file."""
+    row = -1
     try:
         with _opened(path) as stream:
             reader = csv.reader(line.decode("utf-8", errors="replace") for line in stream)
@@ -119,17 +135,17 @@ def _diagnose(path: Path, header: list[str], labelled: bool, error: Exception) -
                     )
                 for name, cell in zip(header, cells, strict=False):
                     if name == LABEL:
-                        if labelled and not cell.strip():
-                            return _cell_error(path, row, name, cell, "a class")
-                    elif not cell.strip().isdecimal() or int(cell) > 255:
+                        if labelled and _class(cell.strip()) is None:
+                            return _cell_error(path, row, name, cell, "a class: a whole number from 0, or a name")
+                    elif not _is_pixel(cell):
                         return _cell_error(path, row, name, cell, "a whole number from 0 to 255")
-    except csv.Error as csv_error:
-        error = csv_error
+    except csv.Error as csv_error:  # an opening quote without a closing one, for example
+        return DatasetError(f"{path}: from line {row + 3} on: expected rows of a CSV: {csv_error}")
     return DatasetError(f"{path}: not readable as a CSV of pixels: {str(error).splitlines()[0]}")
 
 
 def _cell_error(path: Path, row: int, column: str, value: object, expected: str) -> DatasetError:
-    found = "an empty cell" if value == "" else f"{str(value)[:40]!r}"
+    found = "an empty cell" if str(value).strip() == "" else f"{str(value)[:40]!r}"
     return DatasetError(
         f"{path}: row {row + 1} (line {row + 2}), column {column!r}: expected {expected}, found {found}"
     )
