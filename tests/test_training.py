@@ -288,6 +288,21 @@ def test_pictures_of_a_run_that_cannot_be_used(own_run, name, arrays):
         own_run.validation() if name == "validation.npz" else own_run.calibration()
 
 
+def test_the_trainer_works_on_keras_jax_backend_too(tmp_path, digits_npz):
+    words = ["train", "--data", str(digits_npz), "--epochs", "2", "--out", str(tmp_path / "run"), "--json"]
+    env = {**os.environ, "KERAS_BACKEND": "jax"}
+    command = [sys.executable, "-m", "digits_edge.cli", *words]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    info = json.loads(done.stdout)
+    assert info["backend"] == "jax"
+    assert info["device"] == "cpu:0"
+    assert info["metrics"]["val_accuracy"] > 0.5
+    export_here = [sys.executable, "-m", "digits_edge.cli", "export", str(tmp_path / "run"), "--min-accuracy", "0.5"]
+    done = subprocess.run(export_here, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr  # exporting goes through TensorFlow whichever backend is set
+
+
 def test_a_backend_that_is_not_there_is_one_line(tmp_path, digits_npz):
     words = ["train", "--data", str(digits_npz), "--out", str(tmp_path / "run")]
     env = {**os.environ, "KERAS_BACKEND": "tensorflwo"}
