@@ -14,6 +14,7 @@ from onnx import numpy_helper
 from digits_edge.export import keras_model, to_onnx, to_tflite
 from digits_edge.export.engines import TfliteModel, open_engine
 from digits_edge.export.export import ExportOptions, export
+from digits_edge.export.gate import Limits
 from digits_edge.export.graph import wrap
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
@@ -191,13 +192,14 @@ def test_the_manifest_names_no_place_on_this_machine(exported, trained):
 def test_floats_only_without_int8_and_one_format_on_request(trained, tmp_path):
     floats = export(ExportOptions(trained, tmp_path / "floats"))
     assert set(floats.names) == {"model.onnx", "model.tflite", "report.md"}
-    device = export(ExportOptions(trained, tmp_path / "device", int8=True, formats=("onnx",)))
+    limits = Limits(max_drop=0.02)
+    device = export(ExportOptions(trained, tmp_path / "device", int8=True, formats=("onnx",), limits=limits))
     assert set(device.names) == {"model.onnx", "model.int8.onnx", "report.md"}
     assert Classifier.load(floats.path).self_test().passed
 
 
 def test_nothing_but_results_on_stdout(own_run, digits_edge, tmp_path):
-    done = digits_edge("export", own_run.path, "--int8", "--json", "--out", tmp_path / "bundle")
+    done = digits_edge("export", own_run.path, "--int8", "--max-drop", 0.02, "--json", "--out", tmp_path / "bundle")
     assert done.code == 0, done.err
     assert json.loads(done.out)["published"] is True
     assert done.err.splitlines()[0].startswith("exporting ")
@@ -206,7 +208,7 @@ def test_nothing_but_results_on_stdout(own_run, digits_edge, tmp_path):
 
 def test_exporting_again_replaces_our_own_bundle_and_nothing_else(own_run, digits_edge, refused, tmp_path):
     assert digits_edge("export", own_run.path, "--format", "onnx").code == 0
-    assert digits_edge("export", own_run.path, "--format", "onnx", "--int8").code == 0
+    assert digits_edge("export", own_run.path, "--format", "onnx", "--int8", "--max-drop", 0.02).code == 0
     assert "model.int8.onnx" in Bundle.open(own_run.path / "bundle").names
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
