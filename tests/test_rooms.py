@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 HEAVY = (
@@ -117,17 +119,17 @@ def test_the_packages_model_is_the_released_compact_one():
     assert default.read_bytes() == released.read_bytes()
 
 
-def test_the_public_names_of_the_runtime():
+def test_the_readmes_example_runs_as_written(trained, tmp_path, monkeypatch, capsys):
+    pixels, _ = trained.validation()
+    for name in ("photo.jpg", "a.jpg", "b.jpg"):
+        Image.fromarray(255 - pixels[0]).resize((140, 140)).save(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    example = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
+    exec(example, {"pixels": pixels})
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_every_public_name_is_there():
     import digits_edge.runtime as runtime
 
-    assert sorted(runtime.__all__) == [
-        "BundleError",
-        "Classifier",
-        "DigitsEdgeError",
-        "IntegrityError",
-        "MissingExtra",
-        "PictureError",
-        "Prediction",
-        "SelfTest",
-    ]
     assert all(hasattr(runtime, name) for name in runtime.__all__)

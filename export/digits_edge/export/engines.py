@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.runtime import Classifier
-from digits_edge.runtime.errors import BundleError
+from digits_edge.runtime.errors import BundleError, first_line
 from digits_edge.trainer.quiet import muted
 from digits_edge.trainer.scaling import scale, softmax
 
@@ -65,7 +65,7 @@ class TfliteModel:
                 interpreter = Interpreter(model_content=data, num_threads=1)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise BundleError(f"{where}: LiteRT cannot load it: {str(error).splitlines()[0]:.200}") from None
+            raise BundleError(f"{where}: LiteRT cannot load it: {first_line(error)}") from None
         (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
         into, out = Quantization(*source["quantization"]), Quantization(*sink["quantization"])
         if into.scale and (abs(into.scale * 255 - 1) > 1e-6 or into.zero_point != -128):

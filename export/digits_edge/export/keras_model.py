@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digits_edge.runtime.errors import ExportError, RunError
+from digits_edge.runtime.errors import ExportError, RunError, first_line
 from digits_edge.trainer.backend import import_keras
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def load(path: Path, shape: tuple[int, ...], classes: int) -> keras.Model:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
         sides = (model.input_shape, model.output_shape)
     except Exception as error:  # zip, h5py, json and keras errors alike
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise RunError(f"{path}: not readable as a Keras model: {reason:.200}") from None
+        raise RunError(f"{path}: not readable as a Keras model: {first_line(error)}") from None
     expected = ((None, *shape, *((1,) if len(shape) == 2 else ())), (None, classes))
     if sides != expected:
         raise RunError(f"{path}: expected input and output {expected}, received {sides}")

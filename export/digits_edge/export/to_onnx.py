@@ -13,7 +13,7 @@ import onnx
 from onnxruntime import quantization
 from onnxruntime.quantization import QuantFormat, QuantType
 
-from digits_edge.runtime.errors import ExportError
+from digits_edge.runtime.errors import ExportError, first_line
 from digits_edge.trainer.quiet import muted
 
 from .graph import OPSET, PIXELS, clean
@@ -40,7 +40,7 @@ def convert(model: keras.Model) -> onnx.ModelProto:
                 function, input_signature=[spec], opset=OPSET, inputs_as_nchw=[PIXELS]
             )
     except Exception as error:  # tf2onnx raises nearly anything
-        raise ExportError(f"tf2onnx cannot convert {model.name}: {str(error).splitlines()[0]:.200}") from None
+        raise ExportError(f"tf2onnx cannot convert {model.name}: {first_line(error)}") from None
     return clean(proto)
 
 

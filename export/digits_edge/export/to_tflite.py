@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.errors import ExportError
+from digits_edge.runtime.errors import ExportError, first_line
 from digits_edge.trainer.quiet import muted
 from digits_edge.trainer.scaling import scale
 
@@ -51,7 +51,7 @@ def convert(model: keras.Model, calibration: npt.NDArray[np.uint8] | None = None
         try:
             return bytes(converter.convert())
         except Exception as error:  # ConverterError and more
-            raise ExportError(f"TFLite cannot convert {model.name}: {str(error).splitlines()[0]:.200}") from None
+            raise ExportError(f"TFLite cannot convert {model.name}: {first_line(error)}") from None
 
 
 def _representative(pixels: npt.NDArray[np.uint8]) -> Iterator[list[npt.NDArray[np.float32]]]:

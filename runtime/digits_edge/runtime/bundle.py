@@ -74,7 +74,7 @@ class Bundle:
         return cls(folder, files, manifest)
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file, after their length and SHA-256 were found to be the manifest's.
+        """The bytes of one file, after their SHA-256 was found to be the manifest's.
 
         Raises:
             IntegrityError: the file is missing or was altered.

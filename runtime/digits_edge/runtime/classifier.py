@@ -18,7 +18,7 @@ import onnxruntime
 
 from .bundle import Bundle
 from .contract import METADATA_KEY, Contract
-from .errors import BundleError, PictureError
+from .errors import BundleError, PictureError, first_line
 from .picture import read_picture
 from .prepare import prepare
 
@@ -203,7 +203,7 @@ class Classifier:
         try:
             probabilities: npt.NDArray[np.float32] = self._session.run(["probabilities"], {"image": pixels})[0]
         except Exception as error:  # onnxruntime's exceptions share no base class
-            raise BundleError(f"{self.name}: onnxruntime cannot run it: {_first_line(error)}") from None
+            raise BundleError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
         return probabilities
 
     def _prepare(self, picture: Any) -> npt.NDArray[np.uint8] | None:
@@ -239,11 +239,7 @@ def _open_session(model: bytes, where: str) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's exceptions share no base class
-        raise BundleError(f"{where}: onnxruntime cannot load it: {_first_line(error)}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
 
 
 def _read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract:

@@ -90,3 +90,8 @@ class SelfTestFailed(DigitsEdgeError):
     """This device gives other answers than the one that made the bundle."""
 
     exit_code = 1
+
+
+def first_line(error: Exception) -> str:
+    """What another library's exception says, cut to one line of at most 200 characters; its name if it says nothing."""
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .errors import MissingExtra, PictureError
+from .errors import MissingExtra, PictureError, first_line
 
 MIN_SIDE: Final = 8
 MAX_PIXELS: Final = 64_000_000  # a phone's 50-megapixel picture has 50.1 million; a decompression bomb has more
@@ -94,7 +94,7 @@ def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
     except UnidentifiedImageError:
         raise PictureError(f"{where}: expected a picture, received bytes of no known picture format") from None
     except Exception as error:  # pillow's decoders raise nearly anything on damaged files
-        raise PictureError(f"{where}: a damaged or truncated picture: {_first_line(error)}") from None
+        raise PictureError(f"{where}: a damaged or truncated picture: {first_line(error)}") from None
 
 
 def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
@@ -115,10 +115,6 @@ def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
         image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
     image = image.convert("L" if image.mode in ("1", "L") else "RGB")
     return np.asarray(image.reduce(shrink) if shrink > 1 else image)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
 def _check_size(width: int, height: int, where: str) -> None:

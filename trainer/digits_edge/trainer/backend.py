@@ -6,7 +6,7 @@ import importlib
 import os
 from typing import Any
 
-from digits_edge.runtime.errors import UsageError
+from digits_edge.runtime.errors import UsageError, first_line
 
 from .quiet import muted
 
@@ -26,7 +26,7 @@ def import_keras() -> Any:
         backend = os.environ.get("KERAS_BACKEND")
         if backend is None or getattr(error, "name", None) == "keras":
             raise
-        raise UsageError(f"KERAS_BACKEND={backend}: Keras cannot use it: {str(error).splitlines()[0]}") from None
+        raise UsageError(f"KERAS_BACKEND={backend}: Keras cannot use it: {first_line(error)}") from None
 
 
 def device() -> str:

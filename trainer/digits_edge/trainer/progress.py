@@ -7,20 +7,23 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+
+
+def bar(*more: ProgressColumn) -> Progress:
+    """A bar on stderr with time left, `more` columns before that; disabled where stderr is no terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *more, TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
     """A bar of `total` steps that shows while the block runs; what it yields is called after each step."""
-    if not sys.stderr.isatty():
-        print(f"{title} ({total:,})", file=sys.stderr, flush=True)  # noqa: T201
-        yield lambda: None
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda: bar.advance(task)
+    with bar() as shown:
+        if shown.disable:
+            say(f"{title} ({total:,})")
+        task = shown.add_task(title, total=total)
+        yield lambda: shown.advance(task)
 
 
 def say(line: str) -> None:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import csv
-import sys
 import time
 from pathlib import Path
 from typing import Any, Final
 
 import keras
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 
-from .progress import say
+from .progress import bar, say
 
 COLUMNS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -31,16 +29,7 @@ class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
         self.batches: list[tuple[int, int, float]] = []
         self._epochs, self._pictures, self._batch_size = epochs, pictures, batch_size
         self._steps = -(-pictures // batch_size)
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}"),
-            TimeRemainingColumn(),
-            console=Console(stderr=True),
-            transient=True,
-            disable=not sys.stderr.isatty(),
-        )
+        self._bar = bar(TextColumn("loss {task.fields[loss]:.4f}"))
 
     def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
         """Start the clock and the bar."""

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.errors import DatasetError, first_line
 
 from ..backend import import_keras
 from ..quiet import muted
@@ -33,7 +33,7 @@ def read_mnist(part: Literal["train", "test"]) -> tuple[npt.NDArray[np.uint8], n
             train, test = keras.datasets.mnist.load_data()
     except Exception as error:  # urllib, ssl, http and zip errors alike
         raise DatasetError(
-            f"mnist: it could not be downloaded ({str(error).splitlines()[0]:.120}); "
+            f"mnist: it could not be downloaded ({first_line(error)}); "
             "give --data a folder with its IDX files, or --data sample"
         ) from None
     pixels, classes = train if part == "train" else test

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.errors import DatasetError, first_line
 
 SIDE: Final = 28
 PIXELS: Final = tuple(f"pixel{i}" for i in range(SIDE * SIDE))
@@ -141,7 +141,7 @@ def _diagnose(path: Path, header: list[str], labelled: bool, error: Exception) -
                         return _cell_error(path, row, name, cell, "a whole number from 0 to 255")
     except csv.Error as csv_error:  # an opening quote without a closing one, for example
         return DatasetError(f"{path}: from line {row + 3} on: expected rows of a CSV: {csv_error}")
-    return DatasetError(f"{path}: not readable as a CSV of pixels: {str(error).splitlines()[0]}")
+    return DatasetError(f"{path}: not readable as a CSV of pixels: {first_line(error)}")
 
 
 def _cell_error(path: Path, row: int, column: str, value: object, expected: str) -> DatasetError:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.errors import DatasetError, first_line
 
 
 def read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
@@ -25,8 +25,7 @@ def read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
     except DatasetError:
         raise
     except Exception as error:  # zip, zlib, tokenizer, memory and type errors alike
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise DatasetError(f"{path}: not readable as an .npz of plain arrays: {reason:.200}") from None
+        raise DatasetError(f"{path}: not readable as an .npz of plain arrays: {first_line(error)}") from None
     if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
         raise DatasetError(f"{path}: expected x and y to be arrays, found other files in the archive")
     if x.ndim == 4 and x.shape[3] == 1:
