@@ -12,7 +12,7 @@ import typer
 
 from digits_edge.runtime.errors import DigitsEdgeError
 
-from . import benchmark, evaluate, export, inspect, predict, selftest, train
+from . import benchmark, evaluate, export, inspect, predict, runs, selftest, train
 
 INTERNAL_ERROR: Final = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED: Final = 130
@@ -40,8 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (train, export, evaluate, predict, benchmark, inspect, selftest):
-    app.command(name=module.__name__.rpartition(".")[2])(module.command)
+for module in (train, runs, export, evaluate, predict, benchmark, inspect, selftest):
+    app.command(name=module.__name__.rpartition(".")[2], epilog=getattr(module, "EPILOG", None))(module.command)
 
 
 def _print_version(wanted: bool) -> None:
@@ -74,7 +74,7 @@ def run(arguments: Sequence[str]) -> int:
             app([argument for argument in arguments if argument != "--debug"], prog_name="digits-edge")
     except SystemExit as leaving:
         if leaving.code == INTERRUPTED:  # typer has caught the Ctrl-C
-            return _tell("interrupted; nothing was changed", INTERRUPTED, debug)
+            return _tell("interrupted", INTERRUPTED, debug)
         return leaving.code if isinstance(leaving.code, int) else 0
     except DigitsEdgeError as error:
         return _tell(str(error), error.exit_code, debug)

@@ -55,6 +55,7 @@ def command(
                         "pictures": result.pictures,
                         "wrong": result.wrong,
                         "accuracy": round(result.accuracy, 6),
+                        "calibration_error": round(result.calibration_error, 6),
                         "per_class": {k: {"pictures": n, "wrong": w} for k, (n, w) in result.per_class.items()},
                     }
                     for result in results
@@ -62,8 +63,8 @@ def command(
             }
         )
         return
-    rows = [(r.file, f"{r.accuracy:.2%}", r.wrong, f"{r.pictures:,}") for r in results]
-    print_columns([("model", "accuracy", "wrong", "of"), *rows])
+    rows = [(r.file, f"{r.accuracy:.2%}", r.wrong, f"{r.pictures:,}", f"{r.calibration_error:.4f}") for r in results]
+    print_columns([("model", "accuracy", "wrong", "of", "calibration error"), *rows])
     typer.echo("")
     classes = [
         (label, *(f"{r.per_class[label][1]}" for r in results), results[0].per_class[label][0])

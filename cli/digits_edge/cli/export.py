@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from digits_edge.runtime.errors import GateFailed
+from digits_edge.runtime.errors import GateFailed, one_of
 
-from .words import Json, one_of, print_json, shown
+from .words import Json, print_json, shown
 
 
 def command(

@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from itertools import count
+import re
+from itertools import chain, count
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from digits_edge.runtime.contract import PREPROCESS
+from digits_edge.runtime.errors import UsageError, one_of
+from digits_edge.trainer.recipes import RECIPES
 
-from .words import Data, Json, one_of, print_json, shown
+from .words import Data, Json, print_json, shown
+
+# Recipes are frozen dataclasses that need no keras, but are of the [train] extra's room like the rest.
+EPILOG: Final = "Recipes, by the fields that --set changes:\n\n" + "\n\n".join(
+    f"{name}: {recipe}" for name, recipe in RECIPES.items()
+)
 
 
 def command(
     data: Data = "sample",
-    recipe: Annotated[str, typer.Option(help="How to train: compact or notebook.")] = "compact",
-    model: Annotated[str | None, typer.Option(help="compact or notebook, instead of the recipe's own.")] = None,
+    recipe: Annotated[str, typer.Option(help="How to train: one of those below.")] = "compact",
+    model: Annotated[str | None, typer.Option(help="The architecture, instead of the recipe's own.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="FIELD=VALUE", help="Any field of the recipe, as below; may be repeated."),
+    ] = None,
+    init: Annotated[
+        Path | None, typer.Option(metavar="KERAS|RUN", help="Start from this model and its weights, not from new ones.")
+    ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(metavar="KERAS|RUN", help="Distil: learn the answers of this model beside the labels."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and dropout.")] = 7,
     split_seed: Annotated[int, typer.Option(help="Of the split into training and validation.")] = 0,
     validation_fraction: Annotated[float, typer.Option(help="Share of the pictures held out.")] = 0.2,
@@ -30,10 +48,19 @@ def command(
         str | None,
         typer.Option(help="How photographs become pixels: digit or resize. Judged by the data unless given."),
     ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
+    distribute: Annotated[
+        bool, typer.Option("--distribute", help="Part each batch between all devices (Keras's JAX backend).")
+    ] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The run's folder; artifacts/runs/RECIPE-DATA unless given.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a finished run, with the bundle in it.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with an interrupted run, after its last whole epoch.")
+    ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a finished run, with the bundle in it; forget an interrupted one.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Fit a model and write a run.
@@ -43,27 +70,34 @@ def command(
     digits-edge train
 
     digits-edge train --data train.csv --recipe notebook --out artifacts/runs/kaggle
+
+    digits-edge train --data mnist --recipe micro --set epochs=80 --set augmentation.rotation=20
     """
-    from digits_edge.trainer.recipes import MODELS, RECIPES
+    from digits_edge.trainer.backend import DEVICES
     from digits_edge.trainer.train import TrainOptions, train
 
     chosen = RECIPES[one_of("--recipe", recipe, RECIPES)]
-    if model is not None:
-        chosen = replace(chosen, model=one_of("--model", model, MODELS))
-    if epochs is not None:
-        chosen = replace(chosen, epochs=epochs)
-    if batch_size is not None:
-        chosen = replace(chosen, batch_size=batch_size)
+    own = {"model": model, "epochs": epochs, "batch_size": batch_size}
+    for change in [*(changes or []), *(f"{name}={value}" for name, value in own.items() if value is not None)]:
+        name, sign, value = change.partition("=")
+        if not sign:
+            raise UsageError(f"--set: expected FIELD=VALUE, received {change!r}")
+        chosen = chosen.override(name.strip(), value.strip())
     run = train(
         TrainOptions(
             data=data,
             recipe=chosen,
-            out=out or _free_name(f"{recipe}-{Path(data).resolve().name.partition('.')[0]}", force),
+            out=out or _place(f"{recipe}-{Path(data).resolve().name.partition('.')[0]}", resume, force),
             names=labels,
             preprocess=None if preprocess is None else one_of("--preprocess", preprocess, PREPROCESS),
+            init=init,
+            teacher=teacher,
             seed=seed,
             split_seed=split_seed,
             validation_fraction=validation_fraction,
+            device=one_of("--device", device, DEVICES),
+            distribute=distribute,
+            resume=resume,
             force=force,
         )
     )
@@ -79,10 +113,14 @@ def command(
     typer.echo(f"look at {path / 'plots'}; next: digits-edge export {path} --int8")
 
 
-def _free_name(name: str, force: bool) -> Path:
-    """Under `artifacts/runs`, with a number where a run of that name is there already."""
+def _place(name: str, resume: bool, force: bool) -> Path:
+    """Under `artifacts/runs`: the interrupted run of that name to resume, or the name, numbered where it is taken."""
+    from digits_edge.trainer.checkpoint import interrupted_runs
     from digits_edge.trainer.run import MARKER, RUNS
 
-    if force or not (RUNS / name / MARKER).exists():
-        return RUNS / name
-    return next(path for i in count(2) if not (path := RUNS / f"{name}-{i}").exists())
+    interrupted = interrupted_runs(RUNS)
+    names = chain([RUNS / name], (RUNS / f"{name}-{i}" for i in count(2)))
+    if resume:
+        ours = re.compile(rf"{re.escape(name)}(-\d+)?")
+        return next((path for path in reversed(interrupted) if ours.fullmatch(path.name)), RUNS / name)
+    return next(path for path in names if force or not ((path / MARKER).exists() or path in interrupted))

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
-
-from digits_edge.runtime.errors import UsageError
-
-T = TypeVar("T", bound=str)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Data = Annotated[
@@ -23,21 +18,6 @@ Data = Annotated[
         "an .npz (x, y), or a folder with one sub-folder of pictures per class.",
     ),
 ]
-
-
-def one_of(option: str, value: str, choices: Iterable[T]) -> T:
-    """`value` if it is among `choices`.
-
-    Raises:
-        UsageError: it is not; a near match is named.
-    """
-    known = list(choices)
-    for choice in known:
-        if choice == value:
-            return choice
-    near = difflib.get_close_matches(value, known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"{option}: expected {' or '.join(known)}, received {value!r}{hint}")
 
 
 def shown(path: Path) -> Path:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from digits_edge.trainer.datasets import align, read
 from digits_edge.trainer.progress import say
+from digits_edge.trainer.scaling import expected_calibration_error
 from digits_edge.trainer.split import split
 
 from .models import Model, Models
@@ -41,6 +42,7 @@ class Evaluation:
         pictures: how many were judged.
         wrong: how many got another label than their own.
         per_class: for each class, (pictures, wrong).
+        calibration_error: expected, see `scaling.expected_calibration_error`.
         probabilities: float32[N, C].
     """
 
@@ -48,6 +50,7 @@ class Evaluation:
     pictures: int
     wrong: int
     per_class: dict[str, tuple[int, int]]
+    calibration_error: float
     probabilities: npt.NDArray[np.float32]
 
     @property
@@ -90,7 +93,8 @@ def evaluate(model: Model, judgement: Judgement, labels: tuple[str, ...], step: 
     totals = np.bincount(judgement.targets, minlength=len(labels))
     wrong = np.bincount(judgement.targets[missed], minlength=len(labels))
     per_class = {label: (int(totals[i]), int(wrong[i])) for i, label in enumerate(labels)}
-    return Evaluation(model.file, len(missed), int(missed.sum()), per_class, probabilities)
+    error = expected_calibration_error(probabilities, judgement.targets)
+    return Evaluation(model.file, len(missed), int(missed.sum()), per_class, error, probabilities)
 
 
 def steps(judgement: Judgement) -> int:

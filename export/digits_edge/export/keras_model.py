@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from digits_edge.runtime.errors import ExportError, RunError, first_line
+from digits_edge.runtime.errors import ExportError
 from digits_edge.trainer.backend import import_keras
+from digits_edge.trainer.load import load as load_network
 
 if TYPE_CHECKING:
     import keras
@@ -33,15 +34,7 @@ def load(path: Path, shape: tuple[int, ...], classes: int) -> keras.Model:
         raise ExportError(
             f"expected Keras on its tensorflow backend, found {keras.backend.backend()}: export in a process of its own"
         )
-    try:
-        model = keras.models.load_model(path, compile=False, safe_mode=True)
-        sides = (model.input_shape, model.output_shape)
-    except Exception as error:  # zip, h5py, json and keras errors alike
-        raise RunError(f"{path}: not readable as a Keras model: {first_line(error)}") from None
-    expected = ((None, *shape, *((1,) if len(shape) == 2 else ())), (None, classes))
-    if sides != expected:
-        raise RunError(f"{path}: expected input and output {expected}, received {sides}")
-    return model
+    return load_network(path, shape, classes)
 
 
 def as_function(model: keras.Model, name: str) -> tuple[Any, Any]:

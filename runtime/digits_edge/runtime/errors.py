@@ -17,8 +17,11 @@ A message is one line: what was expected, what was received, and where.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+T = TypeVar("T", bound=str)
 
 
 class DigitsEdgeError(Exception):
@@ -90,6 +93,26 @@ class SelfTestFailed(DigitsEdgeError):
     """This device gives other answers than the one that made the bundle."""
 
     exit_code = 1
+
+
+def one_of(what: str, value: str, choices: Iterable[T]) -> T:
+    """`value` if it is among `choices`.
+
+    Args:
+        what: is chosen, as the message is to call it.
+        value: what was received.
+        choices: what it can be.
+
+    Raises:
+        UsageError: it is none of them; a near match is named.
+    """
+    known = list(choices)
+    for choice in known:
+        if choice == value:
+            return choice
+    near = difflib.get_close_matches(value, known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise UsageError(f"{what}: expected {' or '.join(known)}, received {value!r}{hint}")
 
 
 def first_line(error: Exception) -> str:

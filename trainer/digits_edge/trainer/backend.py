@@ -1,14 +1,22 @@
-"""Keras with the backend it computes on, imported when it is needed and not before: that takes seconds."""
+"""Keras with its backend and device, imported when it is needed and not before: that takes seconds."""
 
 from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, Literal, get_args
 
 from digits_edge.runtime.errors import UsageError, first_line
 
+from .progress import say
 from .quiet import muted
+
+Device = Literal["auto", "cpu", "gpu"]
+DEVICES: Final[tuple[Device, ...]] = get_args(Device)
+NVIDIA: Final = Path("/dev/nvidia0")
 
 
 def import_keras() -> Any:
@@ -29,7 +37,44 @@ def import_keras() -> Any:
         raise UsageError(f"KERAS_BACKEND={backend}: Keras cannot use it: {first_line(error)}") from None
 
 
-def device() -> str:
-    """The first device that Keras's backend computes on, e.g. `cpu:0`."""
-    with muted():
-        return str(import_keras().distribution.list_devices()[0]).lower()
+@contextmanager
+def on_device(wanted: Device, distribute: bool, batch_size: int) -> Iterator[str]:
+    """Compute on a device, or on all of them at once, while the block runs.
+
+    Args:
+        wanted: `auto` is a GPU or TPU where Keras's backend sees one.
+        distribute: part each batch between all devices, with the same variables on each.
+        batch_size: pictures in a batch.
+
+    Yields:
+        what is computed on, in words: `cpu:0`, or `2 x cpu`.
+
+    Raises:
+        UsageError: the backend sees no such device, or cannot distribute.
+    """
+    keras = import_keras()
+    backend = keras.backend.backend()
+    devices = next(filter(None, map(_devices, ("gpu", "tpu", "cpu") if wanted == "auto" else (wanted,))), [])
+    if not devices:
+        raise UsageError(f"--device {wanted}: Keras's {backend} backend sees none here")
+    if devices[0].startswith("cpu") and wanted == "auto" and NVIDIA.exists():
+        say(f'an NVIDIA GPU is here, but Keras\'s {backend} backend does not see it: pip install "digits-edge[gpu]"')
+    if not distribute:
+        with keras.device(devices[0]):
+            yield devices[0]
+        return
+    if backend != "jax":
+        raise UsageError(f"--distribute: expected Keras's jax backend (KERAS_BACKEND=jax), received {backend}")
+    if batch_size % len(devices):
+        raise UsageError(
+            f"--distribute: expected a batch size that {len(devices)} devices share, received {batch_size}"
+        )
+    with keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False).scope():
+        yield f"{len(devices)} x {devices[0].partition(':')[0]}"
+
+
+def _devices(kind: str) -> list[str]:
+    """The devices of a kind that Keras's backend sees."""
+    with muted(), suppress(RuntimeError):  # JAX raises where there is none
+        return [str(name).lower() for name in import_keras().distribution.list_devices(kind)]
+    return []

@@ -8,18 +8,62 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 Pixels = npt.NDArray[np.uint8]
 Rows = Sequence[tuple[float, ...]]
 
 
-def draw_samples(path: Path, pixels: Pixels, targets: npt.NDArray[np.int64], labels: Sequence[str]) -> None:
-    """The first ten pictures of a dataset, uint8[N, H, W], under their labels; ten from all over where it is sorted."""
-    rows = np.arange(min(10, len(pixels)))
-    if len(set(targets[rows])) == 1:
-        rows = np.linspace(0, len(pixels) - 1, len(rows)).astype(int)
-    _grid(path, pixels[rows], [labels[t] for t in targets[rows]], "What it is trained on", columns=5)
+def draw_samples(
+    path: Path,
+    pixels: Pixels,
+    targets: npt.NDArray[np.int64],
+    labels: Sequence[str],
+    augmented: npt.NDArray[np.float32],
+) -> None:
+    """Pictures under their labels, and below each what augmentation makes of it.
+
+    Args:
+        path: of the PNG.
+        pixels: uint8[N, H, W].
+        targets: int64[N].
+        labels: class names.
+        augmented: float32[K * N, H, W] in [0, 1], N pictures K times.
+    """
+    names = [labels[t] for t in targets] + [""] * len(augmented)
+    rows = np.concatenate([pixels, np.rint(augmented * 255).astype(np.uint8)])
+    _grid(path, rows, names, "What it is trained on: as it is, and as augmented", columns=len(pixels))
+
+
+def draw_confusion(
+    path: Path, targets: npt.NDArray[np.int64], guesses: npt.NDArray[np.int64], labels: Sequence[str]
+) -> None:
+    """How often each class was read as which other; what was read rightly is left blank, it would drown the rest.
+
+    Args:
+        path: of the PNG.
+        targets: int64[N].
+        guesses: int64[N].
+        labels: class names.
+    """
+    size = len(labels)
+    counts = np.bincount(targets * size + guesses, minlength=size * size).reshape(size, size)
+    np.fill_diagonal(counts, 0)
+    side = max(4.0, 0.45 * size + 1.5)
+    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(counts, cmap="Reds", vmin=0, vmax=max(1, counts.max()))
+    axes.set_xticks(range(size), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
+    axes.set_yticks(range(size), labels)
+    axes.set_xlabel("read as")
+    axes.set_ylabel("is")
+    axes.set_title(f"{counts.sum()} wrong of {len(targets):,}")
+    if size <= 30:
+        for row, column in zip(*counts.nonzero(), strict=True):
+            dark = counts[row, column] > counts.max() / 2
+            axes.text(column, row, counts[row, column], ha="center", va="center", color="white" if dark else "black")
+    figure.colorbar(image, ax=axes, shrink=0.8).locator = MaxNLocator(integer=True)
+    figure.savefig(path, dpi=100)
 
 
 def draw_curves(path: Path, history: Rows, batches: Rows) -> None:

@@ -2,33 +2,81 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+import math
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
-MODELS: Final = ("compact", "notebook")  # `models.build` makes them; naming them takes no import of keras
+from digits_edge.runtime.errors import UsageError, one_of
+
+MODELS: Final = ("micro", "compact", "notebook", "fast")  # `models.build` makes them; naming them takes no keras
+
+# What a number may be; of a pair, each of its two.
+LIMITS: Final[dict[str, tuple[float, float]]] = {
+    "epochs": (1, 100_000),
+    "batch_size": (1, 100_000),
+    "learning_rate": (1e-9, 100),
+    "weight_decay": (0, 1),
+    "label_smoothing": (0, 0.9),
+    "distillation": (0, 1),
+    "softness": (0.1, 100),
+    "rotation": (0, 180),
+    "zoom": (0, 10),
+    "shift": (0, 14),
+    "shear": (0, 60),
+    "elastic": (0, 14),
+    "thickness": (0, 1),
+    "blur": (0, 1),
+    "low_resolution": (0, 1),
+    "contrast": (0, 1),
+    "erasing": (0, 1),
+}
+
+
+class _Checked:
+    """A dataclass whose fields hold what their types and `LIMITS` allow; else UsageError says which and why."""
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(type(self))
+        for item in fields(self):  # type: ignore[arg-type]  # it is mixed into dataclasses alone
+            _check(item.name, hints[item.name], getattr(self, item.name))
+
+
+T = TypeVar("T", bound=_Checked)
 
 
 @dataclass(frozen=True)
-class Augmentation:
-    """Random affine changes, drawn anew for each picture each time; all zero and (1, 1) changes nothing.
+class Augmentation(_Checked):
+    """Random changes, drawn anew for each picture each time; the defaults change nothing.
 
     Attributes:
         rotation: degrees, drawn from ±rotation.
         zoom: factor of each axis by itself, drawn from [zoom[0], zoom[1]]; over 1 the digit shrinks.
         shift: pixels along each axis, drawn from ±shift.
         shear: degrees, drawn from ±shear.
+        elastic: pixels, the standard deviation of a smooth random displacement, drawn from [0, 2 elastic].
         fill: what stands outside the picture: `constant` (black) or `nearest` (its border stretched).
+        thickness: chance that strokes grow or shrink, by up to a pixel on each side.
+        blur: chance of a blur, binomial and up to 5 x 5.
+        low_resolution: chance that the picture is reduced to 14 x 14, 7 x 7 or in between, and enlarged again.
+        contrast: chance that the ink fades, by up to 0.6.
+        erasing: chance of a black rectangle with sides of 2 to 10 pixels (Zhong et al. 2017, Random Erasing).
     """
 
     rotation: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)
     shift: float = 0.0
     shear: float = 0.0
+    elastic: float = 0.0
     fill: Literal["constant", "nearest"] = "constant"
+    thickness: float = 0.0
+    blur: float = 0.0
+    low_resolution: float = 0.0
+    contrast: float = 0.0
+    erasing: float = 0.0
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(_Checked):
     """How a model is trained.
 
     Attributes:
@@ -36,31 +84,130 @@ class Recipe:
         model: of the architecture, one of `MODELS`.
         epochs: passes over the training part.
         batch_size: pictures a step.
-        optimizer: `adam` or `rmsprop`.
+        optimizer: `adam`, `adamw` (weight decay on kernels alone) or `rmsprop`.
         learning_rate: at its highest.
         schedule: `constant`, or `cosine`: a warm-up over the first tenth of all steps, then half a cosine to zero.
+        weight_decay: of adamw.
+        label_smoothing: the share of the target that is spread over all classes.
+        distillation: the share of the loss that is a teacher's, where there is one (Hinton et al. 2015).
+        softness: the temperature that both sides' logits are divided by in that share.
+        precision: `float32`, `mixed_bfloat16`, or `auto`: mixed on a GPU or TPU, float32 on a CPU, where bfloat16 is
+            slower (benchmarks/train_speed.py).
         augmentation: what is done to each training picture.
     """
 
     name: str
-    model: str
+    model: Literal["micro", "compact", "notebook", "fast"]
     epochs: int
     batch_size: int
-    optimizer: Literal["adam", "rmsprop"]
-    learning_rate: float
-    schedule: Literal["constant", "cosine"]
-    augmentation: Augmentation
+    optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
+    learning_rate: float = 4e-3
+    schedule: Literal["constant", "cosine"] = "cosine"
+    weight_decay: float = 0.0
+    label_smoothing: float = 0.0
+    distillation: float = 0.9
+    softness: float = 3.0
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
+    def override(self, name: str, text: str) -> Recipe:
+        """The same recipe with one field changed, as the command line gives it.
+
+        Args:
+            name: of the field; `augmentation.rotation` for one of the augmentation.
+            text: its value; a pair as `0.9,1.1`.
+
+        Raises:
+            UsageError: there is no such field, or it cannot have that value.
+        """
+        if name.startswith("augmentation."):
+            return replace(self, augmentation=_override(self.augmentation, name.partition(".")[2], text, name))
+        return _override(self, name, text, name)
+
+    def __str__(self) -> str:
+        """All fields but the name that differ from nothing being done, as `override` takes them."""
+        changes = asdict(self.augmentation)
+        shown = {k: v for k, v in asdict(self).items() if k not in ("name", "augmentation")}
+        shown |= {f"augmentation.{k}": v for k, v in changes.items() if v != getattr(Augmentation, k)}
+        return " ".join(f"{k}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for k, v in shown.items())
+
+
+def _override(owner: T, name: str, text: str, told: str) -> T:
+    hints = get_type_hints(type(owner))
+    hint = hints[one_of(f"recipe: {told}", name, [k for k in hints if k not in ("name", "augmentation")])]
+    value: Any = text
+    try:
+        if hint is int:
+            value = int(text)
+        elif hint is float:
+            value = float(text)
+        elif hint == tuple[float, float]:
+            value = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        pass  # `_check` says what was expected
+    return replace(owner, **{name: value})  # type: ignore[type-var]  # they are dataclasses
+
+
+def _check(name: str, hint: Any, value: Any) -> None:
+    low, high = LIMITS.get(name, (-math.inf, math.inf))
+    if hint is int:
+        good, expected = type(value) is int, f"a whole number from {low} to {high}"
+    elif hint is float:
+        good, expected = isinstance(value, int | float), f"a number from {low:g} to {high:g}"
+    elif hint == tuple[float, float]:
+        good = isinstance(value, tuple) and len(value) == 2 and all(isinstance(v, int | float) for v in value)
+        good, expected = good and value[0] <= value[1], f"two numbers from {low:g} to {high:g}, the lower first"
+    elif get_args(hint):
+        one_of(f"recipe: {name}", value, get_args(hint))
+        return
+    else:
+        good, expected = isinstance(value, hint), f"a {hint.__name__}"
+    numbers = value if isinstance(value, tuple) else (value,)
+    if not good or (name in LIMITS and not all(low <= number <= high for number in numbers)):
+        raise UsageError(f"recipe: {name}: expected {expected}, received {value!r:.80}")
+
+
+# For digits that are not MNIST's: thicker and thinner, blurred, faint, slanted, off-centre, enlarged from few pixels.
+_ROBUST: Final = Augmentation(
+    rotation=12, zoom=(0.85, 1.15), shift=2.5, shear=12, elastic=1.0,
+    thickness=0.4, blur=0.2, low_resolution=0.15, contrast=0.3, erasing=0.15,
+)  # fmt: skip
 
 COMPACT: Final = Recipe(
     name="compact",
     model="compact",
-    epochs=15,
-    batch_size=64,
-    optimizer="adam",
-    learning_rate=4e-3,
-    schedule="cosine",
-    augmentation=Augmentation(rotation=10, zoom=(0.9, 1.12), shift=2, shear=8),
+    epochs=36,
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate=1e-2,
+    weight_decay=0.05,
+    augmentation=_ROBUST,
+)
+
+# As much of it as so few parameters can take.
+MICRO: Final = Recipe(
+    name="micro",
+    model="micro",
+    epochs=50,
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate=2e-2,
+    weight_decay=0.05,
+    augmentation=replace(
+        _ROBUST, elastic=0.8, thickness=0.3, blur=0.15, low_resolution=0.12, contrast=0.15, erasing=0.0
+    ),
+)
+
+# The notebook's network as this project trains it.
+WIDE: Final = Recipe(
+    name="wide",
+    model="notebook",
+    epochs=18,
+    batch_size=128,
+    optimizer="adamw",
+    learning_rate=1e-3,
+    weight_decay=0.05,
+    augmentation=_ROBUST,
 )
 
 # The blog notebook that this project grew from, unchanged. Its ImageDataGenerator(zoom_range=1) draws each axis's zoom
@@ -74,7 +221,17 @@ NOTEBOOK: Final = Recipe(
     optimizer="rmsprop",
     learning_rate=1e-3,
     schedule="constant",
+    precision="float32",
     augmentation=Augmentation(rotation=15, zoom=(0.0, 2.0), fill="nearest"),
 )
 
-RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, NOTEBOOK)}
+FAST: Final = Recipe(
+    name="fast",
+    model="fast",
+    epochs=6,
+    batch_size=128,
+    learning_rate=1e-2,
+    augmentation=Augmentation(rotation=8, zoom=(0.9, 1.1), shift=1.5, shear=6),
+)
+
+RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, FAST, MICRO, WIDE, NOTEBOOK)}

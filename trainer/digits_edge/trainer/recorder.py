@@ -5,66 +5,74 @@ from __future__ import annotations
 import csv
 import time
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
-import keras
+import numpy as np
 from rich.progress import TextColumn
 
 from .progress import bar, say
+from .steps import Metrics
 
 COLUMNS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
-class Recorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """A Keras callback.
+class Recorder:
+    """A bar while it is entered, and the figures of a fit.
+
+    Args:
+        epochs: of the whole run.
+        sizes: pictures in each batch of an epoch.
+        history: rows of an earlier part of the run.
+        batches: likewise.
 
     Attributes:
         history: a row for each epoch: number from 1, and the four metrics of `COLUMNS`.
         batches: a row for each batch: epoch, batch, and the mean loss of that batch alone.
     """
 
-    def __init__(self, epochs: int, pictures: int, batch_size: int) -> None:
-        super().__init__()
-        self.history: list[tuple[float, ...]] = []
-        self.batches: list[tuple[int, int, float]] = []
-        self._epochs, self._pictures, self._batch_size = epochs, pictures, batch_size
-        self._steps = -(-pictures // batch_size)
+    def __init__(
+        self,
+        epochs: int,
+        sizes: list[int],
+        history: list[tuple[float, ...]],
+        batches: list[tuple[int, int, float]],
+    ) -> None:
+        self.history, self.batches = history, batches
+        self._epochs, self._sizes, self._done = epochs, sizes, len(history)
         self._bar = bar(TextColumn("loss {task.fields[loss]:.4f}"))
 
-    def on_train_begin(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Start the clock and the bar."""
+    def __enter__(self) -> Self:
         self._started = time.monotonic()
         self._bar.start()
-        self._task = self._bar.add_task("training", total=self._epochs * self._steps, loss=float("nan"))
+        steps = len(self._sizes)
+        self._task = self._bar.add_task(
+            "training", total=self._epochs * steps, completed=self._done * steps, loss=float("nan")
+        )
+        self._new: list[Metrics] = []
+        return self
 
-    def on_train_end(self, logs: Any = None) -> None:  # noqa: ARG002
-        """Take the bar away."""
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._bar.stop()
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
-        """Start the epoch's sum of losses."""
-        self._seen, self._sum = 0, 0.0
-        self._epoch = epoch + 1
+    def note_steps(self, metrics: Metrics) -> None:
+        """Take in loss and accuracy of the steps since the last call, float32[S, 2]."""
+        self._new.append(metrics)
+        self._bar.update(self._task, advance=len(metrics), loss=float(metrics[-1, 0]))
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Note the loss of one batch: Keras tells the epoch's mean so far, from which the batch's own follows."""
-        before = self._sum
-        size = min(self._batch_size, self._pictures - self._seen)
-        self._seen += size
-        self._sum = float(logs["loss"]) * self._seen
-        loss = (self._sum - before) / size
-        self.batches.append((self._epoch, batch + 1, loss))
-        self._bar.update(self._task, advance=1, loss=loss)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Note the epoch's metrics and say them."""
-        row = (epoch + 1, *(float(logs[name]) for name in COLUMNS[1:]))
-        self.history.append(row)
-        elapsed = time.monotonic() - self._started
-        left = elapsed / (epoch + 1) * (self._epochs - epoch - 1)
+    def note_epoch(self, val_loss: float, val_accuracy: float) -> None:
+        """Take in the end of an epoch, and say its metrics."""
+        epoch, metrics = len(self.history) + 1, np.concatenate(self._new)
+        self._new = []
+        loss, accuracy = np.average(metrics, axis=0, weights=self._sizes)
+        self.history.append((epoch, float(loss), float(accuracy), val_loss, val_accuracy))
+        self.batches.extend((epoch, batch, float(step[0])) for batch, step in enumerate(metrics, 1))
+        left = (time.monotonic() - self._started) / (epoch - self._done) * (self._epochs - epoch)
         line = (
-            f"epoch {epoch + 1:>2}/{self._epochs}  loss {row[1]:.4f}  accuracy {row[2]:.2%}  "
-            f"val_loss {row[3]:.4f}  val_accuracy {row[4]:.2%}  {left:.0f} s left"
+            f"epoch {epoch:>2}/{self._epochs}  loss {loss:.4f}  accuracy {accuracy:.2%}  "
+            f"val_loss {val_loss:.4f}  val_accuracy {val_accuracy:.2%}  {left:.0f} s left"
         )
         say(line) if self._bar.disable else self._bar.console.print(line, highlight=False)
 

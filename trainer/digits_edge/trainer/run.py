@@ -13,6 +13,7 @@ import numpy.typing as npt
 from digits_edge.runtime.contract import Preprocess
 from digits_edge.runtime.errors import RunError
 
+from .checkpoint import checkpoint_path
 from .publish import partial
 
 KIND: Final = "digits-edge run"
@@ -45,8 +46,8 @@ class Run:
             RunError: there is none, or it was killed half-way, or a newer digits-edge wrote it.
         """
         if not (path / MARKER).is_file():
-            if partial(path.absolute()).is_dir():
-                raise RunError(f"{path}: the run was not finished (still training, or killed): digits-edge train again")
+            if partial(path.absolute()).is_dir() or checkpoint_path(path.absolute()).exists():
+                raise RunError(f"{path}: the run is not finished (still training, or interrupted); go on with --resume")
             raise RunError(
                 f"{path}: expected a finished run (a folder with {MARKER}); make one with: digits-edge train"
             )

@@ -1,9 +1,13 @@
-"""The arithmetic at a model's two ends: pixels in, probabilities out."""
+"""The arithmetic at a model's two ends: pixels in, probabilities out, and how far these are to be trusted."""
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 import numpy.typing as npt
+
+BINS: Final = 15  # of the calibration error
 
 
 def scale(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -21,3 +25,17 @@ def softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Probabilities float32[N, C] from logits float32[N, C]."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def cross_entropy(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> float:
+    """Mean negative log-likelihood, in nats, of targets int64[N] under logits float32[N, C]."""
+    probabilities = softmax(logits)[np.arange(len(targets)), targets]
+    return float(-np.log(np.maximum(probabilities, 1e-12)).mean())
+
+
+def expected_calibration_error(probabilities: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> float:
+    """How far probability and accuracy of the best guess are apart, over 15 bins of equal width, by their pictures."""
+    scores, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
+    bins = np.minimum((scores * BINS).astype(int), BINS - 1)
+    gaps = np.bincount(bins, weights=right - scores.astype(float), minlength=BINS)
+    return float(np.abs(gaps).sum() / len(targets))

@@ -1,0 +1,70 @@
+"""Train every released model with every seed, export each through the gate, and publish the first seed's bundles.
+
+python benchmarks/release.py --data mnist-idx-folder --jobs 2
+
+Each run is under artifacts/runs/release-SEED/MODEL. What is finished stays; what was interrupted goes on after its last
+whole epoch: the command can be stopped and given again. `micro` learns from the first seed's `compact`.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from digits_edge.trainer.checkpoint import checkpoint_path
+
+RUNS = Path("artifacts", "runs")
+SEEDS = (7, 8, 9)
+RECIPES = {"compact": "compact", "notebook": "wide", "micro": "micro"}  # the bundle's name, and how it is trained
+TAUGHT = {"micro": "compact"}
+HELD_OUT = 0.05  # of the 60,000, for the gate and the temperature
+
+
+def run_folder(model: str, seed: int) -> Path:
+    return RUNS / f"release-{seed}" / model
+
+
+def digits_edge(*words: object, threads: int) -> None:
+    """Run a command with so many threads, its progress in a log beside the run."""
+    command = [sys.executable, "-m", "digits_edge.cli", *map(str, words)]
+    print("digits-edge", *words, flush=True)
+    env = {**os.environ, "TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+    with (RUNS / "release.log").open("a") as log:
+        subprocess.run(command, check=True, stdout=log, stderr=log, env=env)
+
+
+def train(model: str, seed: int, data: str, threads: int) -> None:
+    out = run_folder(model, seed)
+    if not (out / "run.json").exists():
+        teacher = ("--teacher", run_folder(TAUGHT[model], SEEDS[0])) if model in TAUGHT else ()
+        resume = ("--resume",) if checkpoint_path(out).exists() else ()
+        words = ("--data", data, "--recipe", RECIPES[model], "--seed", seed, "--validation-fraction", HELD_OUT)
+        digits_edge("train", *words, "--out", out, *teacher, *resume, threads=threads)
+    if not (out / "bundle").exists():
+        digits_edge("export", out, "--int8", threads=threads)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", required=True, help="a folder with MNIST's IDX files, or mnist to download them")
+    parser.add_argument("--jobs", type=int, default=1, help="runs at once; each gets its share of the processors")
+    options = parser.parse_args()
+    RUNS.mkdir(parents=True, exist_ok=True)
+    threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    # The teacher's own runs come first and are waited for.
+    for models in (tuple(m for m in RECIPES if m not in TAUGHT), tuple(TAUGHT)):
+        with ThreadPoolExecutor(options.jobs) as pool:
+            for done in [pool.submit(train, m, seed, options.data, threads) for m in models for seed in SEEDS]:
+                done.result()
+    for model in RECIPES:
+        digits_edge(
+            "export", run_folder(model, SEEDS[0]), "--int8", "--out", Path("artifacts", model), threads=os.cpu_count()
+        )
+    default = Path("runtime", "digits_edge", "runtime", "default.onnx")
+    default.write_bytes(Path("artifacts", "compact", "model.int8.onnx").read_bytes())
+
+
+if __name__ == "__main__":
+    main()

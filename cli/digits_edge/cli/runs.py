@@ -1,0 +1,56 @@
+"""`digits-edge runs`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .words import Json, print_columns, print_json, shown
+
+
+def command(
+    folder: Annotated[Path | None, typer.Argument(help="Where the runs are; artifacts/runs unless given.")] = None,
+    json: Json = False,
+) -> None:
+    """List runs with their key figures.
+
+    Examples:
+
+    digits-edge runs
+
+    digits-edge runs artifacts/runs/release --json
+    """
+    from digits_edge.trainer.listing import list_runs
+    from digits_edge.trainer.run import RUNS
+
+    runs = list_runs(folder or RUNS)
+    if json:
+        print_json([{**asdict(run), "run": str(run.run)} for run in runs])
+        return
+    if not runs:
+        typer.echo(f"no runs in {folder or RUNS}; make one with: digits-edge train")
+        return
+    rows = [("run", "recipe", "model", "data", "parameters", "epochs", "best", "validation", "seconds", "finished")]
+    for run in runs:
+        if run.status in ("finished", "interrupted"):
+            rows.append(
+                (
+                    str(shown(run.run.resolve())),
+                    run.recipe,
+                    run.model,
+                    run.data or "–",
+                    f"{run.parameters:,}" if run.parameters else "–",
+                    f"{run.epoch}/{run.epochs}",
+                    str(run.best_epoch),
+                    f"{run.val_accuracy:.2%}",
+                    f"{run.seconds:.0f}",
+                    run.created.partition("+")[0] or "no: --resume",
+                )
+            )
+    print_columns(rows)
+    for run in runs:
+        if run.status not in ("finished", "interrupted"):
+            typer.echo(f"digits-edge: {run.status}", err=True)

@@ -1,0 +1,98 @@
+"""The runs in a folder, with their key figures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits_edge.runtime.errors import RunError
+
+from .checkpoint import Checkpoint, checkpoint_path, interrupted_runs
+from .run import MARKER, Run
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One line of `digits-edge runs`.
+
+    Attributes:
+        run: the folder.
+        recipe: its name.
+        model: of the architecture, or the file that it was started from.
+        data: what it was trained on, by name; empty of an interrupted run.
+        parameters: how many; 0 of an interrupted run.
+        epoch: the last one done.
+        epochs: to be done.
+        val_accuracy: after the last epoch.
+        best_epoch: by validation loss.
+        seconds: it took so far.
+        created: when it was finished, ISO 8601; empty of an interrupted run.
+        status: `finished`, `interrupted`, or why it cannot be read.
+    """
+
+    run: Path
+    recipe: str
+    model: str
+    data: str
+    parameters: int
+    epoch: int
+    epochs: int
+    val_accuracy: float
+    best_epoch: int
+    seconds: float
+    created: str
+    status: str
+
+
+def list_runs(folder: Path) -> list[Summary]:
+    """What is in a folder of runs, the newest last; interrupted ones after the finished."""
+    finished = [path.parent for path in folder.glob(f"*/{MARKER}") if not path.parent.name.startswith(".")]
+    finished.sort(key=lambda path: (path / MARKER).stat().st_mtime_ns)
+    return [*map(_finished, finished), *map(_interrupted, interrupted_runs(folder))]
+
+
+def _finished(path: Path) -> Summary:
+    try:
+        info = Run.open(path).info
+        return Summary(
+            run=path,
+            recipe=info["recipe"]["name"],
+            model=info.get("init") or info["recipe"]["model"],
+            data=info["dataset"]["name"],
+            parameters=info["parameters"],
+            epoch=info["recipe"]["epochs"],
+            epochs=info["recipe"]["epochs"],
+            val_accuracy=info["metrics"]["val_accuracy"],
+            best_epoch=info.get("best", {}).get("epoch", 0),
+            seconds=info.get("wall_seconds", float("nan")),
+            created=info["created"],
+            status="finished",
+        )
+    except (RunError, LookupError) as error:
+        return _unreadable(path, error)
+
+
+def _interrupted(path: Path) -> Summary:
+    try:
+        checkpoint = Checkpoint.load(checkpoint_path(path))
+        recipe = checkpoint.plan["recipe"]
+        return Summary(
+            run=path,
+            recipe=recipe["name"],
+            model=checkpoint.plan["init"] or recipe["model"],
+            data="",
+            parameters=0,
+            epoch=len(checkpoint.history),
+            epochs=recipe["epochs"],
+            val_accuracy=checkpoint.history[-1][-1],
+            best_epoch=checkpoint.best_epoch,
+            seconds=checkpoint.seconds,
+            created="",
+            status="interrupted",
+        )
+    except (RunError, LookupError) as error:
+        return _unreadable(path, error)
+
+
+def _unreadable(path: Path, error: Exception) -> Summary:
+    return Summary(path, "", "", "", 0, 0, 0, float("nan"), 0, float("nan"), "", str(error))

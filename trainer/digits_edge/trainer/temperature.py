@@ -1,0 +1,32 @@
+"""Calibrated probabilities: one number that logits are divided by (Guo et al. 2017, temperature scaling)."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize_scalar
+
+from .scaling import cross_entropy
+
+Logits = npt.NDArray[np.float32]
+Targets = npt.NDArray[np.int64]
+
+
+def fit_temperature(logits: Logits, targets: Targets) -> float:
+    """The temperature from 1/4 to 4 under which logits float32[N, C] are likeliest to have these targets int64[N]."""
+    best = minimize_scalar(
+        lambda log: cross_entropy(logits / np.float32(np.exp(log)), targets),
+        bounds=(np.log(0.25), np.log(4)),
+        method="bounded",
+    )
+    return float(np.exp(best.x))
+
+
+def fold_temperature(network: keras.Model, temperature: float) -> bool:
+    """Divide a model's logits by a temperature, in the weights of its last layer; False where that is not dense."""
+    layer = network.layers[-1]
+    if not isinstance(layer, keras.layers.Dense):
+        return False
+    layer.set_weights([weights / np.float32(temperature) for weights in layer.get_weights()])
+    return True
