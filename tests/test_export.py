@@ -104,7 +104,7 @@ def test_the_flatten_costs_no_transpose():
 
 def test_a_converted_notebook_model_is_the_same_function(digits):
     from digits_edge.runtime.classifier import _open_session
-    from digits_edge.trainer.train import predict
+    from digits_edge.trainer.predict import predict
 
     keras.utils.set_random_seed(0)
     model = models.build("notebook", (28, 28), 10, steps=1)
@@ -123,7 +123,7 @@ def test_a_colour_model_converts_too():
     model = keras.Model(image, keras.layers.Dense(4)(x))
     pixels = np.random.default_rng(0).integers(0, 256, (9, 20, 24, 3), dtype=np.uint8)
     from digits_edge.runtime.classifier import _open_session
-    from digits_edge.trainer.train import predict
+    from digits_edge.trainer.predict import predict
 
     core = to_onnx.convert(model)
     for made, tolerance in ((core, 1e-5), (to_onnx.quantize(core, pixels), 0.05)):

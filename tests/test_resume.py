@@ -36,13 +36,14 @@ def stop_after(epochs, monkeypatch):
     monkeypatch.setattr(Checkpoint, "save", saved_and_stopped)
 
 
-@pytest.mark.parametrize("model", ["micro", "notebook"])  # the one has moving averages, the other dropout
-def test_a_resumed_run_ends_where_an_uninterrupted_one_does(digits_npz, tmp_path, monkeypatch, model):
+# The one has moving averages, the other dropout; after three epochs nothing is left but to write the run.
+@pytest.mark.parametrize(("model", "done"), [("micro", 2), ("notebook", 1), ("micro", 3)])
+def test_a_resumed_run_ends_where_an_uninterrupted_one_does(digits_npz, tmp_path, monkeypatch, model, done):
     recipe = replace(RECIPE, model=model)
     whole = train(TrainOptions(data=str(digits_npz), recipe=recipe, out=tmp_path / "whole"))
     options = TrainOptions(data=str(digits_npz), recipe=recipe, out=tmp_path / "parted")
     with monkeypatch.context() as patched:
-        stop_after(2, patched)
+        stop_after(done, patched)
         with pytest.raises(Stop):
             train(options)
     with pytest.raises(RunError, match="the run is not finished"):
@@ -117,7 +118,7 @@ def test_ctrl_c_and_kill_9_can_be_resumed(digits_npz, tmp_path, digits_edge):
         assert "Traceback" not in said
     (listed,) = json.loads(digits_edge("runs", tmp_path, "--json").out)
     assert listed["status"] == "interrupted"
-    assert 3 <= listed["epoch"] < 30
+    assert 2 <= listed["epoch"] < 30  # of each stop the epoch that was just told may still have been unsaved
     assert "no: --resume" in digits_edge("runs", tmp_path).out
     assert "the run is not finished" in digits_edge("export", tmp_path / "run").err
 

@@ -19,12 +19,13 @@ from digits_edge.trainer import augment as augmenting
 from digits_edge.trainer import models
 from digits_edge.trainer.augment import affine, augment, sample
 from digits_edge.trainer.cost import cost
+from digits_edge.trainer.predict import predict
 from digits_edge.trainer.recipes import COMPACT, MICRO, MODELS, NOTEBOOK, Augmentation
 from digits_edge.trainer.run import Run
 from digits_edge.trainer.scaling import scale
 from digits_edge.trainer.split import split
 from digits_edge.trainer.steps import training_steps
-from digits_edge.trainer.train import TrainOptions, predict, train
+from digits_edge.trainer.train import TrainOptions, train
 
 numpy = keras.ops.convert_to_numpy
 draws = keras.random.SeedGenerator
@@ -153,7 +154,7 @@ def test_a_change_comes_as_often_as_its_chance(digits):
 
 
 def test_an_epoch_is_each_picture_once_and_the_next_is_another_order(digits, monkeypatch, tmp_path, digits_npz):
-    from digits_edge.trainer import steps as stepping
+    from digits_edge.trainer import fit as fitting
 
     orders = []
 
@@ -166,7 +167,7 @@ def test_an_epoch_is_each_picture_once_and_the_next_is_another_order(digits, mon
 
         return noted
 
-    monkeypatch.setattr(stepping, "training_steps", watched)
+    monkeypatch.setattr(fitting, "training_steps", watched)
     train(TrainOptions(data=str(digits_npz), recipe=replace(MICRO, epochs=2), out=tmp_path / "run"))
     first, second = orders
     assert sorted(first) == sorted(second) == list(range(1600))

@@ -13,10 +13,10 @@ from digits_edge.runtime import bundle as bundles
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.contract import METADATA_KEY, Contract, Golden
 from digits_edge.runtime.errors import GateFailed, UsageError
+from digits_edge.trainer.predict import predict
 from digits_edge.trainer.progress import say
 from digits_edge.trainer.publish import check_ours, publishing
 from digits_edge.trainer.run import Run
-from digits_edge.trainer.train import predict
 
 from .describe import describe
 from .engines import open_engine

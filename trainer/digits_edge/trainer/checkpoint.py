@@ -28,7 +28,7 @@ class Checkpoint:
         batches: of `Recorder`.
         seconds: spent so far.
         state: of network, draws and optimizer.
-        best: the network's variables after its best epoch.
+        best: the network's weights after its best epoch, and its validation logits then.
         best_epoch: its number, from 1.
     """
 
@@ -82,7 +82,7 @@ class Checkpoint:
         except Exception as error:  # zipfile, zlib, numpy, JSON and key errors alike
             raise RunError(f"{path}: damaged: {error}: train anew with --force") from None
 
-    def check(self, plan: dict[str, Any], out: Path) -> None:
+    def check(self, plan: dict[str, Any]) -> None:
         """Make sure that the same is to be trained on the same.
 
         Raises:
@@ -93,7 +93,7 @@ class Checkpoint:
             had, received = ours.get(name), theirs.get(name)
             if had != received:
                 raise RunError(
-                    f"{out}: the interrupted run has {name} = {had!r:.80}, received {received!r:.80}; "
+                    f"--resume: the interrupted run has {name} = {had!r:.80}, received {received!r:.80}; "
                     "resume with what it began with, or train anew with --force"
                 )
 

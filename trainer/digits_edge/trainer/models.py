@@ -71,7 +71,9 @@ def build(name: str, shape: tuple[int, ...], classes: int, steps: int, precision
 
 
 def in_float32(network: keras.Model) -> keras.Model:
-    """The same model with the same weights, computing in float32."""
+    """The same model with the same weights, computing in float32; itself where it does."""
+    if network.dtype_policy.name == "float32":
+        return network
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         return type(layer).from_config({**layer.get_config(), "dtype": "float32"})

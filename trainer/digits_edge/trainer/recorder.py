@@ -76,6 +76,14 @@ class Recorder:
         )
         say(line) if self._bar.disable else self._bar.console.print(line, highlight=False)
 
+    def metrics(self, epoch: int) -> dict[str, float]:
+        """The metrics after an epoch, counted from 1."""
+        return {
+            name: round(value, 6)
+            for name, value in zip(COLUMNS, self.history[epoch - 1], strict=True)
+            if name != "epoch"
+        }
+
     def write(self, folder: Path) -> None:
         """Write `history.csv` and `batches.csv`."""
         _write_csv(folder / "history.csv", COLUMNS, self.history)

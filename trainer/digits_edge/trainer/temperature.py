@@ -23,10 +23,20 @@ def fit_temperature(logits: Logits, targets: Targets) -> float:
     return float(np.exp(best.x))
 
 
-def fold_temperature(network: keras.Model, temperature: float) -> bool:
-    """Divide a model's logits by a temperature, in the weights of its last layer; False where that is not dense."""
+def calibrate(network: keras.Model, logits: Logits, targets: Targets) -> float:
+    """Fold the temperature that fits into the weights of a network's last layer.
+
+    Args:
+        network: whose logits are to be divided.
+        logits: that it gives, float32[N, C].
+        targets: int64[N].
+
+    Returns:
+        the temperature; 1 where the last layer is not dense, and nothing is changed.
+    """
     layer = network.layers[-1]
     if not isinstance(layer, keras.layers.Dense):
-        return False
+        return 1.0
+    temperature = fit_temperature(logits, targets)
     layer.set_weights([weights / np.float32(temperature) for weights in layer.get_weights()])
-    return True
+    return temperature

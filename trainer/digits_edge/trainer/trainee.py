@@ -24,7 +24,8 @@ class Trainee(keras.Model):  # type: ignore[misc]
     def __init__(self, network: keras.Model, recipe: Recipe, seed: int, teacher: keras.Model | None = None) -> None:
         super().__init__(dtype="float32")
         self.network = network
-        self._recipe, self._teacher = recipe, teacher
+        self.teacher = teacher
+        self._recipe = recipe
         if teacher:
             teacher.trainable = False
         self._draws = keras.random.SeedGenerator(seed)
@@ -35,16 +36,16 @@ class Trainee(keras.Model):  # type: ignore[misc]
         if training:
             pictures = augment(pictures, self._recipe.augmentation, self._draws)
         logits = self.network(pictures, training=training)
-        if training and self._teacher:
+        if training and self.teacher:
             softness = self._recipe.softness
-            taught = ops.softmax(self._teacher(pictures, training=False) / softness)
+            taught = ops.softmax(self.teacher(pictures, training=False) / softness)
             loss = ops.mean(ops.categorical_crossentropy(taught, logits / softness, from_logits=True))
             self.add_loss(self._recipe.distillation * softness**2 * loss)
         return logits
 
 
-def compile_trainee(trainee: Trainee, recipe: Recipe, steps: int, taught: bool) -> None:
-    """Give a trainee its recipe's optimizer, schedule over so many steps, and loss, less what a teacher's share is."""
+def compile_trainee(trainee: Trainee, recipe: Recipe, steps: int) -> None:
+    """Give a trainee its recipe's optimizer, schedule over so many steps, and loss, less a teacher's share."""
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
         warmup = steps // 10
@@ -63,6 +64,6 @@ def compile_trainee(trainee: Trainee, recipe: Recipe, steps: int, taught: bool) 
     trainee.compile(
         optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
-        loss_weights=1 - recipe.distillation if taught else None,
+        loss_weights=1 - recipe.distillation if trainee.teacher else None,
         metrics=["accuracy"],
     )

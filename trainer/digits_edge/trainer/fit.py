@@ -1,0 +1,123 @@
+"""Fitting a network epoch by epoch, with a checkpoint after each."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from .checkpoint import Checkpoint
+from .predict import predict_logits
+from .recipes import Recipe
+from .recorder import Recorder
+from .scaling import cross_entropy, one_hot
+from .steps import training_steps
+from .trainee import Trainee
+
+Pictures = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]  # uint8[N, H, W] and their classes int64[N]
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A network after an epoch.
+
+    Attributes:
+        epoch: its number, from 1.
+        weights: as `get_weights` gives them.
+        logits: of the validation part, float32[N, C].
+    """
+
+    epoch: int
+    weights: list[npt.NDArray[Any]]
+    logits: Logits
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What a fit has come to.
+
+    Attributes:
+        recorder: of history and batches.
+        last: after the last epoch.
+        best: after the epoch with the lowest validation loss.
+        seconds: spent on it before it was resumed.
+    """
+
+    recorder: Recorder
+    last: Snapshot
+    best: Snapshot
+    seconds: float
+
+
+def fit(
+    trainee: Trainee,
+    recipe: Recipe,
+    training: Pictures,
+    validation: Pictures,
+    seed: int,
+    path: Path,
+    plan: dict[str, Any],
+    resume: bool,
+) -> Fitted:
+    """Train a compiled trainee to the recipe's last epoch.
+
+    Args:
+        trainee: what is trained.
+        recipe: for epochs and batch size.
+        training: what to train on.
+        validation: what to judge each epoch by.
+        seed: of the order.
+        path: of the checkpoint.
+        plan: what is trained on what: a resumed run must have the same.
+        resume: begin where the checkpoint ends.
+
+    Raises:
+        RunError: the checkpoint is damaged, or of another plan.
+    """
+    pixels, targets = training
+    x, y = validation
+    started, spent = time.monotonic(), 0.0
+    sizes = [min(recipe.batch_size, len(pixels) - i) for i in range(0, len(pixels), recipe.batch_size)]
+    state = [*trainee.variables, *trainee.optimizer.variables]
+    recorder = Recorder(recipe.epochs, sizes, [], [])
+    last = best = None
+    if resume:
+        checkpoint = Checkpoint.load(path)
+        checkpoint.check(plan)
+        for variable, value in zip(state, checkpoint.state, strict=True):
+            variable.assign(value)
+        recorder = Recorder(recipe.epochs, sizes, checkpoint.history, checkpoint.batches)
+        best = Snapshot(checkpoint.best_epoch, checkpoint.best[:-1], checkpoint.best[-1])
+        last, spent = _snapshot(trainee, len(checkpoint.history), x), checkpoint.seconds
+    run_steps = training_steps(trainee, pixels, one_hot(targets, trainee.network.output_shape[-1]))
+    with recorder:
+        for epoch in range(len(recorder.history), recipe.epochs):
+            order = np.random.default_rng((seed, epoch)).permutation(len(pixels)).astype(np.int32)
+            for metrics in run_steps(order, recipe.batch_size):
+                recorder.note_steps(metrics)
+            last = _snapshot(trainee, epoch + 1, x)
+            recorder.note_epoch(cross_entropy(last.logits, y), float((last.logits.argmax(axis=1) == y).mean()))
+            if best is None or recorder.metrics(last.epoch)["val_loss"] <= recorder.metrics(best.epoch)["val_loss"]:
+                best = last
+            Checkpoint(
+                plan=plan,
+                history=recorder.history,
+                batches=recorder.batches,
+                seconds=spent + time.monotonic() - started,
+                state=[keras.ops.convert_to_numpy(variable) for variable in state],
+                best=[*best.weights, best.logits],
+                best_epoch=best.epoch,
+            ).save(path)
+    if last is None or best is None:
+        raise ValueError(f"expected at least one epoch, received {recipe.epochs}")
+    return Fitted(recorder, last, best, spent)
+
+
+def _snapshot(trainee: Trainee, epoch: int, x: npt.NDArray[np.uint8]) -> Snapshot:
+    return Snapshot(epoch, trainee.network.get_weights(), predict_logits(trainee.network, x))
