@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install
 DEMO := artifacts/runs/demo
 DATA ?= mnist
+JOBS ?= 1
 SOURCES := pyproject.toml $(shell find runtime trainer export cli -name '*.py' -o -name '*.onnx')
 
 .PHONY: help install demo lint test test-isa release clean
@@ -34,10 +35,8 @@ test: lint $(BARE)/.installed  ## lint, types and tests
 test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs qemu-x86_64 (Debian: qemu-user)
 	$(BIN)/pytest -m isa
 
-release: $(VENV)/.installed  ## train and export the released models; DATA=mnist downloads, or name an IDX folder
-	$(BIN)/digits-edge train --data $(DATA) --recipe compact --validation-fraction 0.1 --out artifacts/runs/compact --force
-	$(BIN)/digits-edge export artifacts/runs/compact --int8 --out artifacts/compact
-	cp artifacts/compact/model.int8.onnx runtime/digits_edge/runtime/default.onnx
+release: $(VENV)/.installed  ## train the released models (hours; goes on where it was stopped); DATA=IDX folder JOBS=2
+	$(BIN)/python benchmarks/release.py --data $(DATA) --jobs $(JOBS)
 
 clean:  ## take away both virtual environments
 	rm -rf $(VENV) $(BARE)

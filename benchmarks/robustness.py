@@ -1,22 +1,12 @@
-"""What a model makes of digits that are not MNIST's: drawn ones, low-resolution ones, corrupted ones."""
+"""Digits that are not MNIST's, to judge a model by: drawn ones, low-resolution ones, corrupted ones."""
 
 from pathlib import Path
 
 import numpy as np
-from corruptions import CORRUPTIONS, HELD_OUT, corrupt
 from scipy import ndimage
 from sklearn.datasets import load_digits
 
 from digits_edge.runtime import Classifier
-
-
-def on_corruptions(classifier: Classifier, pixels: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Accuracy on each corruption of pixels uint8[N, 28, 28], and their means."""
-    right = {name: _accuracy(classifier, corrupt(pixels, name), targets) for name in CORRUPTIONS}
-    return right | {
-        "mean": float(np.mean(list(right.values()))),
-        "mean of held out": float(np.mean([right[name] for name in HELD_OUT])),
-    }
 
 
 def on_drawn(classifier: Classifier, path: Path) -> float:
@@ -37,10 +27,11 @@ def on_load_digits(classifier: Classifier) -> float:
     return _as_pictures(classifier, framed, data.target)
 
 
+def accuracy(classifier: Classifier, pixels: np.ndarray, targets: np.ndarray) -> float:
+    """The share of pixels uint8[N, 28, 28] that are read as what they are."""
+    return float((classifier.predict_proba(pixels).argmax(axis=1) == targets).mean())
+
+
 def _as_pictures(classifier: Classifier, pictures: np.ndarray, targets: np.ndarray) -> float:
     answers = classifier.predict_many(list(pictures))
     return float(np.mean([answer.label == str(target) for answer, target in zip(answers, targets, strict=True)]))
-
-
-def _accuracy(classifier: Classifier, pixels: np.ndarray, targets: np.ndarray) -> float:
-    return float((classifier.predict_proba(pixels).argmax(axis=1) == targets).mean())

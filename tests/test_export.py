@@ -181,7 +181,7 @@ def test_the_report_has_the_gates_table(exported):
     report = (exported.path / "report.md").read_text()
     for rung in exported.manifest["gate"]["rungs"]:
         assert f"| {rung['file']} " in report
-    assert "49,722 parameters" in report
+    assert "48,946 parameters" in report
 
 
 def test_the_manifest_names_no_place_on_this_machine(exported, trained):

@@ -1,0 +1,74 @@
+"""A released model's card: what it is for, what it was made of, what it can do and what it cannot."""
+
+from pathlib import Path
+from typing import Any
+
+from corruptions import CORRUPTIONS, HELD_OUT
+from release import SEEDS, TAUGHT
+
+from digits_edge.export.report import table
+
+ABOUT = {
+    "micro": "The smallest: for microcontrollers and wherever a few kilobytes count.",
+    "compact": "The default, and the model in the wheel.",
+    "notebook": "The blog notebook's network by this project's recipe: for comparison, and where size is free.",
+}
+
+
+def write_card(folder: Path, info: dict[str, Any], facts: dict[str, str], corrupted: dict[str, str]) -> None:
+    """Write `MODEL_CARD.md`.
+
+    Args:
+        folder: the bundle's.
+        info: `run.json` of the seed that was published.
+        facts: the row of the README's table.
+        corrupted: accuracy by corruption.
+    """
+    name, recipe, split = folder.name, info["recipe"], info["split"]
+    taught = f", taught by this project's `{TAUGHT[name]}`" if name in TAUGHT else ""
+    changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1])}
+    described = [
+        (kind, " ".join((CORRUPTIONS[kind].__doc__ or "").split()), share) for kind, share in corrupted.items()
+    ]
+    (folder / "MODEL_CARD.md").write_text(
+        f"""# {name}
+
+{ABOUT[name]} Reads one handwritten digit in 28 x 28 grey pixels.
+
+## Intended use
+
+Single digits, 0 to 9, that were found and brought to MNIST's form as `digits_edge.runtime` does it: white ink on black,
+boxed to 20 x 20, centre of mass in the middle. On forms, meters, toys, in class. Not for anything where a wrong digit
+harms somebody and nobody checks; not for letters, several digits at once or things that are not digits: whatever is
+there is read as some digit, and only the probability tells.
+
+## Figures
+
+Mean over seeds {", ".join(map(str, SEEDS))} after the last epoch; in brackets the lowest and the highest. `t10k` is
+MNIST's test part: nothing was chosen by it, nor by any other column. Calibration error is the expected one over 15
+bins, on t10k.
+
+{table(("", name), list(facts.items()))}
+
+t10k's 10,000, each made harder to read (`benchmarks/corruptions.py`; those held out are of a kind that no recipe
+trains with):
+
+{table(("corruption", "what it does", "accuracy"), described)}
+
+## What it was made of
+
+MNIST's 60,000: {split["training"]:,} to train on, {split["validation"]:,} held out for the gate and for the temperature
+that calibrates its probabilities. Published is seed {info["seed"]}, the first, whatever the others did.
+Recipe `{recipe["name"]}`: {recipe["epochs"]} epochs of batch {recipe["batch_size"]}, {recipe["optimizer"]} at
+{recipe["learning_rate"]} with {recipe["schedule"]} schedule, weight decay {recipe["weight_decay"]}{taught}.
+Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
+
+## Limits
+
+- MNIST's writers were American: census workers and pupils of the 1980s and 90s. A European 1 with a long upstroke, a
+  crossed 7 or an open 4 is rarer in it than elsewhere.
+- Held-out corruptions ({", ".join(HELD_OUT)}) cost more than those it was trained against.
+- Photographs are only as good as what finds the digit in them.
+""",
+        encoding="utf-8",
+    )
