@@ -1,16 +1,20 @@
-"""Eight ways to make a digit harder to read, in the manner of MNIST-C (Mu and Gilmer 2019), each at one severity.
+"""Ten ways to make a digit harder to read, in the manner of MNIST-C (Mu and Gilmer 2019), each at one severity.
 
-They were fixed before any model was measured by them. `noise` and `line` are held out: no recipe trains with anything
-of the kind. The other six are seen in training in some form, mostly milder.
+Kinds and severities were fixed before a model was measured by them. `jpeg` and `blots` are held out: no recipe trains
+with anything of the kind. The other eight are seen in training in some form, mostly milder. (`noise` and `line` were
+held out at first, and the first `compact` read 55 % and 77 % of them: since then it is trained against both, and the
+two that are held out now took their place, unseen.)
 """
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 from scipy import ndimage
 
 Picture = npt.NDArray[np.float64]  # [28, 28], 0 to 255
@@ -50,21 +54,37 @@ def low_resolution(picture: Picture, rng: np.random.Generator) -> Picture:  # no
 
 
 def noise(picture: Picture, rng: np.random.Generator) -> Picture:
-    """Gaussian noise with a standard deviation of a fifth of full ink on every pixel. Held out of training."""
+    """Gaussian noise with a standard deviation of a fifth of full ink on every pixel."""
     return picture + rng.normal(0, 255 / 5, picture.shape)
 
 
 def line(picture: Picture, rng: np.random.Generator) -> Picture:
-    """A straight line a pixel wide, from edge to edge through the middle third. Held out of training."""
+    """A straight line a pixel wide, from edge to edge through the middle third."""
     angle, (y, x) = rng.uniform(0, np.pi), rng.uniform(28 / 3, 56 / 3, 2)
     rows, columns = np.mgrid[:28, :28]
     distance = np.abs((rows - y) * np.cos(angle) - (columns - x) * np.sin(angle))
     return np.maximum(picture, 255 * np.clip(1 - distance, 0, 1))
 
 
-HELD_OUT: Final = ("noise", "line")
+def jpeg(picture: Picture, rng: np.random.Generator) -> Picture:  # noqa: ARG001
+    """Through JPEG at quality 10. Held out of training."""
+    file = io.BytesIO()
+    Image.fromarray(picture.astype(np.uint8)).save(file, "JPEG", quality=10)
+    return np.asarray(Image.open(file), np.float64)
+
+
+def blots(picture: Picture, rng: np.random.Generator) -> Picture:
+    """Five round blots of ink, 3 pixels wide, anywhere. Held out of training."""
+    rows, columns = np.mgrid[:28, :28]
+    for y, x in rng.uniform(0, 28, (5, 2)):
+        distance = np.hypot(rows - y, columns - x)
+        picture = np.maximum(picture, 255 * np.clip(2 - distance, 0, 1))
+    return picture
+
+
+HELD_OUT: Final = ("jpeg", "blots")
 CORRUPTIONS: Final[dict[str, Callable[[Picture, np.random.Generator], Picture]]] = {
-    f.__name__: f for f in (thick, thin, blur, slant, off_centre, low_resolution, noise, line)
+    f.__name__: f for f in (thick, thin, blur, slant, off_centre, low_resolution, noise, line, jpeg, blots)
 }
 
 

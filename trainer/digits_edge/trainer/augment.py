@@ -16,6 +16,7 @@ Tensor: TypeAlias = Any  # of Keras's backend
 THICKER: Final = 0.8  # of the way to the strokes' dilation by 3 x 3
 THINNER: Final = 0.7  # of the way to their erosion by 2 x 2
 FADED: Final = 0.6
+NOISIEST: Final = 0.25  # standard deviation
 ERASED: Final = (2, 10)  # pixels
 KNOTS: Final = 7  # of the elastic displacement, along each side
 
@@ -45,6 +46,13 @@ def augment(pictures: Tensor, augmentation: Augmentation, seed: keras.random.See
         pictures *= 1 - FADED * _sometimes(augmentation.contrast, pictures, seed)
     if augmentation.erasing:
         pictures *= 1 - _chosen(augmentation.erasing, pictures, seed) * _rectangles(pictures, seed)
+    if augmentation.line:
+        across = _chosen(augmentation.line, pictures, seed) * _draw(0.3, 1, pictures, seed) * _lines(pictures, seed)
+        pictures = ops.maximum(pictures, across)
+    if augmentation.noise:
+        strength = NOISIEST * _sometimes(augmentation.noise, pictures, seed)
+        noise = keras.random.normal(ops.shape(pictures), seed=seed)
+        pictures = ops.clip(pictures + strength * noise, 0, 1)
     return pictures
 
 
@@ -150,6 +158,16 @@ def _rectangles(pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
         places = np.arange(size, dtype=np.float32).reshape([-1 if axis == a else 1 for a in range(4)])
         inside *= ops.cast(ops.abs(places - centre) * 2 < side, "float32")
     return inside
+
+
+def _lines(pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
+    """A straight line about a pixel wide through each picture, at any angle and place."""
+    height, width = pictures.shape[1:3]
+    y, x = (a.astype(np.float32)[None, :, :, None] for a in np.mgrid[:height, :width])
+    angle = _draw(0, np.pi, pictures, seed)
+    through_y, through_x = _draw(0, height, pictures, seed), _draw(0, width, pictures, seed)
+    distance = ops.abs((y - through_y) * ops.cos(angle) - (x - through_x) * ops.sin(angle))
+    return ops.clip(_draw(0.8, 1.5, pictures, seed) - distance, 0, 1)
 
 
 def _draw(low: float, high: float, pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:

@@ -29,6 +29,8 @@ LIMITS: Final[dict[str, tuple[float, float]]] = {
     "low_resolution": (0, 1),
     "contrast": (0, 1),
     "erasing": (0, 1),
+    "line": (0, 1),
+    "noise": (0, 1),
 }
 
 
@@ -60,6 +62,8 @@ class Augmentation(_Checked):
         low_resolution: chance that the picture is reduced to 14 x 14, 7 x 7 or in between, and enlarged again.
         contrast: chance that the ink fades, by up to 0.6.
         erasing: chance of a black rectangle with sides of 2 to 10 pixels (Zhong et al. 2017, Random Erasing).
+        line: chance of a straight line across the picture.
+        noise: chance of Gaussian noise on every pixel, with a standard deviation of up to 0.25.
     """
 
     rotation: float = 0.0
@@ -73,6 +77,8 @@ class Augmentation(_Checked):
     low_resolution: float = 0.0
     contrast: float = 0.0
     erasing: float = 0.0
+    line: float = 0.0
+    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -167,16 +173,17 @@ def _check(name: str, hint: Any, value: Any) -> None:
         raise UsageError(f"recipe: {name}: expected {expected}, received {value!r:.80}")
 
 
-# For digits that are not MNIST's: thicker and thinner, blurred, faint, slanted, off-centre, enlarged from few pixels.
+# For digits that are not MNIST's: thicker and thinner, stretched, blurred, faint, slanted, off-centre, enlarged from
+# few pixels, on ruled or noisy paper.
 _ROBUST: Final = Augmentation(
-    rotation=12, zoom=(0.85, 1.15), shift=2.5, shear=12, elastic=1.0,
-    thickness=0.4, blur=0.2, low_resolution=0.15, contrast=0.3, erasing=0.15,
+    rotation=12, zoom=(0.8, 1.25), shift=2.5, shear=12, elastic=1.0,
+    thickness=0.4, blur=0.2, low_resolution=0.2, contrast=0.2, erasing=0.1, line=0.12, noise=0.15,
 )  # fmt: skip
 
 COMPACT: Final = Recipe(
     name="compact",
     model="compact",
-    epochs=36,
+    epochs=30,
     batch_size=128,
     optimizer="adamw",
     learning_rate=1e-2,
@@ -188,13 +195,13 @@ COMPACT: Final = Recipe(
 MICRO: Final = Recipe(
     name="micro",
     model="micro",
-    epochs=50,
+    epochs=44,
     batch_size=128,
     optimizer="adamw",
     learning_rate=2e-2,
     weight_decay=0.05,
     augmentation=replace(
-        _ROBUST, elastic=0.8, thickness=0.3, blur=0.15, low_resolution=0.12, contrast=0.15, erasing=0.0
+        _ROBUST, elastic=0.8, blur=0.1, low_resolution=0.12, contrast=0.1, erasing=0.0, line=0.08, noise=0.1
     ),
 )
 
@@ -202,7 +209,7 @@ MICRO: Final = Recipe(
 WIDE: Final = Recipe(
     name="wide",
     model="notebook",
-    epochs=18,
+    epochs=15,
     batch_size=128,
     optimizer="adamw",
     learning_rate=1e-3,
