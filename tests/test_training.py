@@ -118,7 +118,9 @@ def square(side):
     return picture
 
 
-@pytest.mark.parametrize("name", ["thickness", "blur", "low_resolution", "contrast", "erasing", "elastic"])
+@pytest.mark.parametrize(
+    "name", ["thickness", "blur", "low_resolution", "contrast", "erasing", "elastic", "line", "noise"]
+)
 def test_each_change_does_what_its_name_says(name):
     before = np.tile(square(9), (400, 1, 1, 1))
     only: dict[str, Any] = {name: 1.0}
@@ -141,6 +143,11 @@ def test_each_change_does_what_its_name_says(name):
         np.testing.assert_array_equal(np.unique(after), [0, 1])
         assert ink.min() < 36
         assert (ink < had).mean() == pytest.approx(((9 + 6) / 28) ** 2, abs=0.08)  # a side is 6 on average
+    elif name == "line":  # ink is added, none is taken; from edge to edge at most
+        assert (after >= before).all()
+        assert 10 < (ink - had).mean() < 28 * 1.5 * 1.42
+    elif name == "noise":
+        assert after[:, :5].std(axis=(1, 2, 3)).max() == pytest.approx(0.25 * 0.584, rel=0.1)  # half of a normal
     else:  # elastic: bent, neither lost nor doubled
         assert np.abs(ink - had).mean() < 15
         assert np.abs(after - before).max() > 0.9

@@ -66,6 +66,7 @@ def _provenance(bundle: Bundle) -> list[tuple[str, str]]:
     """Where a bundle comes from, as far as it tells."""
     return [
         ("parameters", str(bundle.section("provenance", "run").get("parameters", "?"))),
+        ("MACs", str(bundle.section("provenance", "run").get("macs", "?"))),
         ("trained on", str(bundle.section("provenance", "run", "dataset").get("name", "?"))),
         ("exported", str(bundle.section("provenance").get("created", "?"))),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from itertools import chain, count
 from pathlib import Path
 from typing import Annotated, Final
@@ -11,13 +12,17 @@ import typer
 
 from digits_edge.runtime.contract import PREPROCESS
 from digits_edge.runtime.errors import UsageError, one_of
-from digits_edge.trainer.recipes import RECIPES
+from digits_edge.trainer.recipes import RECIPES, Augmentation
 
 from .words import Data, Json, print_json, shown
 
 # Recipes are frozen dataclasses that need no keras, but are of the [train] extra's room like the rest.
-EPILOG: Final = "Recipes, by the fields that --set changes:\n\n" + "\n\n".join(
-    f"{name}: {recipe}" for name, recipe in RECIPES.items()
+EPILOG: Final = "\n\n".join(
+    (
+        "Recipes, by the fields that --set changes:",
+        *(f"{name}: {recipe}" for name, recipe in RECIPES.items()),
+        f"Augmentations not named are off; there are {', '.join(field.name for field in fields(Augmentation))}.",
+    )
 )
 
 

@@ -23,7 +23,8 @@ from .gate import Limits, Verdict
 from .report import write_report
 
 FROM_RUN: Final = (
-    "name", "created", "recipe", "parameters", "seed", "dataset", "split", "metrics", "backend", "device", "versions",
+    "name", "created", "recipe", "init", "teacher", "parameters", "macs", "activation_bytes", "seed", "dataset",
+    "split", "metrics", "backend", "device", "versions",
 )  # fmt: skip
 
 

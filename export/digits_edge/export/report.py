@@ -77,6 +77,7 @@ def write_report(
         f"""# {manifest["name"]}
 
 {run["parameters"]:,} parameters, {len(manifest["labels"])} classes: {", ".join(manifest["labels"])}.
+A picture costs {run["macs"]:,} multiply-accumulates, and {run["activation_bytes"]:,} numbers in memory at once.
 
 ## Gate: {gate["verdict"]}
 

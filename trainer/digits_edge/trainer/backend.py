@@ -73,6 +73,13 @@ def on_device(wanted: Device, distribute: bool, batch_size: int) -> Iterator[str
         yield f"{len(devices)} x {devices[0].partition(':')[0]}"
 
 
+def precision(wanted: str, device: str) -> str:
+    """What a recipe's precision means on a device, by Keras's name of the policy."""
+    if wanted != "auto":
+        return wanted
+    return "float32" if "cpu" in device else "mixed_bfloat16"
+
+
 def _devices(kind: str) -> list[str]:
     """The devices of a kind that Keras's backend sees."""
     with muted(), suppress(RuntimeError):  # JAX raises where there is none

@@ -57,14 +57,14 @@ def _finished(path: Path) -> Summary:
         return Summary(
             run=path,
             recipe=info["recipe"]["name"],
-            model=info.get("init") or info["recipe"]["model"],
+            model=info["init"] or info["recipe"]["model"],
             data=info["dataset"]["name"],
             parameters=info["parameters"],
             epoch=info["recipe"]["epochs"],
             epochs=info["recipe"]["epochs"],
             val_accuracy=info["metrics"]["val_accuracy"],
-            best_epoch=info.get("best", {}).get("epoch", 0),
-            seconds=info.get("wall_seconds", float("nan")),
+            best_epoch=info["best"]["epoch"],
+            seconds=info["wall_seconds"],
             created=info["created"],
             status="finished",
         )

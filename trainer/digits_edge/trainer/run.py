@@ -20,9 +20,11 @@ KIND: Final = "digits-edge run"
 MARKER: Final = "run.json"
 SCHEMA: Final = 1
 RUNS: Final = Path("artifacts", "runs")
-KEYS: Final = {
-    "name": str, "created": str, "recipe": dict, "parameters": int, "labels": list, "preprocess": str, "seed": int,
-    "dataset": dict, "split": dict, "metrics": dict, "backend": str, "device": str, "versions": dict,
+KEYS: Final[dict[str, type | tuple[type, ...]]] = {
+    "name": str, "created": str, "recipe": dict, "init": (str, type(None)), "teacher": (str, type(None)),
+    "parameters": int, "macs": int, "activation_bytes": int, "labels": list, "preprocess": str, "seed": int,
+    "dataset": dict, "split": dict, "metrics": dict, "best": dict, "wall_seconds": float, "backend": str,
+    "device": str, "versions": dict,
 }  # fmt: skip
 
 
@@ -59,9 +61,10 @@ class Run:
             raise RunError(f"{path / MARKER}: expected the description of a {KIND}, received another JSON")
         if info.get("schema") != SCHEMA:
             raise RunError(f"{path / MARKER}: expected schema {SCHEMA}, received {info.get('schema')!r:.80}")
-        for key, kind in KEYS.items():
-            if not isinstance(info.get(key), kind):
-                raise RunError(f"{path / MARKER}: expected {key!r}, a {kind.__name__}, received {info.get(key)!r:.80}")
+        for key, kinds in KEYS.items():
+            if key not in info or not isinstance(info[key], kinds):
+                kind = (kinds if isinstance(kinds, type) else kinds[0]).__name__
+                raise RunError(f"{path / MARKER}: expected {key!r}, a {kind}, received {info.get(key)!r:.80}")
         for name in ("model.keras", "validation.npz", "calibration.npz"):
             if not (path / name).is_file():
                 raise RunError(f"{path / name}: missing from the run: digits-edge train again")

@@ -17,7 +17,7 @@ from digits_edge.runtime.errors import RunError, UsageError
 from digits_edge.runtime.host import cpu_name, versions
 
 from . import run as runs
-from .backend import Device, on_device
+from .backend import Device, on_device, precision
 from .checkpoint import checkpoint_path
 from .datasets import SHAPE, Dataset, read, read_names
 from .progress import say
@@ -142,7 +142,7 @@ def _train(options: TrainOptions, dataset: Dataset, parts: Split, device: str, f
     if options.init:
         network = end_in_logits(load(options.init, SHAPE, classes))
     else:
-        network = build(recipe.model, SHAPE, classes, steps, _precision(recipe, device))
+        network = build(recipe.model, SHAPE, classes, steps, precision(recipe.precision, device))
     teacher = end_in_logits(load(options.teacher, SHAPE, classes)) if options.teacher else None
     trainee = Trainee(network, recipe, options.seed, teacher)
     trainee(training[0][:1])
@@ -245,12 +245,6 @@ def _plan(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
         "validation_fraction": options.validation_fraction,
         "backend": keras.backend.backend(),
     }
-
-
-def _precision(recipe: Recipe, device: str) -> str:
-    if recipe.precision != "auto":
-        return recipe.precision
-    return "float32" if "cpu" in device else "mixed_bfloat16"
 
 
 def _calibration(rows: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
