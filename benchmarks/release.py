@@ -10,7 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from digits_edge.trainer.checkpoint import checkpoint_path
@@ -53,11 +53,19 @@ def main() -> None:
     options = parser.parse_args()
     RUNS.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
-    # The teacher's own runs come first and are waited for.
-    for models in (tuple(m for m in RECIPES if m not in TAUGHT), tuple(TAUGHT)):
-        with ThreadPoolExecutor(options.jobs) as pool:
-            for done in [pool.submit(train, m, seed, options.data, threads) for m in models for seed in SEEDS]:
-                done.result()
+    finished: dict[tuple[str, int], Future[None]] = {}
+
+    def turn(model: str, seed: int) -> None:
+        if model in TAUGHT:  # its teacher's turn came before
+            finished[TAUGHT[model], SEEDS[0]].result()
+        train(model, seed, options.data, threads)
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        for model in RECIPES:
+            for seed in SEEDS:
+                finished[model, seed] = pool.submit(turn, model, seed)
+    for run in finished.values():
+        run.result()
     for model in RECIPES:
         digits_edge(
             "export", run_folder(model, SEEDS[0]), "--int8", "--out", Path("artifacts", model), threads=os.cpu_count()
