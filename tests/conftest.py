@@ -16,7 +16,7 @@ from digits_edge.export.gate import Limits
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.trainer.datasets import Dataset, read
-from digits_edge.trainer.recipes import COMPACT, FAST
+from digits_edge.trainer.recipes import COMPACT, Augmentation
 from digits_edge.trainer.run import Run
 from digits_edge.trainer.train import TrainOptions, train
 
@@ -24,7 +24,7 @@ from digits_edge.trainer.train import TrainOptions, train
 PATIENT = Limits(max_drop=0.02)
 
 # A run of it on few pictures ends well over 90 %.
-SHORT = replace(COMPACT, epochs=5, batch_size=64, augmentation=FAST.augmentation)
+SHORT = replace(COMPACT, epochs=5, batch_size=64, augmentation=Augmentation(rotation=5, shift=1))
 
 # A slow machine is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])

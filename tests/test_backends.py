@@ -15,8 +15,6 @@ import pytest
 from digits_edge.trainer import backend
 from digits_edge.trainer.backend import on_device
 
-PLAIN = ("--recipe", "micro", "--set", "augmentation.rotation=0", "--set", "augmentation.zoom=1,1")
-
 
 def train_elsewhere(*words: object, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "digits_edge.cli", "train", *map(str, words)]
@@ -52,9 +50,7 @@ def test_jax_and_tensorflow_learn_alike(tmp_path, digits_npz):
     start = tmp_path / "start.keras"
     inputs = keras.Input((28, 28, 1))
     keras.Model(inputs, keras.layers.Dense(10)(keras.layers.Flatten()(inputs))).save(start)
-    words = ["--data", digits_npz, "--init", start, "--recipe", "fast", "--epochs", 2]
-    for change in ("rotation=0", "zoom=1,1", "shift=0", "shear=0"):
-        words += ["--set", f"augmentation.{change}"]
+    words = ["--data", digits_npz, "--init", start, "--recipe", "fast", "--epochs", 2, "--set", "augmentation.shift=0"]
     for name in ("tensorflow", "jax"):
         done = train_elsewhere(*words, "--out", tmp_path / name, KERAS_BACKEND=name)
         assert done.returncode == 0, done.stderr

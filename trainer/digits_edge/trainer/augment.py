@@ -86,7 +86,7 @@ def sample(pictures: Tensor, x: Tensor, y: Tensor, fill: str) -> Tensor:
     left, top = ops.minimum(ops.floor(x), width), ops.minimum(ops.floor(y), height)
     right_part, lower_part = x - left, y - top
     wide = width + 2
-    first = ops.arange(ops.shape(x)[0], dtype="int32")[:, None, None] * ((height + 2) * wide)
+    first = ops.arange(ops.shape(pictures)[0], dtype="int32")[:, None, None] * ((height + 2) * wide)
     corner = first + ops.cast(top, "int32") * wide + ops.cast(left, "int32")
     flat = ops.reshape(ops.pad(pictures[..., 0], ((0, 0), (1, 1), (1, 1))), (-1,))
     upper = (1 - right_part) * ops.take(flat, corner) + right_part * ops.take(flat, corner + 1)
@@ -171,7 +171,9 @@ def _lines(pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
 
 
 def _draw(low: float, high: float, pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
-    """A number for each picture, float32[N, 1, 1, 1]."""
+    """A number for each picture, float32[N, 1, 1, 1]; one for all where there is no choice, which takes no time."""
+    if low == high:
+        return np.full((1, 1, 1, 1), low, np.float32)
     return keras.random.uniform((ops.shape(pictures)[0], 1, 1, 1), low, high, seed=seed)
 
 

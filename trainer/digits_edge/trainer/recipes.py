@@ -241,7 +241,7 @@ FAST: Final = Recipe(
     optimizer="adamw",
     learning_rate=2e-2,
     weight_decay=0.05,
-    augmentation=Augmentation(rotation=5, zoom=(0.95, 1.06), shift=1, shear=4),
+    augmentation=Augmentation(shift=1.5),
 )
 
 RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, FAST, MICRO, WIDE, NOTEBOOK)}
