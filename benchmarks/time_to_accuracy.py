@@ -30,9 +30,12 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.99)
     parser.add_argument("--seed", type=int, default=7)
     options = parser.parse_args()
+    if keras.backend.backend() != "jax":
+        parser.error("expected KERAS_BACKEND=jax")
     recipe = RECIPES[options.recipe]
     for change in options.set:
-        recipe = recipe.override(*change.split("=", 1))
+        name, _, value = change.partition("=")
+        recipe = recipe.override(name, value)
     training, test = read(options.data), read(options.data, part="test")
     with on_device("auto", distribute=False, batch_size=recipe.batch_size) as device:
         keras.utils.set_random_seed(options.seed)

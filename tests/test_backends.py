@@ -95,13 +95,21 @@ def test_a_backend_that_is_not_there_is_one_line(tmp_path, digits_npz):
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("softmax", ["activation", "layer"])
+def test_a_backend_that_cannot_train_is_one_line(tmp_path, digits_npz):
+    done = train_elsewhere("--data", digits_npz, "--out", tmp_path / "run", KERAS_BACKEND="numpy")
+    assert done.returncode == 2
+    expected = "digits-edge: KERAS_BACKEND: expected tensorflow or jax or torch, received numpy"
+    assert done.stderr.splitlines()[-1] == expected
+
+
+@pytest.mark.parametrize("softmax", ["activation", "layer", "after"])
 def test_any_keras_model_can_be_the_start(tmp_path, digits_npz, digits_edge, softmax):
     """One that ends in a softmax, as most do, goes on from where it was, so that its first losses are low."""
     inputs = keras.Input((28, 28, 1))
     x = keras.layers.Dense(64, activation="relu")(keras.layers.Flatten()(inputs))
     x = keras.layers.Dense(10, activation="softmax" if softmax == "activation" else None)(x)
-    model = keras.Model(inputs, x if softmax == "activation" else keras.layers.Softmax()(x))
+    after = {"layer": keras.layers.Softmax(), "after": keras.layers.Activation("softmax")}
+    model = keras.Model(inputs, after[softmax](x) if softmax in after else x)
     with np.load(digits_npz) as data:
         pictures, targets = data["x"][..., None] / 255, data["y"]
     model.compile("adam", "sparse_categorical_crossentropy")
@@ -114,6 +122,7 @@ def test_any_keras_model_can_be_the_start(tmp_path, digits_npz, digits_edge, sof
     assert info["init"] == "mine.keras"
     assert info["parameters"] == model.count_params()
     assert curve(tmp_path / "run")[0] < 1.2  # an untrained one begins at 2.3
+    assert info["metrics"]["temperature"] != 1  # it is calibrated like any other
     again = digits_edge(
         "train", "--data", digits_npz, "--init", tmp_path / "run", "--epochs", 1, "--out", tmp_path / "b"
     )
@@ -125,10 +134,20 @@ def test_a_start_that_does_not_fit_is_one_line(tmp_path, digits_npz, digits_edge
         tmp_path / "small.keras"
     )
     (tmp_path / "noise.keras").write_bytes(b"noise")
+    inputs = keras.Input((28, 28, 1))
+    logits = keras.layers.Dense(10)(keras.layers.Flatten()(inputs))
+    keras.Model(inputs, keras.ops.softmax(logits)).save(tmp_path / "hidden.keras")
+    keras.Model(inputs, keras.layers.Activation("sigmoid")(logits)).save(tmp_path / "sigmoid.keras")
+    frozen = keras.Model(inputs, logits)
+    frozen.trainable = False
+    frozen.save(tmp_path / "frozen.keras")
     for name, expected in (
+        ("hidden.keras", "expected a model that ends in a dense layer, with a softmax or nothing after it"),
+        ("sigmoid.keras", "received one that ends in Activation with activation sigmoid"),
+        ("frozen.keras", "received a frozen one"),
         ("small.keras", "expected input and output ((None, 28, 28, 1), (None, 10)), received ((None, 20, 20, 1)"),
         ("noise.keras", "not readable as a Keras model"),
-        ("none.keras", "expected a Keras model or a run, found nothing"),
+        ("none.keras", "--init: expected a .keras file or a run, found nothing at"),
     ):
         done = digits_edge("train", "--data", digits_npz, "--init", tmp_path / name, "--out", tmp_path / "run")
         assert done.code == 2

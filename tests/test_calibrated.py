@@ -27,9 +27,9 @@ def test_the_calibration_error_of_a_case_done_by_hand():
     assert error == pytest.approx((3 * (0.9 - 2 / 3) + 0.4) / 4, abs=1e-6)
 
 
-def test_no_finite_set_makes_a_model_infinitely_sure():
+def test_without_a_mistake_nothing_is_changed():
     logits = np.array([[1, 0], [0, 1]], np.float32)
-    assert fit_temperature(logits, np.array([0, 1])) == pytest.approx(0.25, rel=0.01)
+    assert fit_temperature(logits, np.array([0, 1])) == 1  # the likeliest would be nought: infinitely sure
 
 
 def test_a_folded_temperature_divides_the_logits(trained, digits):

@@ -73,6 +73,7 @@ def test_an_interrupted_run_is_neither_lost_nor_resumed_as_another(digits_npz, t
     with pytest.raises(RunError, match=r"the interrupted run has seed = 7, received 8"):
         train(replace(options, seed=8, resume=True))
     assert checkpoint_path(options.out).read_bytes() == kept
+    assert "give one of them" in refused(*words, "--resume", "--force")
     assert train(replace(options, force=True)).info["metrics"]["val_accuracy"] > 0
 
 
@@ -134,6 +135,9 @@ def test_finished_runs_are_listed_with_their_figures(trained, digits_edge):
 
 
 def test_no_runs_and_a_damaged_one(tmp_path, own_run, digits_edge):
-    assert "make one with: digits-edge train" in digits_edge("runs", tmp_path / "none").out
+    assert "make one with: digits-edge train" in digits_edge("runs", own_run.path / "plots").out
+    assert "expected a folder of runs, found none at" in digits_edge("runs", tmp_path / "none").err
     (own_run.path / "run.json").write_text("{")
     assert "not readable as JSON" in digits_edge("runs", tmp_path).err
+    (listed,) = json.loads(digits_edge("runs", tmp_path, "--json").out)
+    assert listed["val_accuracy"] is None

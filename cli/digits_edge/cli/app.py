@@ -28,6 +28,7 @@ EXTRAS: Final = {
     "mlxtend": ("mlxtend", "train"),
     "filelock": ("filelock", "train"),
     "rich": ("rich", "train"),
+    "jax": ("jax", "jax"),
     "tf2onnx": ("tf2onnx", "export"),
     "onnx": ("onnx", "export"),
     "ai_edge_litert": ("ai-edge-litert", "export"),

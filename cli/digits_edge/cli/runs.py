@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from digits_edge.runtime.errors import UsageError
+
 from .words import Json, print_columns, print_json, shown
+
+HINTS: Final = {"interrupted": "no: --resume", "training": "training"}
 
 
 def command(
@@ -26,6 +30,8 @@ def command(
     from digits_edge.trainer.listing import list_runs
     from digits_edge.trainer.run import RUNS
 
+    if folder is not None and not folder.is_dir():
+        raise UsageError(f"expected a folder of runs, found none at {folder}")
     runs = list_runs(folder or RUNS)
     if json:
         print_json([{**asdict(run), "run": str(run.run)} for run in runs])
@@ -35,22 +41,21 @@ def command(
         return
     rows = [("run", "recipe", "model", "data", "parameters", "epochs", "best", "validation", "seconds", "finished")]
     for run in runs:
-        if run.status in ("finished", "interrupted"):
-            rows.append(
-                (
-                    str(shown(run.run.resolve())),
-                    run.recipe,
-                    run.model,
-                    run.data or "–",
-                    f"{run.parameters:,}" if run.parameters else "–",
-                    f"{run.epoch}/{run.epochs}",
-                    str(run.best_epoch),
-                    f"{run.val_accuracy:.2%}",
-                    f"{run.seconds:.0f}",
-                    run.created.partition("+")[0] or "no: --resume",
-                )
-            )
-    print_columns(rows)
-    for run in runs:
-        if run.status not in ("finished", "interrupted"):
+        if run.val_accuracy is None or run.seconds is None:
             typer.echo(f"digits-edge: {run.status}", err=True)
+            continue
+        rows.append(
+            (
+                str(shown(run.run.resolve())),
+                run.recipe,
+                run.model,
+                run.data,
+                "–" if run.parameters is None else f"{run.parameters:,}",
+                f"{run.epoch}/{run.epochs}",
+                str(run.best_epoch),
+                f"{run.val_accuracy:.2%}",
+                f"{run.seconds:.0f}",
+                run.created.partition("+")[0] if run.created else HINTS[run.status],
+            )
+        )
+    print_columns(rows)

@@ -88,6 +88,8 @@ def command(
         if not sign:
             raise UsageError(f"--set: expected FIELD=VALUE, received {change!r}")
         chosen = chosen.override(name.strip(), value.strip())
+    if init is not None and model is not None:
+        raise UsageError("--init brings a network of its own: leave out --model")
     run = train(
         TrainOptions(
             data=data,

@@ -7,15 +7,19 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
 from digits_edge.runtime.errors import UsageError, first_line
 
 from .progress import say
 from .quiet import muted
 
+if TYPE_CHECKING:
+    import keras
+
 Device = Literal["auto", "cpu", "gpu"]
 DEVICES: Final[tuple[Device, ...]] = get_args(Device)
+BACKENDS: Final = ("tensorflow", "jax", "torch")
 NVIDIA: Final = Path("/dev/nvidia0")
 
 
@@ -29,12 +33,15 @@ def import_keras() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with muted():
-            return importlib.import_module("keras")
+            keras = importlib.import_module("keras")
     except (ImportError, ValueError) as error:
         backend = os.environ.get("KERAS_BACKEND")
         if backend is None or getattr(error, "name", None) == "keras":
             raise
         raise UsageError(f"KERAS_BACKEND={backend}: Keras cannot use it: {first_line(error)}") from None
+    if keras.backend.backend() not in BACKENDS:
+        raise UsageError(f"KERAS_BACKEND: expected {' or '.join(BACKENDS)}, received {keras.backend.backend()}")
+    return keras
 
 
 @contextmanager
@@ -58,7 +65,8 @@ def on_device(wanted: Device, distribute: bool, batch_size: int) -> Iterator[str
     if not devices:
         raise UsageError(f"--device {wanted}: Keras's {backend} backend sees none here")
     if devices[0].startswith("cpu") and wanted == "auto" and NVIDIA.exists():
-        say(f'an NVIDIA GPU is here, but Keras\'s {backend} backend does not see it: pip install "digits-edge[gpu]"')
+        package = {"tensorflow": "digits-edge[gpu]", "jax": "jax[cuda12]"}.get(backend, backend)
+        say(f'an NVIDIA GPU is here, but Keras\'s {backend} backend does not see it: pip install "{package}"')
     if not distribute:
         with keras.device(devices[0]):
             yield devices[0]
@@ -78,6 +86,12 @@ def precision(wanted: str, device: str) -> str:
     if wanted != "auto":
         return wanted
     return "float32" if "cpu" in device else "mixed_bfloat16"
+
+
+def computed_in(network: keras.Model) -> str:
+    """The dtype policy of a network's layers, one for all but the logits."""
+    policies = {str(layer.dtype_policy.name) for layer in network.layers} - {"float32"}
+    return ", ".join(sorted(policies)) or "float32"
 
 
 def _devices(kind: str) -> list[str]:

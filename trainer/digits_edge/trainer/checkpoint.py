@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -105,8 +106,11 @@ def checkpoint_path(out: Path) -> Path:
 
 def interrupted_runs(folder: Path) -> list[Path]:
     """The folders of the runs in a folder that have a checkpoint, the newest last."""
-    found = sorted(folder.glob(f".*{_SUFFIX}"), key=lambda path: path.stat().st_mtime_ns)
-    return [path.with_name(path.name[1 : -len(_SUFFIX)]) for path in found]
+    ages = {}
+    for path in folder.glob(f".*{_SUFFIX}"):
+        with suppress(FileNotFoundError):  # its run has just been finished
+            ages[path] = path.stat().st_mtime_ns
+    return [path.with_name(path.name[1 : -len(_SUFFIX)]) for path in sorted(ages, key=ages.__getitem__)]
 
 
 def _flat(plan: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -18,7 +19,7 @@ class Cost:
 
     Attributes:
         parameters: by `count_params()`.
-        macs: multiply-accumulates of convolutions and dense layers.
+        macs: multiply-accumulates of Conv2D, DepthwiseConv2D and Dense; other layers count as none.
         activation_bytes: the largest sum of one layer's inputs and output, a byte a number as in an int8 model; what
             has to be in memory at once, of a network without branches.
     """
@@ -31,14 +32,21 @@ class Cost:
 def cost(network: keras.Model) -> Cost:
     """Count a network's parameters, multiply-accumulates and activations."""
     macs = peak = 0
-    for layer in network.layers:
+    for layer in _leaves(network):
         if isinstance(layer, (layers.InputLayer, *IN_PLACE)):
             continue
-        inputs = layer.input if isinstance(layer.input, list) else [layer.input]
-        sizes = [prod(tensor.shape[1:]) for tensor in (*inputs, layer.output)]
-        peak = max(peak, sum(sizes))
+        inputs, outputs = keras.tree.flatten(layer.input), keras.tree.flatten(layer.output)
+        peak = max(peak, sum(prod(tensor.shape[1:]) for tensor in (*inputs, *outputs)))
         if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
-            macs += prod(layer.output.shape[1:3]) * prod(layer.kernel.shape)
+            macs += prod(outputs[0].shape[1:3]) * prod(layer.kernel.shape)
         elif isinstance(layer, layers.Dense):
-            macs += prod(layer.output.shape[1:-1]) * prod(layer.kernel.shape)
+            macs += prod(outputs[0].shape[1:-1]) * prod(layer.kernel.shape)
     return Cost(network.count_params(), macs, peak)
+
+
+def _leaves(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.runtime.errors import RunError
+
 from .checkpoint import Checkpoint
 from .predict import predict_logits
 from .recipes import Recipe
@@ -78,7 +80,7 @@ def fit(
         resume: begin where the checkpoint ends.
 
     Raises:
-        RunError: the checkpoint is damaged, or of another plan.
+        RunError: the checkpoint is damaged or of another plan, or the fit diverged.
     """
     pixels, targets = training
     x, y = validation
@@ -90,11 +92,18 @@ def fit(
     if resume:
         checkpoint = Checkpoint.load(path)
         checkpoint.check(plan)
-        for variable, value in zip(state, checkpoint.state, strict=True):
-            variable.assign(value)
+        try:
+            for variable, value in zip(state, checkpoint.state, strict=True):
+                variable.assign(value)
+        except ValueError:
+            raise RunError(
+                f"{path}: of another network than this digits-edge builds: train anew with --force"
+            ) from None
         recorder = Recorder(recipe.epochs, sizes, checkpoint.history, checkpoint.batches)
         best = Snapshot(checkpoint.best_epoch, checkpoint.best[:-1], checkpoint.best[-1])
         last, spent = _snapshot(trainee, len(checkpoint.history), x), checkpoint.seconds
+    else:
+        path.unlink(missing_ok=True)  # of a run that is not wanted any more
     run_steps = training_steps(trainee, pixels, one_hot(targets, trainee.network.output_shape[-1]))
     with recorder:
         for epoch in range(len(recorder.history), recipe.epochs):
@@ -103,6 +112,10 @@ def fit(
                 recorder.note_steps(metrics)
             last = _snapshot(trainee, epoch + 1, x)
             recorder.note_epoch(cross_entropy(last.logits, y), float((last.logits.argmax(axis=1) == y).mean()))
+            if not np.isfinite(last.logits).all():
+                raise RunError(
+                    f"training diverged in epoch {epoch + 1}: lower --set learning_rate={recipe.learning_rate:g}"
+                )
             if best is None or recorder.metrics(last.epoch)["val_loss"] <= recorder.metrics(best.epoch)["val_loss"]:
                 best = last
             Checkpoint(

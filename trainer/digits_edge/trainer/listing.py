@@ -8,6 +8,7 @@ from pathlib import Path
 from digits_edge.runtime.errors import RunError
 
 from .checkpoint import Checkpoint, checkpoint_path, interrupted_runs
+from .publish import is_being_written
 from .run import MARKER, Run
 
 
@@ -19,28 +20,28 @@ class Summary:
         run: the folder.
         recipe: its name.
         model: of the architecture, or the file that it was started from.
-        data: what it was trained on, by name; empty of an interrupted run.
-        parameters: how many; 0 of an interrupted run.
+        data: what it was trained on, by name.
+        parameters: how many; None of an unfinished run.
         epoch: the last one done.
         epochs: to be done.
         val_accuracy: after the last epoch.
         best_epoch: by validation loss.
         seconds: it took so far.
-        created: when it was finished, ISO 8601; empty of an interrupted run.
-        status: `finished`, `interrupted`, or why it cannot be read.
+        created: when it was finished, ISO 8601; None of an unfinished run.
+        status: `finished`, `training`, `interrupted`, or why it cannot be read.
     """
 
     run: Path
     recipe: str
     model: str
     data: str
-    parameters: int
+    parameters: int | None
     epoch: int
     epochs: int
-    val_accuracy: float
+    val_accuracy: float | None
     best_epoch: int
-    seconds: float
-    created: str
+    seconds: float | None
+    created: str | None
     status: str
 
 
@@ -80,19 +81,19 @@ def _interrupted(path: Path) -> Summary:
             run=path,
             recipe=recipe["name"],
             model=checkpoint.plan["init"] or recipe["model"],
-            data="",
-            parameters=0,
+            data=checkpoint.plan["data"],
+            parameters=None,
             epoch=len(checkpoint.history),
             epochs=recipe["epochs"],
             val_accuracy=checkpoint.history[-1][-1],
             best_epoch=checkpoint.best_epoch,
             seconds=checkpoint.seconds,
-            created="",
-            status="interrupted",
+            created=None,
+            status="training" if is_being_written(path) else "interrupted",
         )
     except (RunError, LookupError) as error:
         return _unreadable(path, error)
 
 
 def _unreadable(path: Path, error: Exception) -> Summary:
-    return Summary(path, "", "", "", 0, 0, 0, float("nan"), 0, float("nan"), "", str(error))
+    return Summary(path, "", "", "", None, 0, 0, None, 0, None, None, str(error))

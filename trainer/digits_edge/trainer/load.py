@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from digits_edge.runtime.errors import RunError, first_line
 
@@ -37,12 +37,45 @@ def load(path: Path, shape: tuple[int, ...], classes: int) -> keras.Model:
     return model
 
 
-def end_in_logits(model: keras.Model) -> keras.Model:
-    """Take away the softmax that a model ends in, where it does, so that it can be trained on."""
+def load_to_train(path: Path, shape: tuple[int, ...], classes: int) -> keras.Model:
+    """Load a `.keras` file to train on or to learn from: in float32, without the softmax that it may end in.
+
+    Raises:
+        RunError: as `load`, or the model does not end in logits or their softmax.
+    """
     keras = import_keras()
+    model = in_float32(load(path, shape, classes))
     last = model.layers[-1]
-    if isinstance(last, keras.layers.Softmax):
-        return keras.Model(model.inputs, last.input, name=model.name)
-    if getattr(last, "activation", None) == keras.activations.softmax:
-        last.activation = keras.activations.linear
+    if isinstance(last, keras.layers.Softmax) or _activation(last) == "softmax":
+        if isinstance(last, keras.layers.Softmax | keras.layers.Activation):
+            model = keras.Model(model.inputs, last.input, name=model.name)
+        else:
+            last.activation = keras.activations.linear
+    last = model.layers[-1]
+    if not isinstance(last, keras.layers.Dense) or _activation(last) != "linear" or last.output is not model.outputs[0]:
+        raise RunError(
+            f"{path}: expected a model that ends in a dense layer, with a softmax or nothing after it, "
+            f"received one that ends in {type(last).__name__} with activation {_activation(last)}"
+        )
+    if not model.trainable_variables:
+        raise RunError(f"{path}: expected a model with something to train, received a frozen one")
     return model
+
+
+def in_float32(model: keras.Model) -> keras.Model:
+    """The same model with the same weights, computing in float32; itself where it does."""
+    keras = import_keras()
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def clone(layer: Any) -> Any:
+        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
+
+    copy = keras.models.clone_model(model, clone_function=clone)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _activation(layer: Any) -> str:
+    activation = getattr(layer, "activation", None)
+    return "linear" if activation is None else str(getattr(activation, "__name__", activation))

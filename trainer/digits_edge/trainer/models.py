@@ -69,19 +69,6 @@ def build(name: str, shape: tuple[int, ...], classes: int, steps: int, precision
         keras.config.set_dtype_policy(policy)
 
 
-def in_float32(network: keras.Model) -> keras.Model:
-    """The same model with the same weights, computing in float32; itself where it does."""
-    if network.dtype_policy.name == "float32":
-        return network
-
-    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return type(layer).from_config({**layer.get_config(), "dtype": "float32"})
-
-    copy = keras.models.clone_model(network, clone_function=clone)
-    copy.set_weights(network.get_weights())
-    return copy
-
-
 def _stack(name: str, shape: tuple[int, ...], classes: int, momentum: float) -> keras.Model:
     """Convolutions with batch normalisation, then global pooling."""
     image = x = keras.Input(shape, name="image")

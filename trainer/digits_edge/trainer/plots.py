@@ -53,8 +53,8 @@ def draw_confusion(
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(counts, cmap="Reds", vmin=0, vmax=max(1, counts.max()))
-    axes.set_xticks(range(size), labels, rotation=90 if max(map(len, labels)) > 2 else 0)
-    axes.set_yticks(range(size), labels)
+    axes.set_xticks(range(size), labels, rotation=90 if max(map(len, labels)) > 2 else 0, parse_math=False)
+    axes.set_yticks(range(size), labels, parse_math=False)
     axes.set_xlabel("read as")
     axes.set_ylabel("is")
     axes.set_title(f"{counts.sum()} wrong of {len(targets):,}")
@@ -146,7 +146,7 @@ def _grid(path: Path, pixels: Pixels, titles: Sequence[str], heading: str, colum
     for i, (picture, title) in enumerate(zip(pixels, titles, strict=True)):
         top, left = i // columns * tall + tall - height, i % columns * wide + (wide - width) // 2
         sheet[top : top + height, left : left + width] = picture
-        axes.text(left + width / 2, top - 1, title, fontsize=8, ha="center", va="bottom")
+        axes.text(left + width / 2, top - 1, title, fontsize=8, ha="center", va="bottom", parse_math=False)
     figure.suptitle(heading)
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255)
     axes.axis("off")

@@ -40,7 +40,7 @@ def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
     check_ours(target, marker=marker, kind=kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(target.with_name(f".{target.name}.lock"), timeout=0):
+        with FileLock(_lock(target), timeout=0):
             yield from _publish(target)
     except Timeout:
         raise UsageError(
@@ -79,9 +79,22 @@ def is_ours(folder: Path, *, marker: str, kind: str) -> bool:
     return isinstance(data, dict) and data.get("kind") == kind
 
 
+def is_being_written(target: Path) -> bool:
+    """Whether a process is filling a folder's successor now."""
+    try:
+        with FileLock(_lock(target.resolve()), timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
 def partial(target: Path) -> Path:
     """Where a folder is filled before it takes `target`'s place; what is there without a writer was killed."""
     return target.with_name(f".{target.name}.partial")
+
+
+def _lock(target: Path) -> Path:
+    return target.with_name(f".{target.name}.lock")
 
 
 def _publish(target: Path) -> Iterator[Path]:

@@ -48,8 +48,12 @@ class Run:
             RunError: there is none, or it was killed half-way, or a newer digits-edge wrote it.
         """
         if not (path / MARKER).is_file():
-            if partial(path.absolute()).is_dir() or checkpoint_path(path.absolute()).exists():
-                raise RunError(f"{path}: the run is not finished (still training, or interrupted); go on with --resume")
+            if checkpoint_path(path.absolute()).exists():
+                raise RunError(
+                    f"{path}: the run is not finished (still training, or interrupted: digits-edge train --resume)"
+                )
+            if partial(path.absolute()).is_dir():
+                raise RunError(f"{path}: the run is not finished (still training, or killed: digits-edge train again)")
             raise RunError(
                 f"{path}: expected a finished run (a folder with {MARKER}); make one with: digits-edge train"
             )

@@ -31,6 +31,7 @@ def training_steps(trainee: Trainee, pixels: npt.NDArray[np.uint8], targets: npt
     def steps(rows: Rows, batch_size: int) -> Iterator[Metrics]:
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
+            trainee.reset_metrics()  # or Keras before 3.14 goes on averaging
             logs = trainee.train_on_batch(pixels[batch], targets[batch], return_dict=True)
             yield np.array([[logs["loss"], logs["accuracy"]]], np.float32)
 
@@ -62,7 +63,7 @@ def _scans(trainee: Trainee, pixels: npt.NDArray[np.uint8], targets: npt.NDArray
         whole = len(rows) // batch_size
         batches = rows[: whole * batch_size].reshape(whole, batch_size)
         chunk = whole
-        if jax.default_backend() == "cpu":
+        if trainee.trainable_variables[0].value.devices().pop().platform == "cpu":
             chunk = max((c for c in range(1, CHUNK + 1) if whole % c == 0), default=1)  # alike, to be compiled once
         launches = [(batches[i : i + chunk], by_batch) for i in range(0, whole, chunk or 1)]
         if len(rows) % batch_size:  # too few to be parted between devices

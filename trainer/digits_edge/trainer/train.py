@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from dataclasses import asdict, dataclass
@@ -17,9 +18,10 @@ from digits_edge.runtime.errors import RunError, UsageError
 from digits_edge.runtime.host import cpu_name, versions
 
 from . import run as runs
-from .backend import Device, on_device, precision
+from .backend import Device, computed_in, on_device, precision
 from .checkpoint import checkpoint_path
 from .datasets import SHAPE, Dataset, read, read_names
+from .predict import predict_logits
 from .progress import say
 from .publish import check_ours, is_ours, publishing
 from .recipes import Recipe
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     import keras
 
     from .fit import Fitted
+    from .trainee import Trainee
 
 CALIBRATION_PICTURES: Final = 1024
 
@@ -73,12 +76,13 @@ class TrainOptions:
 
 
 def train(options: TrainOptions) -> Run:
-    """Fit a model and write a run; everything that can be refused is refused before keras is imported.
+    """Fit a model and write a run; what takes no keras to be refused is refused before that is imported.
 
     Raises:
         UsageError: an impossible number, no such device, or `out` is not ours.
         DatasetError: the data cannot be trained on.
-        RunError: a finished or an interrupted run is in the way, or the one to resume is another.
+        RunError: a finished or an interrupted run is in the way, the one to resume is another, what to start from or
+            to learn from does not fit, or the fit diverged.
     """
     out = options.out.resolve()
     _check(options, out)
@@ -90,21 +94,24 @@ def train(options: TrainOptions) -> Run:
         f"{dataset.name}: {len(parts.train):,} pictures to train on, {len(parts.validation):,} to validate with, "
         f"{len(dataset.labels)} classes"
     )
-    with (
-        on_device(options.device, options.distribute, options.recipe.batch_size) as device,
-        publishing(out, marker=runs.MARKER, kind=runs.KIND) as folder,
-    ):
-        info = _train(options, dataset, parts, device, folder)
-        info["wall_seconds"] = round(info["wall_seconds"] + time.monotonic() - started, 1)
-        (folder / runs.MARKER).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
+    with on_device(options.device, options.distribute, options.recipe.batch_size) as device:
+        trainee = _build(options, dataset, parts, device)
+        with publishing(out, marker=runs.MARKER, kind=runs.KIND) as folder:
+            _check(options, out)  # again: another process may have finished there meanwhile
+            info = {**_train(options, trainee, dataset, parts, folder), "device": device}
+            info["wall_seconds"] = round(info["wall_seconds"] + time.monotonic() - started, 1)
+            (folder / runs.MARKER).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
     checkpoint_path(out).unlink(missing_ok=True)
     return Run.open(out)
 
 
 def _check(options: TrainOptions, out: Path) -> None:
     for name in ("init", "teacher"):
-        if (path := getattr(options, name)) and not path.exists():
-            raise UsageError(f"--{name}: expected a Keras model or a run, found nothing at {path}")
+        path = getattr(options, name)
+        if path and path.suffix != ".keras":
+            Run.open(path)
+        elif path and not path.is_file():
+            raise UsageError(f"--{name}: expected a .keras file or a run, found nothing at {path}")
     if not 0 < options.validation_fraction < 1:
         raise UsageError(
             f"--validation-fraction: expected a number between 0 and 1, received {options.validation_fraction:g}"
@@ -116,6 +123,8 @@ def _check(options: TrainOptions, out: Path) -> None:
             )
     check_ours(out, marker=runs.MARKER, kind=runs.KIND)
     interrupted = checkpoint_path(out).exists()
+    if options.resume and options.force:
+        raise UsageError("--resume goes on with an interrupted run, --force forgets it: give one of them")
     if options.resume and not interrupted:
         raise RunError(f"{options.out}: no interrupted run is there to resume")
     if options.resume or options.force:
@@ -126,35 +135,50 @@ def _check(options: TrainOptions, out: Path) -> None:
         raise RunError(f"{options.out}: a finished run is there; replace it with --force, or choose another --out")
 
 
-def _train(options: TrainOptions, dataset: Dataset, parts: Split, device: str, folder: Path) -> dict[str, Any]:
-    """Fit, write everything but `run.json`, and return what goes into that."""
+def _build(options: TrainOptions, dataset: Dataset, parts: Split, device: str) -> Trainee:
+    """The network that is to be fitted, with its teacher, loss and optimizer."""
     import keras
 
-    from .fit import fit
-    from .load import end_in_logits, load
+    from .load import load_to_train
     from .models import build
     from .trainee import Trainee, compile_trainee
 
     recipe, classes = options.recipe, len(dataset.labels)
-    training, validation = dataset.take(parts.train), dataset.take(parts.validation)
     steps = recipe.epochs * -(-len(parts.train) // recipe.batch_size)
     keras.utils.set_random_seed(options.seed)
     if options.init:
-        network = end_in_logits(load(options.init, SHAPE, classes))
+        network = load_to_train(options.init, SHAPE, classes)
     else:
         network = build(recipe.model, SHAPE, classes, steps, precision(recipe.precision, device))
-    teacher = end_in_logits(load(options.teacher, SHAPE, classes)) if options.teacher else None
+    teacher = None
+    if options.teacher:
+        teacher = load_to_train(options.teacher, SHAPE, classes)
+        if options.teacher.is_dir() and (labels := Run.open(options.teacher).labels) != dataset.labels:
+            raise RunError(f"{options.teacher}: expected classes {', '.join(dataset.labels)}, has {', '.join(labels)}")
     trainee = Trainee(network, recipe, options.seed, teacher)
-    trainee(training[0][:1])
+    trainee(dataset.pixels[:1])
     compile_trainee(trainee, recipe, steps)
     network.summary(print_fn=say)
-    say(f"training on {device} with Keras's {keras.backend.backend()} backend in {network.dtype_policy.name}")
+    say(f"training on {device} with Keras's {keras.backend.backend()} backend in {computed_in(network)}")
+    return trainee
+
+
+def _train(options: TrainOptions, trainee: Trainee, dataset: Dataset, parts: Split, folder: Path) -> dict[str, Any]:
+    """Fit, write everything but `run.json`, and return what goes into that."""
+    import keras
+
+    from .cost import cost
+    from .fit import fit
+
+    recipe, network = options.recipe, trainee.network
+    spent = asdict(cost(network))
+    training, validation = dataset.take(parts.train), dataset.take(parts.validation)
     path, plan = checkpoint_path(options.out.resolve()), _plan(options, dataset)
     try:
         fitted = fit(trainee, recipe, training, validation, options.seed, path, plan, options.resume)
     except KeyboardInterrupt:
         if path.exists():
-            say("stopped; to go on after the last whole epoch, give the same command and --resume")
+            say("stopped; to go on after the last whole epoch, give the same command and --resume, without --force")
         raise
     return {
         "kind": runs.KIND,
@@ -174,10 +198,10 @@ def _train(options: TrainOptions, dataset: Dataset, parts: Split, device: str, f
             "training": len(parts.train),
             "validation": len(parts.validation),
         },
+        **spent,
         **_write(network, fitted, dataset, parts, options, folder),
         "backend": keras.backend.backend(),
-        "device": device,
-        "precision": network.dtype_policy.name,
+        "precision": computed_in(network),
         "cpu": cpu_name(),
         "versions": versions(),
         "wall_seconds": fitted.seconds,
@@ -191,18 +215,18 @@ def _write(
     import keras
 
     from .augment import augment
-    from .cost import cost
-    from .models import in_float32
+    from .load import in_float32
     from .plots import draw_confusion, draw_curves, draw_mistakes, draw_samples
     from .temperature import calibrate
 
     x, y = dataset.take(parts.validation)
-    network = in_float32(network)
+    exact = in_float32(network)
     for name, snapshot in (("best", fitted.best), ("model", fitted.last)):
-        network.set_weights(snapshot.weights)
-        temperature = calibrate(network, snapshot.logits, y)
-        network.save(folder / f"{name}.keras")
-    probabilities = softmax(fitted.last.logits / np.float32(temperature))
+        exact.set_weights(snapshot.weights)
+        logits = snapshot.logits if exact is network else predict_logits(exact, x)
+        temperature = calibrate(exact, logits, y)
+        exact.save(folder / f"{name}.keras")
+    probabilities = softmax(logits / np.float32(temperature))
     fitted.recorder.write(folder)
     np.savez_compressed(folder / "validation.npz", x=x, y=y)
     calibration = _calibration(parts.train, options.seed)
@@ -219,13 +243,12 @@ def _write(
     draw_confusion(plots / "confusion.png", y, probabilities.argmax(axis=1), dataset.labels)
     wrong = draw_mistakes(plots / "mistakes.png", x, y, probabilities, dataset.labels)
     return {
-        **asdict(cost(network)),
         "metrics": {
             **fitted.recorder.metrics(fitted.last.epoch),
             "val_wrong": wrong,
             "temperature": round(temperature, 4),
             "val_ece": round(expected_calibration_error(probabilities, y), 6),
-            "val_ece_uncalibrated": round(expected_calibration_error(softmax(fitted.last.logits), y), 6),
+            "val_ece_uncalibrated": round(expected_calibration_error(softmax(logits), y), 6),
         },
         "best": {"epoch": fitted.best.epoch, **fitted.recorder.metrics(fitted.best.epoch)},
     }
@@ -237,14 +260,23 @@ def _plan(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
 
     return {
         "recipe": asdict(options.recipe),
-        "data": dataset.fingerprint,
-        "init": options.init.name if options.init else None,
-        "teacher": options.teacher.name if options.teacher else None,
+        "data": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "init": _digest(options.init),
+        "teacher": _digest(options.teacher),
         "seed": options.seed,
         "split_seed": options.split_seed,
         "validation_fraction": options.validation_fraction,
         "backend": keras.backend.backend(),
     }
+
+
+def _digest(path: Path | None) -> str | None:
+    """The name of a Keras model or a run, and the beginning of its SHA-256."""
+    if path is None:
+        return None
+    file = path / "model.keras" if path.is_dir() else path
+    return f"{path.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
 
 
 def _calibration(rows: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
