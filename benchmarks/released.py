@@ -65,7 +65,7 @@ def main() -> None:
     corrupted = {name: corrupt(test.pixels, name) for name in CORRUPTIONS}
     rows, kinds, seeds = [], [], []
     for model in RECIPES:
-        runs = [Run.open(run_folder(model, seed)) for seed in SEEDS]
+        runs = [Run.open(run_folder(model, seed)) for seed in SEEDS if (run_folder(model, seed) / "run.json").exists()]
         figures = [judge(run, (test.pixels, test.targets), corrupted, options.drawn) for run in runs]
         first, bundle = runs[0].info, runs[0].path / "bundle"
         sizes = {file: (bundle / file).stat().st_size for file in FILES}
@@ -73,6 +73,7 @@ def main() -> None:
         rows.append(
             (
                 model,
+                str(len(runs)),
                 f"{first['parameters']:,}",
                 f"{first['macs'] / 1e6:.2f} M",
                 f"{first['activation_bytes']:,}",
@@ -87,9 +88,9 @@ def main() -> None:
             )
         )
         kinds.append((model, *(f"{share:.1%}" for share in mean.values())))
-        for seed, run, f in zip(SEEDS, runs, figures, strict=True):
+        for run, f in zip(runs, figures, strict=True):
             validation = f"{run.info['metrics']['val_accuracy']:.2%}"
-            seeds.append((f"{model}, {seed}", validation, *(f"{f.t10k[file]:.2%}" for file in FILES)))
+            seeds.append((f"{model}, {run.info['seed']}", validation, *(f"{f.t10k[file]:.2%}" for file in FILES)))
         if options.cards:
             facts = dict(zip(HEADER[1:], rows[-1][1:], strict=True))
             each = dict(zip((kind for kind in CORRUPTIONS), kinds[-1][1:], strict=True))
@@ -103,6 +104,7 @@ def main() -> None:
 
 HEADER = (
     "model",
+    "seeds",
     "parameters",
     "MACs",
     "activations, bytes",

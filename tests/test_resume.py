@@ -18,7 +18,7 @@ from digits_edge.trainer.recipes import MICRO
 from digits_edge.trainer.run import Run
 from digits_edge.trainer.train import TrainOptions, train
 
-RECIPE = replace(MICRO, epochs=3, batch_size=100)
+RECIPE = replace(MICRO, epochs=3, batch_size=100, gentle_epochs=2)  # so that one stop is in the midst of these
 
 
 class Stop(Exception):

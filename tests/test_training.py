@@ -16,6 +16,7 @@ from sklearn.model_selection import train_test_split
 
 from digits_edge.runtime.errors import DatasetError, RunError, UsageError
 from digits_edge.trainer import augment as augmenting
+from digits_edge.trainer import fit as fitting
 from digits_edge.trainer import models
 from digits_edge.trainer.augment import affine, augment, sample
 from digits_edge.trainer.checkpoint import checkpoint_path
@@ -162,9 +163,7 @@ def test_a_change_comes_as_often_as_its_chance(digits):
     assert share == pytest.approx(0.3, abs=0.05)
 
 
-def test_an_epoch_is_each_picture_once_and_the_next_is_another_order(digits, monkeypatch, tmp_path, digits_npz):
-    from digits_edge.trainer import fit as fitting
-
+def test_an_epoch_is_each_picture_once_and_the_next_is_another_order(monkeypatch, tmp_path, digits_npz):
     orders = []
 
     def watched(*arguments):
@@ -402,3 +401,18 @@ def test_the_costs_of_a_network_within_a_network_are_counted():
     inner = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(2, 5), keras.layers.Flatten()])
     inputs = keras.Input((28, 28, 1))
     assert cost(keras.Model(inputs, keras.layers.Dense(10)(inner(inputs)))).macs == 24 * 24 * 2 * 25 + 24 * 24 * 2 * 10
+
+
+def test_the_last_epochs_may_be_gentler(digits_npz, tmp_path, monkeypatch):
+    strong = Augmentation(rotation=10, zoom=(0.8, 1.4), blur=0.4)
+    assert strong.gentle() == Augmentation(rotation=5, zoom=(0.9, 1.2), blur=0.1)
+    seen = []
+
+    def watched(trainee, *data):
+        seen.append(trainee.augmentation)
+        return training_steps(trainee, *data)
+
+    monkeypatch.setattr(fitting, "training_steps", watched)
+    recipe = replace(MICRO, epochs=3, gentle_epochs=2, augmentation=strong)
+    train(TrainOptions(data=str(digits_npz), recipe=recipe, out=tmp_path / "run"))
+    assert seen == [strong, strong.gentle()]

@@ -84,6 +84,7 @@ def fit(
     """
     pixels, targets = training
     x, y = validation
+    wanted = one_hot(targets, trainee.network.output_shape[-1])
     started, spent = time.monotonic(), 0.0
     sizes = [min(recipe.batch_size, len(pixels) - i) for i in range(0, len(pixels), recipe.batch_size)]
     state = [*trainee.variables, *trainee.optimizer.variables]
@@ -104,9 +105,13 @@ def fit(
         last, spent = _snapshot(trainee, len(checkpoint.history), x), checkpoint.seconds
     else:
         path.unlink(missing_ok=True)  # of a run that is not wanted any more
-    run_steps = training_steps(trainee, pixels, one_hot(targets, trainee.network.output_shape[-1]))
+    run_steps = None
     with recorder:
         for epoch in range(len(recorder.history), recipe.epochs):
+            gentle = epoch >= recipe.epochs - recipe.gentle_epochs
+            if run_steps is None or epoch == recipe.epochs - recipe.gentle_epochs:
+                trainee.augmentation = recipe.augmentation.gentle() if gentle else recipe.augmentation
+                run_steps = training_steps(trainee, pixels, wanted)
             order = np.random.default_rng((seed, epoch)).permutation(len(pixels)).astype(np.int32)
             for metrics in run_steps(order, recipe.batch_size):
                 recorder.note_steps(metrics)

@@ -13,6 +13,7 @@ MODELS: Final = ("micro", "compact", "notebook", "fast")  # `models.build` makes
 # What a number may be; of a pair, each of its two.
 LIMITS: Final[dict[str, tuple[float, float]]] = {
     "epochs": (1, 100_000),
+    "gentle_epochs": (0, 100_000),
     "batch_size": (1, 100_000),
     "learning_rate": (1e-9, 100),
     "weight_decay": (0, 1),
@@ -80,6 +81,16 @@ class Augmentation(_Checked):
     line: float = 0.0
     noise: float = 0.0
 
+    def gentle(self) -> Augmentation:
+        """The same kinds of change, the geometric ones half as strong, the others a quarter as often."""
+        halved = {name: getattr(self, name) / 2 for name in ("rotation", "shift", "shear", "elastic")}
+        rarer = {
+            name: getattr(self, name) / 4
+            for name in ("thickness", "blur", "low_resolution", "contrast", "erasing", "line", "noise")
+        }
+        low, high = self.zoom
+        return replace(self, **halved, **rarer, zoom=((1 + low) / 2, (1 + high) / 2))
+
 
 @dataclass(frozen=True)
 class Recipe(_Checked):
@@ -100,6 +111,7 @@ class Recipe(_Checked):
         precision: `float32`, `mixed_bfloat16`, or `auto`: mixed on a GPU or TPU, float32 on a CPU, where bfloat16 is
             slower (benchmarks/train_speed.py).
         augmentation: what is done to each training picture.
+        gentle_epochs: how many of the last epochs have a gentler augmentation, nearer to the pictures as they are.
     """
 
     name: str
@@ -115,6 +127,7 @@ class Recipe(_Checked):
     softness: float = 3.0
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     augmentation: Augmentation = field(default_factory=Augmentation)
+    gentle_epochs: int = 0
 
     def override(self, name: str, text: str) -> Recipe:
         """The same recipe with one field changed, as the command line gives it.

@@ -22,11 +22,14 @@ def training_steps(trainee: Trainee, pixels: npt.NDArray[np.uint8], targets: npt
     """Prepare to train on pixels uint8[N, H, W] and one-hot targets float32[N, C].
 
     Returns:
-        a function of row numbers int32[M] in the epoch's order, and of a batch size. It trains on these rows, the last
-        batch being what is left over, and yields float32[S, 2] now and then: loss and accuracy of each of S steps.
+        a function, compiled for the trainee as it is now. It takes row numbers int32[M] in the epoch's order and a
+        batch size, trains on these rows, the last batch being what is left over, and yields float32[S, 2] now and
+        then: loss and accuracy of each of S steps.
     """
     if keras.backend.backend() == "jax":
         return _scans(trainee, pixels, targets)
+
+    trainee.make_train_function(force=True)
 
     def steps(rows: Rows, batch_size: int) -> Iterator[Metrics]:
         for start in range(0, len(rows), batch_size):

@@ -25,6 +25,7 @@ class Trainee(keras.Model):  # type: ignore[misc]
         super().__init__(dtype="float32")
         self.network = network
         self.teacher = teacher
+        self.augmentation = recipe.augmentation
         self._recipe = recipe
         if teacher:
             teacher.trainable = False
@@ -34,7 +35,7 @@ class Trainee(keras.Model):  # type: ignore[misc]
         """Logits of a batch."""
         pictures = ops.cast(pixels, "float32")[..., None] / 255
         if training:
-            pictures = augment(pictures, self._recipe.augmentation, self._draws)
+            pictures = augment(pictures, self.augmentation, self._draws)
         logits = self.network(pictures, training=training)
         if training and self.teacher:
             softness = self._recipe.softness
