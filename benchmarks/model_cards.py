@@ -26,7 +26,7 @@ def write_card(folder: Path, info: dict[str, Any], facts: dict[str, str], corrup
     """
     name, recipe, split = folder.name, info["recipe"], info["split"]
     taught = f", taught by this project's `{TAUGHT[name]}`" if name in TAUGHT else ""
-    changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1])}
+    changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1], "constant")}
     described = [
         (kind, " ".join((CORRUPTIONS[kind].__doc__ or "").split()), share) for kind, share in corrupted.items()
     ]
@@ -45,8 +45,7 @@ there is read as some digit, and only the probability tells.
 ## Figures
 
 Mean over the seeds after the last epoch; in brackets the lowest and the highest. `t10k` is MNIST's test part: nothing
-was chosen by it, nor by any other column. Calibration error is the expected one over 15
-bins, on t10k.
+was chosen by it, nor by any other column. Calibration error is the expected one over 15 bins, on t10k.
 
 {table(("", name), list(facts.items()))}
 
@@ -67,7 +66,7 @@ Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
 
 - MNIST's writers were American: census workers and pupils of the 1980s and 90s. A European 1 with a long upstroke, a
   crossed 7 or an open 4 is rarer in it than elsewhere.
-- Held-out corruptions ({", ".join(HELD_OUT)}) cost more than those it was trained against.
+- What no recipe trains against may cost more than what it does: see {" and ".join(HELD_OUT)} above.
 - Photographs are only as good as what finds the digit in them.
 """,
         encoding="utf-8",
