@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import replace
-from typing import Any
 
 import keras
 import numpy as np
@@ -15,23 +14,15 @@ from hypothesis import strategies as st
 from sklearn.model_selection import train_test_split
 
 from digits_edge.runtime.errors import DatasetError, RunError, UsageError
-from digits_edge.trainer import augment as augmenting
 from digits_edge.trainer import fit as fitting
-from digits_edge.trainer import models
-from digits_edge.trainer.augment import affine, augment, sample
 from digits_edge.trainer.checkpoint import checkpoint_path
-from digits_edge.trainer.cost import cost
 from digits_edge.trainer.plots import draw_confusion, draw_mistakes
 from digits_edge.trainer.predict import predict
-from digits_edge.trainer.recipes import COMPACT, MICRO, MODELS, NOTEBOOK, Augmentation
+from digits_edge.trainer.recipes import COMPACT, MICRO, Augmentation
 from digits_edge.trainer.run import Run
-from digits_edge.trainer.scaling import scale
 from digits_edge.trainer.split import split
 from digits_edge.trainer.steps import training_steps
 from digits_edge.trainer.train import TrainOptions, train
-
-numpy = keras.ops.convert_to_numpy
-draws = keras.random.SeedGenerator
 
 
 def test_a_csv_is_split_as_the_notebook_did(digits):
@@ -59,108 +50,6 @@ def test_a_class_that_cannot_be_in_both_parts_is_refused(digits):
         split(replace(digits, targets=targets, labels=("0", "1")), 0.2, 0)
     with pytest.raises(UsageError, match=r"between 0 and 1, received 1\.5"):
         split(digits, 1.5, 0)
-
-
-@pytest.mark.parametrize(("name", "parameters"), [("micro", 7_842), ("notebook", 594_922), ("compact", 48_946)])
-def test_parameters(name, parameters):
-    model = models.build(name, (28, 28), 10, steps=1000)
-    assert model.count_params() == parameters
-    assert model.output_shape == (None, 10)
-
-
-def test_every_model_name_can_be_built():
-    for name in MODELS:
-        assert models.build(name, (28, 28), 3, steps=10).output_shape == (None, 3)
-
-
-def test_batch_normalisation_looks_back_over_a_share_of_the_run():
-    def momentum(steps: int) -> float:
-        layers = models.build("compact", (28, 28), 10, steps).layers
-        return float(next(layer.momentum for layer in layers if isinstance(layer, keras.layers.BatchNormalization)))
-
-    assert momentum(10) == 0.5
-    assert momentum(500) == pytest.approx(0.9)
-    assert momentum(100_000) == 0.99
-
-
-@pytest.mark.parametrize(("theta", "zx", "zy"), [(12, 1.3, 0.7), (-15, 0.2, 1.9), (0, 1, 1), (7, 0.9, 0.95)])
-def test_the_affine_map_is_that_of_keras_image_data_generator(digits, theta, zx, zy):
-    from keras.src.legacy.preprocessing.image import apply_affine_transform
-
-    picture = scale(digits.pixels[:1])
-    drawn = [np.full((1, 1, 1), v, np.float32) for v in (np.deg2rad(theta), np.deg2rad(5), zx, zy, 0, 0)]
-    x, y = affine(drawn, (28, 28))
-    for fill in ("nearest", "constant"):
-        oracle = apply_affine_transform(picture[0], theta, 0, 0, 5, zx, zy, 0, 1, 2, fill_mode=fill, order=1)
-        np.testing.assert_allclose(numpy(sample(picture, x, y, fill))[0], oracle, atol=1e-4)
-
-
-def test_the_notebooks_zoom_is_drawn_from_nought_to_two_in_each_axis(monkeypatch):
-    seen: dict[str, list[object]] = {}
-    monkeypatch.setattr(augmenting, "affine", lambda draws, size: seen.update(draws=draws) or affine(draws, size))
-    augment(np.zeros((20_000, 4, 4, 1), np.float32), NOTEBOOK.augmentation, draws(1))
-    turn, shear, zoom_x, zoom_y, *_ = (numpy(draw).ravel() for draw in seen["draws"])
-    for zoom in (zoom_x, zoom_y):
-        assert 0 <= zoom.min() < 0.01
-        assert 1.99 < zoom.max() <= 2
-        assert zoom.mean() == pytest.approx(1, abs=0.02)
-    assert abs(np.corrcoef(zoom_x, zoom_y)[0, 1]) < 0.03
-    assert np.rad2deg(np.abs(turn)).max() == pytest.approx(15, abs=0.1)
-    assert not shear.any()
-
-
-def test_no_augmentation_changes_nothing(digits):
-    pictures = scale(digits.pixels[:8])
-    assert augment(pictures, Augmentation(), draws(0)) is pictures
-
-
-def square(side):
-    picture = np.zeros((1, 28, 28, 1), np.float32)
-    low = 14 - side // 2
-    picture[0, low : low + side, low : low + side] = 1
-    return picture
-
-
-@pytest.mark.parametrize(
-    "name", ["thickness", "blur", "low_resolution", "contrast", "erasing", "elastic", "line", "noise"]
-)
-def test_each_change_does_what_its_name_says(name):
-    before = np.tile(square(9), (400, 1, 1, 1))
-    only: dict[str, Any] = {name: 1.0}
-    after = numpy(augment(before, Augmentation(**only), draws(3)))
-    assert after.shape == before.shape
-    assert after.min() >= -1e-6
-    assert after.max() <= 1 + 1e-6
-    ink, had = after.sum(axis=(1, 2, 3)), 81
-    highest = after.max(axis=(1, 2, 3))
-    if name == "thickness":  # to 11 x 11 at most, and to 8 x 8 at least, and both ways
-        assert had - 0.7 * (81 - 64) - 1e-3 <= ink.min() < 75
-        assert 100 < ink.max() <= had + 0.8 * (121 - 81) + 1e-3
-    elif name in ("blur", "low_resolution"):
-        np.testing.assert_allclose(ink, had, rtol=1e-4)  # ink is spread, none is lost
-        assert np.abs(after - before).max() > 0.3
-    elif name == "contrast":
-        np.testing.assert_allclose(ink / had, highest, rtol=1e-4)
-        assert highest.min() == pytest.approx(0.4, abs=0.02)
-    elif name == "erasing":
-        np.testing.assert_array_equal(np.unique(after), [0, 1])
-        assert ink.min() < 36
-        assert (ink < had).mean() == pytest.approx(((9 + 6) / 28) ** 2, abs=0.08)  # a side is 6 on average
-    elif name == "line":  # ink is added, none is taken; from edge to edge at most
-        assert (after >= before).all()
-        assert 10 < (ink - had).mean() < 28 * 1.5 * 1.42
-    elif name == "noise":
-        assert after[:, :5].std(axis=(1, 2, 3)).max() == pytest.approx(0.25 * 0.584, rel=0.1)  # half of a normal
-    else:  # elastic: bent, neither lost nor doubled
-        assert np.abs(ink - had).mean() < 15
-        assert np.abs(after - before).max() > 0.9
-
-
-def test_a_change_comes_as_often_as_its_chance(digits):
-    before = scale(digits.pixels[:1000])
-    after = numpy(augment(before, Augmentation(contrast=0.3), draws(5)))
-    share = (np.abs(after - before).max(axis=(1, 2, 3)) > 0).mean()
-    assert share == pytest.approx(0.3, abs=0.05)
 
 
 def test_an_epoch_is_each_picture_once_and_the_next_is_another_order(monkeypatch, tmp_path, digits_npz):
@@ -341,21 +230,6 @@ def test_pictures_of_a_run_that_cannot_be_used(own_run, name, arrays):
         own_run.validation() if name == "validation.npz" else own_run.calibration()
 
 
-def test_costs_are_those_counted_by_hand():
-    micro = cost(models.build("micro", (28, 28), 10, steps=10))
-    by_hand = 24 * 24 * 8 * 25 + 10 * 10 * 12 * 9 * 8 + 8 * 8 * 16 * 9 * 12 + 4 * 4 * 16 * 9 * 16 + 2 * 2 * 16 * 9 * 16
-    assert micro.macs == by_hand + 160
-    assert micro.activation_bytes == 24 * 24 * 8 + 12 * 12 * 8  # the first pooling; its input is not needed afterwards
-    notebook = cost(models.build("notebook", (28, 28), 10, steps=10))
-    assert notebook.activation_bytes == 26 * 26 * 32 + 24 * 24 * 32
-    assert notebook.parameters == 594_922
-
-
-def test_pictures_too_small_for_a_model_are_one_line():
-    with pytest.raises(UsageError, match="model notebook: too deep for pictures of 8 x 8: "):
-        models.build("notebook", (8, 8), 10, steps=10)
-
-
 def test_a_teacher_is_learnt_from(trained, digits_npz, tmp_path, digits_edge):
     """With labels out of the loss, the network can only have learnt from the teacher."""
     words = ("--recipe", "fast", "--epochs", 3, "--teacher", trained.path, "--set", "distillation=1", "--json")
@@ -395,12 +269,6 @@ def test_labels_are_drawn_as_they_are(tmp_path, digits):
         tmp_path / "mistakes.png", digits.pixels[:30], targets, np.eye(3, dtype=np.float32)[targets - 1], names
     )
     assert {path.name for path in tmp_path.iterdir()} == {"confusion.png", "mistakes.png"}
-
-
-def test_the_costs_of_a_network_within_a_network_are_counted():
-    inner = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Conv2D(2, 5), keras.layers.Flatten()])
-    inputs = keras.Input((28, 28, 1))
-    assert cost(keras.Model(inputs, keras.layers.Dense(10)(inner(inputs)))).macs == 24 * 24 * 2 * 25 + 24 * 24 * 2 * 10
 
 
 def test_the_last_epochs_may_be_gentler(digits_npz, tmp_path, monkeypatch):
