@@ -8,7 +8,8 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
 from digits_edge.runtime.errors import UsageError, one_of
 
-MODELS: Final = ("micro", "compact", "notebook", "fast")  # `models.build` makes them; naming them takes no keras
+Model = Literal["micro", "compact", "notebook", "fast"]  # `models.build` makes them; naming them takes no keras
+MODELS: Final[tuple[str, ...]] = get_args(Model)
 
 # What a number may be; of a pair, each of its two.
 LIMITS: Final[dict[str, tuple[float, float]]] = {
@@ -109,13 +110,13 @@ class Recipe(_Checked):
         distillation: the share of the loss that is a teacher's, where there is one (Hinton et al. 2015).
         softness: the temperature that both sides' logits are divided by in that share.
         precision: `float32`, `mixed_bfloat16`, or `auto`: mixed on a GPU or TPU, float32 on a CPU, where bfloat16 is
-            slower (benchmarks/train_speed.py).
+            slower.
         augmentation: what is done to each training picture.
         gentle_epochs: how many of the last epochs have a gentler augmentation, nearer to the pictures as they are.
     """
 
     name: str
-    model: Literal["micro", "compact", "notebook", "fast"]
+    model: Model
     epochs: int
     batch_size: int
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"
