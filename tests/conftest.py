@@ -21,7 +21,7 @@ from digits_edge.trainer.run import Run
 from digits_edge.trainer.train import TrainOptions, train
 
 # Of 400 pictures and a model of five epochs; what the gate refuses is tested with limits and damage of its own.
-PATIENT = Limits(max_drop=0.02)
+_PATIENT = Limits(max_drop=0.02, max_error_ratio=3, max_recall_drop=0.1, min_agreement=0.95, max_drift=0.05)
 
 # A run of it on few pictures ends well over 90 %.
 SHORT = replace(COMPACT, epochs=5, batch_size=64, augmentation=Augmentation(rotation=5, shift=1))
@@ -29,6 +29,12 @@ SHORT = replace(COMPACT, epochs=5, batch_size=64, augmentation=Augmentation(rota
 # A slow machine is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.fixture(scope="session")
+def patient() -> Limits:
+    """Of the gate, for a model of five epochs."""
+    return _PATIENT
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +70,8 @@ def exported(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The run's int8 bundle in every format; tests must not change it."""
     from digits_edge.export.export import ExportOptions, export
 
-    return export(ExportOptions(trained, tmp_path_factory.mktemp("bundles") / "bundle", int8=True, limits=PATIENT))
+    out = tmp_path_factory.mktemp("bundles") / "bundle"
+    return export(ExportOptions(trained, out, int8=True, limits=_PATIENT, timed=False))
 
 
 @pytest.fixture

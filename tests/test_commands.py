@@ -169,17 +169,19 @@ def test_evaluate_refuses_classes_that_the_model_does_not_know(exported, tmp_pat
     assert "found '77'" in refused("evaluate", exported.path, "--data", tmp_path / "set.npz")
 
 
-def test_benchmark_times_every_model_by_turns(exported, digits_edge):
-    done = digits_edge("benchmark", exported.path, "--json")
+def test_benchmark_measures_every_model_and_says_what_to_deploy(exported, digits_edge):
+    done = digits_edge("benchmark", exported.path, "--rounds", 1, "--json")
     assert done.code == 0, done.err
-    models = json.loads(done.out)["models"]
-    assert [m["file"] for m in models] == ["model.onnx", "model.tflite", "model.int8.onnx", "model.int8.tflite"]
-    for model in models:
-        assert 0 < model["p50"] <= model["p95"]
-        assert model["bytes"] == len(exported.read(model["file"]))
-        assert model["accuracy"] == exported.manifest["metrics"][model["file"]]["accuracy"]
-    assert models[0]["ratio"] == 1
-    assert "time / model.onnx" in digits_edge("benchmark", exported.path).out
+    candidates = json.loads(done.out)["candidates"]
+    assert {c["file"] for c in candidates} == {"model.onnx", "model.tflite", "model.int8.onnx", "model.int8.tflite"}
+    for candidate in candidates:
+        assert candidate["bytes"] == len(exported.read(candidate["file"]))
+        assert candidate["accuracy"] == exported.manifest["metrics"][candidate["file"]]["accuracy"]
+    printed = digits_edge("benchmark", exported.path, "--rounds", 1).out
+    assert "model.int8.tflite, LiteRT" in printed
+    verdict = printed.split("\n\n")[-1]
+    assert verdict.startswith("Deploy model.")
+    assert "int8 is " in verdict
 
 
 def test_inspect_shows_model_machine_and_versions(exported, digits_edge):
@@ -252,7 +254,7 @@ def test_a_manifest_with_anything_in_it_is_shown_or_refused_in_words(own_bundle,
 
 def test_a_run_stands_for_its_bundle_in_every_command(own_run, own_bundle, digits_edge):
     own_bundle.rename(own_run.path / "bundle")
-    for words in (("inspect",), ("selftest",), ("predict", "-h"), ("benchmark",)):
+    for words in (("inspect",), ("selftest",), ("predict", "-h"), ("benchmark", "--rounds", 1)):
         assert digits_edge(words[0], own_run.path, *words[1:]).code == 0
 
 

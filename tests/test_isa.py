@@ -7,11 +7,14 @@ import subprocess
 import sys
 
 import numpy as np
+import onnx
 import pytest
 from onnxruntime import quantization
 
-from digits_edge.export import keras_model, to_onnx
+from digits_edge.export import conversions, to_onnx
 from digits_edge.export.graph import with_metadata, wrap
+from digits_edge.export.network import Network
+from digits_edge.export.quantization import Quantization
 
 pytestmark = pytest.mark.isa
 
@@ -52,7 +55,9 @@ def test_the_comparison_can_fail_full_range_weights_saturate_there(haswell, trai
     pixels, _ = trained.validation()
     static = quantization.quantize_static
     monkeypatch.setattr(quantization, "quantize_static", lambda *a, **k: static(*a, **{**k, "reduce_range": False}))
-    core = to_onnx.quantize(to_onnx.convert(keras_model.load(trained.model_path, (28, 28), 10)), trained.calibration())
+    network = Network(trained.model_path)
+    core = onnx.load_from_string(conversions.onnx_core(network))
+    core = to_onnx.quantize(core, trained.calibration(), Quantization(network))
     model = with_metadata(wrap(core, (28, 28)), {})
     here, there = answers([], model, pixels, tmp_path), answers(haswell, model, pixels, tmp_path)
     assert np.abs(here - there).max() > 0.01

@@ -32,6 +32,9 @@ EXTRAS: Final = {
     "tf2onnx": ("tf2onnx", "export"),
     "onnx": ("onnx", "export"),
     "ai_edge_litert": ("ai-edge-litert", "export"),
+    "loky": ("loky", "export"),
+    "jinja2": ("jinja2", "export"),
+    "scipy": ("scipy", "export"),
 }
 
 app = typer.Typer(

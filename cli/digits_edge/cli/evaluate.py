@@ -11,25 +11,43 @@ from digits_edge.runtime.errors import UsageError
 
 from .words import Data, Json, print_columns, print_json
 
+PixelRange = Annotated[
+    str | None,
+    typer.Option(
+        metavar="0..1|0..255|-1..1",
+        help="What black and white are for a model that digits-edge did not export. 0..1 unless given; an int8 model "
+        "tells by its quantization, and a uint8 one takes pixels as they are.",
+    ),
+]
+
 
 def command(
-    model: Annotated[Path, typer.Argument(metavar="BUNDLE|MODEL", help="A bundle, a run that has one, or an .onnx.")],
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BUNDLE|MODEL",
+            help="A bundle, a run that has one, or any image classifier's .onnx or .tflite.",
+        ),
+    ],
     data: Data,
     mistakes: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Draw what the first model gets wrong, the surest first.")
     ] = None,
+    pixel_range: PixelRange = None,
     json: Json = False,
 ) -> None:
     """Count right and wrong answers on labelled pictures, by plain argmax.
 
     Of a set with a test part of its own, that part is read; of the data that the model was trained on, the validation
-    split.
+    split. A model that digits-edge did not export takes its classes from the data, in their order.
 
     Examples:
 
     digits-edge evaluate artifacts/runs/kaggle --data train.csv --mistakes mistakes.png
 
     digits-edge evaluate bundle --data mnist-idx-folder
+
+    digits-edge evaluate net.tflite --data train.csv --pixel-range=-1..1
     """
     from digits_edge.export.evaluate import evaluate, read_judgement, steps
     from digits_edge.export.models import open_models
@@ -38,13 +56,15 @@ def command(
 
     if mistakes and (mistakes.suffix.lower() != ".png" or mistakes.is_dir() or not mistakes.absolute().parent.is_dir()):
         raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
-    models = open_models(model)
+    models = open_models(model, pixel_range)
     judgement = read_judgement(models, data)
+    if models.said:
+        say(f"{model}: {models.said}")
     say(f"judging by {judgement.what}")
     with progress("judging", steps(judgement) * len(models.files)) as step:
-        results = [evaluate(file, judgement, models.labels, step) for file in models.files]
+        results = [evaluate(file, judgement, step) for file in models.files]
     if mistakes:
-        draw_mistakes(mistakes, judgement.pixels, judgement.targets, results[0].probabilities, models.labels)
+        draw_mistakes(mistakes, judgement.pixels, judgement.targets, results[0].probabilities, judgement.labels)
     if json:
         print_json(
             {
@@ -68,7 +88,7 @@ def command(
     typer.echo("")
     classes = [
         (label, *(f"{r.per_class[label][1]}" for r in results), results[0].per_class[label][0])
-        for label in models.labels
+        for label in judgement.labels
     ]
     print_columns([("wrong of class", *(r.file for r in results), "of"), *classes])
     if mistakes:

@@ -1,68 +1,217 @@
-"""How fast the models of a bundle answer on this machine: one picture at a time, one thread."""
+"""What each model costs on this machine with each runtime that can run it: time, memory, CPU, start.
+
+Every pair of them lives in a process of its own, and they are timed by turns, in another order each round, so that what
+else the machine does hits all alike. A ratio is taken within a round, and its spread over the rounds is told.
+"""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from .models import Models
+from digits_edge.runtime.errors import BundleError
+from digits_edge.runtime.host import cpu_name, instruction_sets
 
-ROUNDS: Final = 20
-CALLS: Final = 50  # of one model in a round, after 5 that are not counted
+from . import peers
+from .candidate import Candidate, Failure, Ratio
+from .children import Child
+from .evaluate import Judgement, evaluate
+from .evaluate import steps as judging_steps
+from .models import Model
+from .verdict import verdict
+
+ROUNDS: Final = 5  # enough for a report: four files and their runtimes take some eight seconds on two cores
+STARTS: Final = 1
 
 
 @dataclass(frozen=True)
-class Timing:
-    """One model's figures.
+class Benchmark:
+    """Figures of this machine.
 
     Attributes:
-        file: the model's name.
-        bytes: its size.
-        accuracy: on the validation split, as the gate saw it; None where no bundle tells.
-        p50: median latency of one picture, in microseconds.
-        p95: the latency that 95 % of the calls stay under, in microseconds.
-        ratio: median over the rounds of its latency to the first model's in the same round.
+        cpu: its name.
+        instruction_sets: those that matter to inference.
+        threads: of every candidate but `onnxruntime, default options`.
+        rounds: how many.
+        candidates: in the order of the files; ratios are to the first.
+        failures: what could not be run.
+        verdict: in words.
     """
 
-    file: str
-    bytes: int
+    cpu: str
+    instruction_sets: tuple[str, ...]
+    threads: int
+    rounds: int
+    candidates: tuple[Candidate, ...]
+    failures: tuple[Failure, ...]
+    verdict: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+@dataclass(eq=False)
+class _Pair:
+    """A model with a runtime, while it is measured."""
+
+    model: Model
+    runtime: str
+    path: Path
     accuracy: float | None
-    p50: float
-    p95: float
-    ratio: float
+    starts: list[tuple[float, float]] = field(default_factory=list)
+    turns: list[dict[str, Any]] = field(default_factory=list)
+    idle_cpu: float = 0.0
+    failure: str | None = None
+    child: Child = field(init=False)  # since `start`
+    alive: ExitStack = field(default_factory=ExitStack)
+
+    def attempt(self, work: Callable[[_Pair], None]) -> None:
+        """Do a part of the work, unless an earlier one failed."""
+        try:
+            if self.failure is None:
+                work(self)
+        except BundleError as error:
+            self.failure = str(error)
+            self.alive.close()
+
+    def start(self) -> None:
+        self.alive.close()
+        self.child = Child(self.runtime, self.path, self.model.form)
+        self.alive.callback(self.child.end)
+        self.starts.append((self.child.start_seconds, self.child.import_seconds))
+
+    def idle(self) -> None:
+        self.idle_cpu = self.child.ask("idle")["idle_cpu"]
+
+    def time(self) -> None:
+        self.turns.append(self.child.ask("time"))
+
+    def judge(self, judgement: Judgement, step: Callable[[], None]) -> None:
+        running = replace(self.model, predict_proba=self.child.predict_proba)
+        self.accuracy = evaluate(running, judgement, step).accuracy
 
 
-def benchmark(models: Models, step: Callable[[], None]) -> list[Timing]:
-    """Time every model by turns, A B C A B C, so that what else the machine does hits all alike.
+def runtimes(model: Model) -> tuple[str, ...]:
+    """What can run a model file here, by its kind and by what is installed."""
+    if model.file.endswith(".tflite"):
+        return (peers.LITERT,)
+    first = peers.OURS if model.ours else peers.ONNXRUNTIME
+    openvino = (peers.OPENVINO,) if find_spec("openvino") else ()
+    return (first, peers.ONNXRUNTIME_DEFAULTS, *openvino)
+
+
+def steps(
+    models: Sequence[Model], judgement: Judgement | None = None, rounds: int = ROUNDS, starts: int = STARTS
+) -> int:
+    """How often `benchmark` will call its `step`."""
+    pairs = sum(len(runtimes(model)) for model in models)
+    return pairs * (starts + 1 + rounds + (judging_steps(judgement) if judgement else 0))
+
+
+def benchmark(
+    models: Sequence[Model],
+    *,
+    accuracies: Mapping[str, float | None],
+    judgement: Judgement | None = None,
+    rounds: int = ROUNDS,
+    starts: int = STARTS,
+    step: Callable[[], None] = lambda: None,
+) -> Benchmark:
+    """Measure every model file with every runtime that can run it here.
 
     Args:
-        models: of a bundle.
-        step: called after each of `ROUNDS` rounds.
+        models: one or more; of the same task.
+        accuracies: of the files, by their names, as far as known.
+        judgement: pictures by which every runtime's accuracy is found anew, in place of `accuracies`.
+        rounds: in each of which every pair has a turn of about a tenth of a second.
+        starts: how often each process is started.
+        step: called after each of `steps` parts of the work.
+
+    Raises:
+        BundleError: nothing could be run.
     """
-    pictures = np.random.default_rng(0).integers(0, 256, (CALLS, 1, *models.shape), dtype=np.uint8)
-    seconds = np.empty((len(models.files), ROUNDS, CALLS))
-    for turn in range(ROUNDS):
-        for index, model in enumerate(models.files):
-            for picture in pictures[:5]:
-                model.predict_proba(picture)
-            for call, picture in enumerate(pictures):
-                started = time.perf_counter()
-                model.predict_proba(picture)
-                seconds[index, turn, call] = time.perf_counter() - started
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        pairs = [pair for model in models for pair in _pairs(model, Path(folder), accuracies.get(model.file))]
+        for pair in pairs:
+            stack.callback(pair.alive.close)
+        for _ in range(starts):
+            _turn(pairs, _Pair.start, step)
+        _turn(pairs, _Pair.idle, step)
+        for seed in range(rounds):
+            shuffled = np.random.default_rng(seed).permutation(len(pairs))
+            _turn([pairs[index] for index in shuffled], _Pair.time, step)
+        if judgement:
+            for pair in pairs:
+                pair.attempt(partial(_Pair.judge, judgement=judgement, step=step))
+    failures = tuple(Failure(p.model.file, p.runtime, p.failure) for p in pairs if p.failure is not None)
+    done = [pair for pair in pairs if pair.failure is None]
+    if not done:
+        raise BundleError("; ".join(f"{f.file}: {f.runtime} cannot run it: {f.reason}" for f in failures))
+    candidates = tuple(_candidate(pair, done[0]) for pair in done)
+    return Benchmark(cpu_name(), instruction_sets(), 1, rounds, candidates, failures, verdict(candidates))
+
+
+def _pairs(model: Model, folder: Path, accuracy: float | None) -> list[_Pair]:
+    path = folder / model.file
+    path.write_bytes(model.data)
+    return [_Pair(model, runtime, path, accuracy) for runtime in runtimes(model)]
+
+
+def _turn(pairs: Sequence[_Pair], work: Callable[[_Pair], None], step: Callable[[], None]) -> None:
+    for pair in pairs:
+        pair.attempt(work)
         step()
-    medians = np.median(seconds, axis=2)  # (models, rounds)
-    return [
-        Timing(
-            file=model.file,
-            bytes=model.bytes,
-            accuracy=models.metrics.get(model.file, {}).get("accuracy"),
-            p50=float(np.median(seconds[index]) * 1e6),
-            p95=float(np.quantile(seconds[index], 0.95) * 1e6),
-            ratio=float(np.median(medians[index] / medians[0])),
-        )
-        for index, model in enumerate(models.files)
-    ]
+
+
+def _candidate(pair: _Pair, first: _Pair) -> Candidate:
+    seconds = np.concatenate([turn["seconds"] for turn in pair.turns])
+    p50, p95, p99 = np.quantile(seconds, (0.5, 0.95, 0.99)) * 1e6
+    start, imports = np.median(pair.starts, axis=0) * 1e3
+    return Candidate(
+        file=pair.model.file,
+        runtime=pair.runtime,
+        bytes=pair.model.bytes,
+        accuracy=pair.accuracy,
+        start_ms=float(start),
+        import_ms=float(imports),
+        p50_us=float(p50),
+        p95_us=float(p95),
+        p99_us=float(p99),
+        pictures_per_second=float(np.median(_throughputs(pair))),
+        cpu_us=float(np.median(_cpu_seconds(pair)) * 1e6),
+        idle_cpu=float(pair.idle_cpu),
+        peak_bytes=pair.turns[0]["peak_bytes"],
+        latency=_ratio(_latencies(pair), _latencies(first)),
+        throughput=_ratio(_throughputs(pair), _throughputs(first)),
+        cpu=_ratio(_cpu_seconds(pair), _cpu_seconds(first)),
+    )
+
+
+# One figure of each round, float64[rounds].
+
+
+def _latencies(pair: _Pair) -> npt.NDArray[np.float64]:
+    return np.array([np.median(turn["seconds"]) for turn in pair.turns])
+
+
+def _throughputs(pair: _Pair) -> npt.NDArray[np.float64]:
+    return np.array([peers.BATCH / np.median(turn["batch_seconds"]) for turn in pair.turns])
+
+
+def _cpu_seconds(pair: _Pair) -> npt.NDArray[np.float64]:
+    return np.array([turn["cpu_seconds"] for turn in pair.turns])
+
+
+def _ratio(figures: npt.NDArray[np.float64], first: npt.NDArray[np.float64]) -> Ratio:
+    low, median, high = np.quantile(figures / first, (0.25, 0.5, 0.75))
+    return Ratio(float(median), float(low), float(high))

@@ -1,4 +1,4 @@
-"""What the models of a run will say of themselves: labels, input, threshold, golden pictures."""
+"""What the models will say of themselves: labels, input, threshold, golden pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.runtime.contract import Contract, Golden
-from digits_edge.trainer.run import Run
+
+from .subject import Subject
 
 GOLDEN_PICTURES: Final = 20
 GOLDEN_BYTES: Final = 64 * 1024  # of pixels, so that they never outweigh the model
@@ -16,26 +17,23 @@ ACCEPTED_SHARE: Final = 0.99  # of validation pictures, by the Keras model's own
 HIGHEST_MIN_SCORE: Final = 0.9
 
 
-def describe(
-    run: Run, pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.int64], reference: npt.NDArray[np.float32]
-) -> Contract:
-    """The contract of a run's models; the golden probabilities are each file's own and are still zero here.
+def describe(subject: Subject, reference: npt.NDArray[np.float32]) -> Contract:
+    """The contract of a subject's models; the golden probabilities are each file's own and are still zero here.
 
     Args:
-        run: what is exported.
-        pixels: uint8[N, H, W] of the validation split.
-        targets: int64[N].
-        reference: float32[N, C], Keras's probabilities.
+        subject: what is exported.
+        reference: float32[N, C], Keras's probabilities for its N pictures.
     """
+    pixels, targets = subject.pixels, subject.targets
     quantile = float(np.quantile(reference.max(axis=1), 1 - ACCEPTED_SHARE))
     chosen = _golden_rows(pixels, targets, reference)
     return Contract(
-        name=run.name,
-        labels=run.labels,
+        name=subject.name,
+        labels=subject.labels,
         shape=pixels.shape[1:],
-        preprocess=run.preprocess,
+        preprocess=subject.preprocess,
         min_score=round(min(quantile, HIGHEST_MIN_SCORE), 4),
-        golden=Golden(pixels[chosen], np.zeros((len(chosen), len(run.labels)), np.float32)),
+        golden=Golden(pixels[chosen], np.zeros((len(chosen), len(subject.labels)), np.float32)),
     )
 
 

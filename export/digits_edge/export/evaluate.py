@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.runtime.errors import DatasetError
 from digits_edge.trainer.datasets import align, read
 from digits_edge.trainer.progress import say
 from digits_edge.trainer.scaling import expected_calibration_error
@@ -25,12 +26,14 @@ class Judgement:
     Attributes:
         what: in words, e.g. `the 8,400 validation pictures of train.csv`.
         pixels: uint8[N, H, W].
-        targets: int64[N], indices into the models' labels.
+        targets: int64[N], indices into `labels`.
+        labels: class names, in the order of the models' outputs.
     """
 
     what: str
     pixels: npt.NDArray[np.uint8]
     targets: npt.NDArray[np.int64]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,12 +66,21 @@ def read_judgement(models: Models, spec: str) -> Judgement:
     """The pictures of a SPEC that may judge these models.
 
     That is the test part where the set has one. Of the very data that the models were trained on it is the validation
-    split, the same rows as in training; of other data it is all.
+    split, the same rows as in training; of other data it is all. A model that does not name its classes takes the names
+    of the data.
 
     Raises:
-        DatasetError: the data cannot be read, or have a class that the models do not know.
+        DatasetError: the data cannot be read, or have a class that the models do not know, or another number of them.
     """
     dataset = read(spec, part="test", preprocess=models.preprocess, shape=models.shape)
+    everything = f"{len(dataset):,} pictures of {dataset.name}"
+    if models.labels is None:
+        if len(dataset.labels) != models.classes:
+            raise DatasetError(
+                f"{spec}: expected {models.classes} classes, as many as {models.files[0].file} has outputs, "
+                f"found {len(dataset.labels)}: {', '.join(dataset.labels):.80}"
+            )
+        return Judgement(everything, dataset.pixels, dataset.targets, dataset.labels)
     targets = align(dataset, models.labels)
     trained_on, parts = models.trained.get("dataset"), models.trained.get("split")
     if isinstance(trained_on, dict) and isinstance(parts, dict):
@@ -76,19 +88,19 @@ def read_judgement(models: Models, spec: str) -> Judgement:
         if trained_on.get("fingerprint") == replace(dataset, targets=targets, labels=models.labels).fingerprint:
             rows = split(dataset, parts["fraction"], parts["seed"]).validation
             what = f"the {len(rows):,} validation pictures of {dataset.name}"
-            return Judgement(what, dataset.pixels[rows], targets[rows])
+            return Judgement(what, dataset.pixels[rows], targets[rows], models.labels)
         if trained_on.get("pictures") == len(dataset) and trained_on.get("name") == dataset.name:
             say(f"warning: the models were trained on almost this {dataset.name}: some pictures may be known to them")
-    return Judgement(f"{len(dataset):,} pictures of {dataset.name}", dataset.pixels, targets)
+    return Judgement(everything, dataset.pixels, targets, models.labels)
 
 
-def evaluate(model: Model, judgement: Judgement, labels: tuple[str, ...], step: Callable[[], None]) -> Evaluation:
+def evaluate(model: Model, judgement: Judgement, step: Callable[[], None]) -> Evaluation:
     """Ask a model about every picture; `step` is called after each 500."""
     parts = []
     for start in range(0, len(judgement.pixels), CHUNK):
         parts.append(model.predict_proba(judgement.pixels[start : start + CHUNK]))
         step()
-    probabilities = np.concatenate(parts)
+    probabilities, labels = np.concatenate(parts), judgement.labels
     missed = probabilities.argmax(axis=1) != judgement.targets
     totals = np.bincount(judgement.targets, minlength=len(labels))
     wrong = np.bincount(judgement.targets[missed], minlength=len(labels))

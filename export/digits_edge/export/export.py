@@ -1,34 +1,41 @@
-"""From a run to a bundle, or to a refusal: the story of `digits-edge export`."""
+"""From a trained model to a bundle, or to a refusal: the story of `digits-edge export`."""
 
 from __future__ import annotations
 
-import json
+import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from digits_edge.runtime import Classifier
+import numpy as np
+import numpy.typing as npt
+
 from digits_edge.runtime import bundle as bundles
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.runtime.contract import METADATA_KEY, Contract, Golden
-from digits_edge.runtime.errors import GateFailed, UsageError
-from digits_edge.trainer.predict import predict
-from digits_edge.trainer.progress import say
+from digits_edge.runtime.errors import BundleError, ExportError, GateFailed, UsageError
+from digits_edge.trainer.progress import progress, say
 from digits_edge.trainer.publish import check_ours, publishing
 from digits_edge.trainer.run import Run
 
+from . import conversions
+from .advice import advise
+from .benchmark import benchmark, steps
+from .converter import Converter
 from .describe import describe
-from .engines import open_engine
+from .engines import MicroModel, open_engine
+from .evidence import Evidence
 from .gate import Limits, Verdict, judge
-from .manifest import Exported, write_bundle
+from .ladder import Attempt, Quantized, Skipped, best, climb
+from .manifest import gate_of, write_bundle
+from .models import open_model
+from .parity import Parity, agreement, compare
 from .report import gate_table
-
-if TYPE_CHECKING:
-    import keras
-    import onnx
+from .subject import OwnModel, from_model, from_run
+from .workshop import OnnxWorkshop, TfliteWorkshop
 
 FORMATS: Final = ("onnx", "tflite")
+REJECTED: Final = "digits-edge rejected export"  # what a refused export leaves calls itself
 
 
 @dataclass(frozen=True)
@@ -36,26 +43,33 @@ class ExportOptions:
     """What to export, and where to.
 
     Attributes:
-        run: a finished run.
+        source: a finished run, or a model of one's own.
         out: the bundle's folder.
         int8: also quantize; else the float models only.
         formats: some of `FORMATS`.
         limits: of the gate.
+        ladder: try remedies where an int8 model is refused; else the first attempt decides.
+        timed: benchmark the models on this machine, for the report.
+        time_limit: of one conversion, in seconds.
     """
 
-    run: Run
+    source: Run | OwnModel
     out: Path
     int8: bool = False
     formats: Sequence[str] = FORMATS
     limits: Limits = field(default_factory=Limits)
+    ladder: bool = True
+    timed: bool = True
+    time_limit: float = 600
 
 
 def export(options: ExportOptions) -> Bundle:
     """Convert, prove the float models to be Keras's, quantize, pass the gate, and only then publish.
 
     Raises:
-        GateFailed: a model is worse than allowed; nothing was published, what stood at `out` stands there still.
-        ExportError: a converter failed.
+        GateFailed: a model is worse than allowed; nothing was published, what stood at `out` stands there still, and
+            the best attempt is under `rejected/` beside it.
+        ExportError: a conversion failed, or its process died or took too long.
         RunError: the run is damaged.
         UsageError: `out` is not ours, or an unknown format.
     """
@@ -63,62 +77,108 @@ def export(options: ExportOptions) -> Bundle:
         raise UsageError(f"--format: expected {' or '.join(FORMATS)}, received {min(unknown)!r}")
     out = options.out.resolve()
     check_ours(out, marker=bundles.MANIFEST, kind=bundles.KIND)
-    run, limits = options.run, options.limits
-    pixels, targets = run.validation()
-    from .keras_model import load
-
-    say(f"exporting {run.path}, to be judged on {len(targets):,} validation pictures")
-    model = load(run.model_path, pixels.shape[1:], len(run.labels))
-    reference = predict(model, pixels)
-    contract = describe(run, pixels, targets, reference)
-
-    files: list[Exported] = []
-    verdicts: list[Verdict] = []
-    for file in _convert(options, model, contract):
-        say(f"judging {file.name} ({len(file.data):,} bytes)")
-        answers = open_engine(file.data, file.name)(pixels)
-        files.append(file)
-        verdicts.append(judge(file.name, file.precision, targets, reference, answers, limits))
-        if verdicts[-1].refused:
-            raise GateFailed(
-                f"nothing was published: {file.name}: {verdicts[-1].refused}\n{gate_table(verdicts, limits)}",
-                [asdict(verdict) for verdict in verdicts],
-            )
+    with Converter(options.time_limit) as convert, tempfile.TemporaryDirectory() as work:
+        evidence = _try(options, convert, Path(work))
+    if evidence.refused:
+        raise _refusal(options, evidence, evidence.refused, out)
+    evidence = _measured(options, evidence)
     with publishing(out, marker=bundles.MANIFEST, kind=bundles.KIND) as folder:
-        write_bundle(folder, run, contract, files, verdicts, limits)
+        write_bundle(folder, evidence, bundles.KIND)
     return Bundle.open(out)
 
 
-def _convert(options: ExportOptions, model: keras.Model, contract: Contract) -> Iterator[Exported]:
-    """One model file after the other, the float ones first: int8 is only built once those have passed the gate."""
-    from . import to_onnx, to_tflite
+def _try(options: ExportOptions, convert: Converter, work: Path) -> Evidence:
+    """Make one model after the other, the float ones first; the first that cannot pass ends it."""
+    source = options.source
+    say(f"exporting {source.path}")
+    subject = from_run(source, convert) if isinstance(source, Run) else from_model(source, convert)
+    say(f"to be judged by {subject.judged_by}")
+    keras = convert(conversions.answers, subject.network, subject.pixels)
+    contract = describe(subject, keras)
+    evidence = Evidence(subject, contract, options.limits, keras, rungs=(), models=())
 
-    onnx, tflite = "onnx" in options.formats, "tflite" in options.formats
-    if onnx:
-        core = to_onnx.convert(model)
-        yield _onnx_file("model.onnx", core, contract, "float32", "tf2onnx")
-    if tflite:
-        yield Exported("model.tflite", "tflite", "float32", "TFLiteConverter", to_tflite.convert(model))
-    if not options.int8:
+    def examine(file: str, precision: str, data: bytes) -> tuple[npt.NDArray[np.float32], Verdict]:
+        answers = open_engine(data, file)(subject.pixels)
+        limits, threshold = options.limits, contract.min_score
+        return answers, judge(precision, subject.targets, keras, answers, limits, subject.labels, threshold)
+
+    made = (subject.network, subject.calibration, contract, convert, examine, work)
+    onnx, tflite = OnnxWorkshop(*made), TfliteWorkshop(*made)
+    workshops = [shop for shop, name in ((onnx, "onnx"), (tflite, "tflite")) if name in options.formats]
+    for workshop in workshops:
+        model = workshop.float_model()
+        _tell(model)
+        evidence = replace(evidence, rungs=(*evidence.rungs, model), models=(*evidence.models, model))
+        if evidence.refused:
+            return evidence
+    for workshop in workshops if options.int8 else ():
+        climbed: list[Attempt | Skipped] = []
+        for outcome in climb(workshop, ladder=options.ladder):
+            _tell(outcome)
+            climbed.append(outcome)
+        chosen = best([attempt for attempt in climbed if isinstance(attempt, Quantized)])
+        evidence = replace(evidence, rungs=(*evidence.rungs, *climbed), models=(*evidence.models, chosen))
+        if workshop is onnx:
+            evidence = replace(evidence, layers=tuple(onnx.layers(replace(chosen.how, in_float=()))))
+        if evidence.refused:
+            return evidence
+    return evidence
+
+
+def _tell(outcome: Attempt | Skipped) -> None:
+    """One line on stderr for each rung."""
+    if isinstance(outcome, Skipped):
+        say(f"{outcome.file}: {outcome.rung}: skipped, {outcome.reason}")
         return
-    calibration = options.run.calibration()
-    if onnx:
-        quantized = to_onnx.quantize(core, calibration)
-        yield _onnx_file("model.int8.onnx", quantized, contract, "int8", to_onnx.QUANTIZATION)
-    if tflite:
-        quantized = to_tflite.convert(model, calibration)
-        yield Exported("model.int8.tflite", "tflite", "int8", to_tflite.QUANTIZATION, quantized)
+    ending = f"refused: {outcome.verdict.refused}" if outcome.verdict.failed else "passed"
+    say(f"{outcome.file} ({len(outcome.data):,} bytes): {outcome.rung}: {ending}")
+    if isinstance(outcome, Quantized) and outcome.in_float and not outcome.verdict.failed:
+        say(f"{outcome.file}: not quantized: {', '.join(outcome.in_float)}")
 
 
-def _onnx_file(name: str, core: onnx.ModelProto, contract: Contract, precision: str, how: str) -> Exported:
-    """Wrap a core, ask the runtime for its golden answers, and write contract and answers into its metadata."""
-    from .graph import with_metadata, wrap
+def _refusal(options: ExportOptions, evidence: Evidence, refused: Attempt, out: Path) -> GateFailed:
+    """Keep the best attempt beside the place where the bundle would have been."""
+    evidence = replace(evidence, advice=advise(options, refused), parity=tuple(_parity(evidence, options.time_limit)))
+    rejected = out.parent / "rejected" / out.name
+    with publishing(rejected, marker=bundles.MANIFEST, kind=REJECTED) as folder:
+        write_bundle(folder, evidence, REJECTED)
+    gate = gate_of(evidence)
+    message = (
+        f"nothing was published: {refused.file}: {refused.verdict.refused}\n{gate_table(gate)}\n"
+        f"the best attempt, with a report: {rejected}\nto try next: {evidence.advice}"
+    )
+    return GateFailed(message, gate)
 
-    model = wrap(core, contract.shape)
 
-    def described(by: Contract) -> bytes:
-        return with_metadata(model, {METADATA_KEY: json.dumps(by.to_json())})
+def _measured(options: ExportOptions, evidence: Evidence) -> Evidence:
+    """With what only models that passed are worth: parity in every runtime, and times."""
+    int8 = [model.answers for model in evidence.models if isinstance(model, Quantized)]
+    evidence = replace(
+        evidence,
+        parity=tuple(_parity(evidence, options.time_limit)),
+        int8_agreement=agreement(int8) if len(int8) > 1 else None,
+    )
+    if not options.timed:
+        return evidence
+    models = [open_model(model.data, model.file) for model in evidence.models]
+    accuracies = {model.file: model.verdict.accuracy for model in evidence.models}
+    with progress("timing", steps(models)) as step:
+        times = benchmark(models, accuracies=accuracies, step=step)
+    return replace(evidence, benchmark=times)
 
-    answers = Classifier(described(contract), name).predict_proba(contract.golden.pixels)
-    own = replace(contract, golden=Golden(contract.golden.pixels, answers))
-    return Exported(name, "onnx", precision, how, described(own))
+
+def _parity(evidence: Evidence, time_limit: float) -> Iterator[Parity]:
+    targets, keras = evidence.subject.targets, evidence.keras
+    yield compare("Keras", targets, keras, keras)
+    for model in evidence.models:
+        engine = "LiteRT" if model.file.endswith(".tflite") else "digits_edge.runtime"
+        yield compare(f"{model.file}, {engine}", targets, keras, model.answers)
+        if model.file == TfliteWorkshop.file and MicroModel.available():
+            engine = f"{model.file}, TensorFlow Lite for Microcontrollers"
+            try:
+                with Converter(time_limit) as child:
+                    answers, arena = child(conversions.microcontroller, model.data, evidence.subject.pixels)
+            except (BundleError, ExportError) as error:  # it has fewer operators than LiteRT
+                say(f"{engine}: {error}")
+                continue
+            yield compare(engine, targets, keras, answers, arena)

@@ -6,6 +6,7 @@ it takes `image: uint8[N, H, W]` or `uint8[N, H, W, 3]` and gives `probabilities
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, Final
 
 import numpy as np
@@ -17,6 +18,8 @@ from digits_edge.runtime.errors import ExportError
 OPSET: Final = 17
 IR_VERSION: Final = 8  # what onnxruntime has read since 1.10 (2021)
 PIXELS, LOGITS, IMAGE, PROBABILITIES = "pixels", "logits", "image", "probabilities"
+WITH_WEIGHTS: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+ROLES: Final = ("data", "weight", "bias")
 NHWC_TO_NCHW, NCHW_TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
@@ -24,10 +27,12 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
     """Take away what the converter leaves: reshapes to the same shape, and the transpose before the flatten.
 
     Args:
-        core: with a batch of 1, so that every shape is known.
+        core: with a batch of 1, so that every shape is known, or with a free one.
 
     Returns:
-        the same function with a free batch, named input and output, and nothing but its own opset.
+        the same function with a free batch, named input and output, and nothing but its own opset. Nodes and constants
+        are named and sorted by their place in the graph (`conv_1`, `conv_1.weight`), because tf2onnx's names and order
+        change from process to process.
 
     Raises:
         ExportError: the graph has not one input and one output.
@@ -41,7 +46,7 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
     _rename(graph, graph.input[0].name, PIXELS)
     _rename(graph, graph.output[0].name, LOGITS)
     _free_batch(graph)
-    _drop_unused_constants(graph)
+    _name_by_place(graph)
     del graph.value_info[:]
     del core.opset_import[:]
     core.opset_import.append(helper.make_opsetid("", OPSET))
@@ -127,7 +132,7 @@ def _fold_flatten_transposes(graph: Any) -> None:
         dense = _only_user(graph, flatten.output[0]) if flatten is not None and flatten.op_type == "Reshape" else None
         nchw = shapes.get(transpose.input[0])
         perm = list(transpose.attribute[0].ints) if transpose.attribute else []
-        if dense is None or dense.op_type not in ("Gemm", "MatMul") or nchw is None or perm != NCHW_TO_NHWC:
+        if dense is None or dense.op_type not in ("Gemm", "MatMul") or len(nchw or ()) != 4 or perm != NCHW_TO_NHWC:
             continue
         weights = next((w for w in graph.initializer if w.name == dense.input[1]), None)
         if weights is None or dense.input[0] != flatten.output[0] or len(_users(graph, weights.name)) != 1:
@@ -159,6 +164,47 @@ def _free_batch(graph: Any) -> None:
                 node.input[1] = name
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
+
+
+def _name_by_place(graph: Any) -> None:
+    """Sort nodes so that each stands behind what it needs, walking back from the output; name all by that order."""
+    makers = {name: node for node in graph.node for name in node.output}
+    ordered: dict[str, Any] = {}  # by first output
+    pending = [makers[graph.output[0].name]]
+    while pending:
+        needed = [makers[name] for name in pending[-1].input if name in makers]
+        waiting = [node for node in needed if node.output[0] not in ordered]
+        if waiting:
+            pending.append(waiting[0])
+        else:
+            node = pending.pop()
+            ordered[node.output[0]] = node
+    constants = {constant.name: constant for constant in graph.initializer}
+    kept: list[Any] = []
+    seen: Counter[str] = Counter()
+    for node in ordered.values():
+        kind = node.op_type.lower()
+        seen[kind] += 1
+        node.name = f"{kind}_{seen[kind]}"
+        for place, name in enumerate(node.input):
+            if constant := constants.pop(name, None):
+                kept.append(constant)
+                role = ROLES[place] if node.op_type in WITH_WEIGHTS else f"input_{place}"
+                constant.name = f"{node.name}.{role}"
+                _rename(graph, name, constant.name)
+        for place, name in enumerate(node.output):
+            if name != LOGITS and name:
+                _rename(graph, name, f"{node.name}:{place}")
+    nodes, initializers = [_copy(node) for node in ordered.values()], [_copy(constant) for constant in kept]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(initializers)
+
+
+def _copy(message: Any) -> Any:
+    copy = type(message)()
+    copy.CopyFrom(message)
+    return copy
 
 
 def _feed_quantized(graph: Any, pixels: str) -> bool:
@@ -217,5 +263,7 @@ def _drop_unused_constants(graph: Any) -> None:
 
 
 def _shape(value: Any) -> tuple[int, ...] | None:
+    if not value.type.tensor_type.HasField("shape"):
+        return None
     dims = value.type.tensor_type.shape.dim
     return tuple(d.dim_value for d in dims) if all(d.HasField("dim_value") for d in dims) else None

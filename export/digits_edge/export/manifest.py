@@ -1,127 +1,141 @@
-"""Writing a bundle: the model files, the report, and the manifest that vouches for them."""
+"""Writing a bundle: the model files, the reports, and the manifest that vouches for them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import math
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from digits_edge.runtime import bundle as bundles
-from digits_edge.runtime.contract import Contract
 from digits_edge.runtime.host import cpu_name, versions
-from digits_edge.trainer.run import Run
+from digits_edge.trainer.plots import draw_flips
 
 from .engines import TfliteModel, open_engine
-from .gate import Limits, Verdict
+from .evidence import Evidence
+from .html import write_html
+from .ladder import Attempt, Quantized, Skipped
 from .report import write_report
 
-FROM_RUN: Final = (
-    "name", "created", "recipe", "init", "teacher", "parameters", "macs", "activation_bytes", "seed", "dataset",
-    "split", "metrics", "backend", "device", "versions",
-)  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Exported:
-    """A model file, ready to be judged and written.
-
-    Attributes:
-        name: in the bundle.
-        format: `onnx` or `tflite`.
-        precision: `float32` or `int8`.
-        how: it was made, in words.
-        data: its bytes.
-    """
-
-    name: str
-    format: str
-    precision: str
-    how: str
-    data: bytes
-
-
-def write_bundle(
-    folder: Path,
-    run: Run,
-    contract: Contract,
-    files: Sequence[Exported],
-    verdicts: Sequence[Verdict],
-    limits: Limits,
-) -> None:
-    """Fill an empty folder with a bundle whose models have all passed.
+def write_bundle(folder: Path, evidence: Evidence, kind: str) -> None:
+    """Fill an empty folder with models, reports and manifest.
 
     Args:
         folder: to be filled.
-        run: where the models come from.
-        contract: what they say of themselves.
-        files: the models.
-        verdicts: the gate's, one for each file.
-        limits: the gate's.
+        evidence: of the export; its models are written.
+        kind: what the manifest says the folder is.
     """
-    for file in files:
-        (folder / file.name).write_bytes(file.data)
-    described = contract.to_json()
-    golden = {
-        "pixels": described.pop("golden")["pixels"],
-        "answers": {file.name: _answers(file, contract.golden.pixels) for file in files},
-    }
-    manifest: dict[str, Any] = {
-        "kind": bundles.KIND,
-        **described,
-        "gate": _gate(files, verdicts, limits),
-        "metrics": _metrics(verdicts),
-        "golden": golden,
-        "provenance": {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "run": {key: run.info[key] for key in FROM_RUN},
-            "versions": versions(),
-            "cpu": cpu_name(),
-        },
-    }
-    write_report(folder / "report.md", manifest, files, verdicts, limits)
+    for model in evidence.models:
+        (folder / model.file).write_bytes(model.data)
+    manifest = _plain(_manifest(evidence, kind))
+    write_report(folder / "report.md", manifest, {model.file: len(model.data) for model in evidence.models})
+    write_html(folder / "report.html", manifest, evidence)
+    reports = ["report.md", "report.html"]
+    if evidence.refused:
+        subject, answers = evidence.subject, evidence.refused.answers
+        draw_flips(
+            folder / "flipped.png", subject.pixels, subject.targets, evidence.keras, answers, evidence.contract.labels
+        )
+        reports.append("flipped.png")
     manifest["files"] = [
-        *(_entry(f.name, f.data, format=f.format, precision=f.precision, **_quantization(f)) for f in files),
-        _entry("report.md", (folder / "report.md").read_bytes(), format="markdown"),
+        *(_entry(m.file, m.data, precision=precision(m), **_quantization(m)) for m in evidence.models),
+        *(_entry(name, (folder / name).read_bytes()) for name in reports),
     ]
     (folder / bundles.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
-def _gate(files: Sequence[Exported], verdicts: Sequence[Verdict], limits: Limits) -> dict[str, Any]:
-    pictures = verdicts[0].pictures
+def precision(model: Attempt) -> str:
+    """`int8` or `float32`."""
+    return "int8" if isinstance(model, Quantized) else "float32"
+
+
+def _manifest(evidence: Evidence, kind: str) -> dict[str, Any]:
+    described = evidence.contract.to_json()
+    pixels = evidence.contract.golden.pixels
+    golden = {
+        "pixels": described.pop("golden")["pixels"],
+        "answers": {model.file: _answers(model, pixels) for model in evidence.models},
+    }
     return {
-        "verdict": "passed",
-        "split": "validation",
-        "pictures": pictures,
-        "max_drop": limits.max_drop,
-        "allowed_net_lost": limits.allowed(pictures),
-        "min_accuracy": limits.min_accuracy,
-        "rungs": [{"how": f.how, **asdict(v)} for f, v in zip(files, verdicts, strict=True)],
+        "kind": kind,
+        **described,
+        "gate": gate_of(evidence),
+        "metrics": _metrics(evidence),
+        "parity": {
+            "engines": [{**asdict(parity), "accuracy": round(parity.accuracy, 6)} for parity in evidence.parity],
+            "int8_agreement": evidence.int8_agreement,
+        },
+        "layers": [{"name": x.name, "operator": x.operator, "snr": x.snr} for x in evidence.layers],
+        "benchmark": evidence.benchmark.to_json() if evidence.benchmark else None,
+        "golden": golden,
+        "provenance": {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            **evidence.subject.provenance,
+            "versions": versions(),
+            "cpu": cpu_name(),
+        },
     }
 
 
-def _metrics(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    wrong = {"keras": verdicts[0].keras_wrong, **{v.file: v.wrong for v in verdicts}}
-    return {name: {"wrong": n, "accuracy": round(1 - n / verdicts[0].pictures, 6)} for name, n in wrong.items()}
+def gate_of(evidence: Evidence) -> dict[str, Any]:
+    """The gate's part of the manifest: limits, every rung, and on which of them each model stands."""
+    gate = {
+        "verdict": "refused" if evidence.refused else "passed",
+        "judged_by": evidence.subject.judged_by,
+        "pictures": len(evidence.keras),
+        "limits": asdict(evidence.limits),
+        "rungs": [_rung(rung) for rung in evidence.rungs],
+        "models": {model.file: evidence.rungs.index(model) for model in evidence.models},
+        "advice": evidence.advice,
+    }
+    return dict(_plain(gate))
+
+
+def _rung(rung: Attempt | Skipped) -> dict[str, Any]:
+    """A rung as the manifest has it: the verdict's counts and checks, or why it was skipped."""
+    if isinstance(rung, Skipped):
+        return {"file": rung.file, "rung": rung.rung, "skipped": rung.reason}
+    told: dict[str, Any] = {"file": rung.file, "rung": rung.rung, "precision": precision(rung)}
+    if isinstance(rung, Quantized):
+        how = rung.how
+        told |= {"method": how.method, "pictures_calibrating": how.pictures, "weights": how.weights}
+        told["in_float"] = list(rung.in_float)
+    return {**told, **asdict(rung.verdict), "refused": rung.verdict.refused}
+
+
+def _metrics(evidence: Evidence) -> dict[str, Any]:
+    wrong = {"keras": evidence.models[0].verdict.keras_wrong, **{m.file: m.verdict.wrong for m in evidence.models}}
+    return {name: {"wrong": n, "accuracy": round(1 - n / len(evidence.keras), 6)} for name, n in wrong.items()}
 
 
 def _entry(name: str, data: bytes, **more: Any) -> dict[str, Any]:
-    return {"name": name, "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(), **more}
+    digest = hashlib.sha256(data).hexdigest()
+    return {"name": name, "bytes": len(data), "sha256": digest, "format": name.rpartition(".")[2], **more}
 
 
-def _answers(file: Exported, pixels: npt.NDArray[np.uint8]) -> list[list[float]]:
-    return [[round(float(p), 6) for p in row] for row in open_engine(file.data, file.name)(pixels)]
+def _answers(model: Attempt, pixels: npt.NDArray[np.uint8]) -> list[list[float]]:
+    return [[round(float(p), 6) for p in row] for row in open_engine(model.data, model.file)(pixels)]
 
 
-def _quantization(file: Exported) -> dict[str, Any]:
+def _quantization(model: Attempt) -> dict[str, Any]:
     """For int8 TFLite, whose softmax is the caller's: how to read its tensors."""
-    if (file.format, file.precision) != ("tflite", "int8"):
+    if model.file != "model.int8.tflite":
         return {}
-    model = TfliteModel.load(file.data, file.name)
-    return {"input": asdict(model.input), "output": asdict(model.output)}
+    opened = TfliteModel.load(model.data, model.file)
+    return {"input": asdict(opened.input), "output": asdict(opened.output)}
+
+
+def _plain(value: Any) -> Any:
+    """The same JSON with null for numbers that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final
 
-from .gate import Limits, Verdict
-
-if TYPE_CHECKING:
-    from .manifest import Exported
+# How each limit is called in tables, and how what it is compared with is written.
+CRITERIA: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
+    "max_difference": ("largest Δp", lambda value: f"{value:.2g}"),
+    "max_drop": ("net lost", lambda value: f"{value:.0f}"),
+    "max_error_ratio": ("errors / Keras's", lambda value: f"{value:.2f}"),
+    "min_p": ("McNemar p", lambda value: f"{value:.2g}"),
+    "max_recall_drop": ("worst class, net lost", lambda value: f"{value:.0f}"),
+    "min_agreement": ("labels not Keras's", lambda value: f"{value:.0f}"),
+    "max_drift": ("accepted, drift", lambda value: f"{value:.0f}"),
+    "min_accuracy": ("accuracy", lambda value: f"{value:.2%}"),
+}
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -29,82 +35,155 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
 
 
-def gate_table(verdicts: Sequence[Verdict], limits: Limits) -> str:
-    """Each model judged so far, with what was allowed."""
-    allowed = limits.allowed(verdicts[0].pictures)
-    header = (
-        "model",
-        "accuracy",
-        "wrong",
-        "broken",
-        "fixed",
-        "net lost",
-        "allowed",
-        "other labels",
-        "max Δp",
-        "verdict",
-    )
-    keras = ("Keras", f"{1 - verdicts[0].keras_wrong / verdicts[0].pictures:.2%}", verdicts[0].keras_wrong, *["–"] * 7)
-    rows = [
-        (
-            v.file, f"{v.accuracy:.2%}", v.wrong, v.broken, v.fixed, v.net_lost, allowed,
-            v.other_labels, f"{v.largest_difference:.2g}", "REFUSED" if v.refused else "passed",
-        )
-        for v in verdicts
-    ]  # fmt: skip
-    return table(header, [keras, *rows])
+def judged(gate: dict[str, Any]) -> list[dict[str, Any]]:
+    """Of a manifest's gate, the rung that each model stands on."""
+    return [gate["rungs"][index] for index in gate["models"].values()]
 
 
-def manifest_table(manifest: dict[str, Any]) -> str:
-    """The gate's table of a published bundle."""
-    gate = manifest["gate"]
-    names = [field.name for field in fields(Verdict)]
-    verdicts = [Verdict(**{name: rung[name] for name in names}) for rung in gate["rungs"]]
-    return gate_table(verdicts, Limits(gate["max_drop"], gate["min_accuracy"]))
-
-
-def write_report(
-    path: Path, manifest: dict[str, Any], files: Sequence[Exported], verdicts: Sequence[Verdict], limits: Limits
-) -> None:
-    """Write `report.md`."""
-    run, gate = manifest["provenance"]["run"], manifest["gate"]
-    recipe, split = run["recipe"], run["split"]
-    sizes = [
-        (f.name, f.precision, f"{len(f.data):,}", f"{len(files[0].data) / len(f.data):.1f}x", f.how) for f in files
+def gate_table(gate: dict[str, Any]) -> str:
+    """A manifest's gate as a table: a row for each criterion, with what is allowed and what each model has."""
+    models = judged(gate)
+    keras_wrong, pictures = models[0]["keras_wrong"], gate["pictures"]
+    rows: list[list[object]] = [
+        ["accuracy", "", f"{1 - keras_wrong / pictures:.2%}", *(f"{1 - m['wrong'] / pictures:.2%}" for m in models)],
+        ["wrong", "", keras_wrong, *(m["wrong"] for m in models)],
+        ["broken / fixed", "", "–", *(f"{m['broken']} / {m['fixed']}" for m in models)],
     ]
-    versions = ", ".join(f"{name} {version}" for name, version in manifest["provenance"]["versions"].items())
-    path.write_text(
-        f"""# {manifest["name"]}
+    for limit, (title, written) in CRITERIA.items():
+        checks = [next((check for check in m["checks"] if check["limit"] == limit), None) for m in models]
+        known = next((check for check in checks if check is not None), None)
+        if known is None:
+            continue
+        allowed = f"{'≥' if known['at_least'] else '≤'} {written(known['allowed'])}"
+        if limit == "max_recall_drop":  # classes have their own
+            allowed = f"≤ {gate['limits'][limit]:.1%}"
+        rows.append([title, allowed, "–", *(_cell(check, written) for check in checks)])
+    rows.append(["verdict", "", "–", *("REFUSED" if m["refused"] else "passed" for m in models)])
+    return table(["criterion", "limit", "Keras", *gate["models"]], rows)
 
-{run["parameters"]:,} parameters, {len(manifest["labels"])} classes: {", ".join(manifest["labels"])}.
-A picture costs {run["macs"]:,} multiply-accumulates, and {run["activation_bytes"]:,} numbers in memory at once.
 
-## Gate: {gate["verdict"]}
+def _cell(check: dict[str, Any] | None, written: Callable[[float], str]) -> str:
+    if check is None:
+        return "–"
+    if check["value"] is None:
+        return "no number ✗"
+    holds = check["value"] >= check["allowed"] if check["at_least"] else check["value"] <= check["allowed"]
+    return written(check["value"]) if holds else f"{written(check['value'])} ✗"
 
-Each model against the Keras model it came from, on the {gate["pictures"]:,} pictures of the validation split.
-Net lost is broken (right in Keras, wrong here) less fixed; {gate["allowed_net_lost"]} may be lost (--max-drop
-{limits.max_drop:g} of {gate["pictures"]:,}). ONNX ran through digits_edge.runtime, TFLite through LiteRT.
 
-{gate_table(verdicts, limits)}
+def ladder_list(gate: dict[str, Any]) -> str:
+    """Every rung of a manifest's gate as a list."""
+    lines = []
+    for rung in gate["rungs"]:
+        if "skipped" in rung:
+            outcome = f"skipped: {rung['skipped']}"
+        else:
+            outcome = f"refused: {rung['refused']}" if rung["refused"] else "passed"
+        lines.append(f"- {rung['file']}: {rung['rung']}: {outcome}")
+    return "\n".join(lines)
 
-## Files
 
-{table(("file", "precision", "bytes", "smaller by", "how"), sizes)}
+def parity_table(parity: dict[str, Any]) -> str:
+    """A manifest's parity as a table."""
+    return table(
+        ("engine", "pictures", "accuracy", "Keras's labels", "largest Δp", "arena, bytes"),
+        [
+            (
+                engine["engine"],
+                f"{engine['pictures']:,}",
+                f"{engine['accuracy']:.2%}",
+                f"{engine['agreement']:.2%}",
+                f"{engine['largest_difference']:.2g}" if engine["largest_difference"] is not None else "no number",
+                f"{engine['arena_bytes']:,}" if engine["arena_bytes"] else "",
+            )
+            for engine in parity["engines"]
+        ],
+    )
 
-Input: uint8, {" x ".join(map(str, manifest["input"]["shape"]))}, white ink (255) on black (0); the models scale it
-themselves. A photograph is brought to this form by `{manifest["preprocess"]}`. The int8 TFLite takes int8 (pixel - 128)
-and gives logits; scale and zero point are in the manifest. A prediction is accepted from a score of
-{manifest["thresholds"]["min_score"]}.
 
-## Where it comes from
+def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) -> None:
+    """Write `report.md`.
 
-Trained on {run["dataset"]["name"]} ({split["training"]:,} pictures; {split["validation"]:,} more were held out for
-validation, split seed {split["seed"]}) with recipe {recipe["name"]}, model {recipe["model"]},
-{recipe["epochs"]} epochs of batch {recipe["batch_size"]}, seed {run["seed"]}, on {run["device"]} with Keras's
-{run["backend"]} backend.
-Data fingerprint {run["dataset"]["fingerprint"][:16]}…
+    Args:
+        path: of the file.
+        manifest: the bundle's, but for its files.
+        sizes: bytes of each model.
+    """
+    gate = manifest["gate"]
+    largest = max(sizes.values())
+    files = [(name, f"{size:,}", f"{largest / size:.1f}x") for name, size in sizes.items()]
+    agreement = manifest["parity"]["int8_agreement"]
+    parts = [
+        f"# {manifest['name']}",
+        f"{len(manifest['labels'])} classes: {', '.join(manifest['labels'])}. {_cost(manifest['provenance'])}",
+        f"## Gate: {gate['verdict']}",
+        f"Each model against the Keras model it came from, on {gate['judged_by']}. Net lost is broken (right in Keras, "
+        "wrong here) less fixed. ONNX ran through digits_edge.runtime, TFLite through LiteRT.",
+        gate_table(gate),
+        *([f"To try next: `{gate['advice']}`"] if gate["advice"] else []),
+        "## Ladder",
+        ladder_list(gate),
+        "## Parity",
+        parity_table(manifest["parity"]),
+        *(
+            []
+            if agreement is None
+            else [f"int8 ONNX and int8 TFLite give one label to {agreement:.2%} of the pictures."]
+        ),
+        *_layers(manifest["layers"]),
+        *_benchmark(manifest["benchmark"]),
+        "## Files",
+        table(("file", "bytes", "smaller by"), files),
+        f"Input: uint8, {' x '.join(map(str, manifest['input']['shape']))}, white ink (255) on black (0); the models "
+        f"scale it themselves. A photograph is brought to this form by `{manifest['preprocess']}`. The int8 TFLite "
+        "takes int8 (pixel - 128) and gives logits; scale and zero point are in the manifest. A prediction is accepted "
+        f"from a score of {manifest['thresholds']['min_score']}.",
+        "## Where it comes from",
+        _provenance(manifest["provenance"]),
+    ]
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
 
-Exported {manifest["provenance"]["created"]} with {versions}.
-""",
-        encoding="utf-8",
+
+def _cost(provenance: dict[str, Any]) -> str:
+    source = provenance.get("run") or provenance["model"]
+    if "parameters" not in source:
+        return ""
+    return (
+        f"{source['parameters']:,} parameters; a picture costs {source['macs']:,} multiply-accumulates, and "
+        f"{source['activation_bytes']:,} numbers in memory at once."
+    )
+
+
+def _layers(layers: list[dict[str, Any]]) -> list[str]:
+    if not layers:
+        return []
+    rows = [(x["name"], x["operator"], "no noise" if x["snr"] is None else f"{x['snr']:.1f}") for x in layers]
+    return [
+        "## Layers",
+        "Signal-to-noise ratio of the logits in dB, where that layer alone is quantized; the smallest does most harm.",
+        table(("layer", "operator", "dB"), rows),
+    ]
+
+
+def _benchmark(times: dict[str, Any] | None) -> list[str]:
+    return [] if times is None else ["## Speed, where it was exported", times["verdict"]]
+
+
+def _provenance(provenance: dict[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in provenance["versions"].items())
+    exported = f"Exported {provenance['created']} on {provenance['cpu']} with {versions}."
+    if run := provenance.get("run"):
+        recipe, split, data = run["recipe"], run["split"], run["dataset"]
+        return (
+            f"Trained on {data['name']} ({split['training']:,} pictures; {split['validation']:,} more were held out "
+            f"for validation, split seed {split['seed']}) with recipe {recipe['name']}, model {recipe['model']}, "
+            f"{recipe['epochs']} epochs of batch {recipe['batch_size']}, seed {run['seed']}, on {run['device']} with "
+            f"Keras's {run['backend']} backend. Data fingerprint {data['fingerprint'][:16]}…\n\n{exported}"
+        )
+    model = provenance["model"]
+    data = model["dataset"]
+    return (
+        f"{model['file']} (SHA-256 {model['sha256'][:16]}…), which takes pixels in {model['pixel_range']}; calibrated "
+        f"with {data['calibrating']:,} pictures of {data['name']} and judged by {data['judging']:,} others, seed "
+        f"{data['seed']}. Data fingerprint {data['fingerprint'][:16]}…\n\n{exported}"
     )

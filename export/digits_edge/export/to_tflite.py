@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,10 @@ from digits_edge.runtime.errors import ExportError, first_line
 from digits_edge.trainer.quiet import muted
 from digits_edge.trainer.scaling import scale
 
-from .keras_model import as_function
+from .network import as_function
 
 if TYPE_CHECKING:
     import keras
-
-CALIBRATION_PICTURES: Final = 512  # the converter takes them one at a time
-QUANTIZATION: Final = "full integer, int8 weights per channel, min-max calibration"
 
 
 def convert(model: keras.Model, calibration: npt.NDArray[np.uint8] | None = None) -> bytes:
@@ -55,7 +52,7 @@ def convert(model: keras.Model, calibration: npt.NDArray[np.uint8] | None = None
 
 
 def _representative(pixels: npt.NDArray[np.uint8]) -> Iterator[list[npt.NDArray[np.float32]]]:
-    pictures = scale(pixels[:CALIBRATION_PICTURES])
+    pictures = scale(pixels)
     # The converter takes the input's scale from what it sees; black and white somewhere make it 1/255, as promised.
     pictures[0, 0, 0], pictures[0, 0, 1] = 0, 1
     for picture in pictures:

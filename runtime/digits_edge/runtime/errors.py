@@ -18,7 +18,7 @@ A message is one line: what was expected, what was received, and where.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T", bound=str)
@@ -79,14 +79,14 @@ class GateFailed(DigitsEdgeError):
     """An exported model is worse than allowed: nothing was published.
 
     Attributes:
-        verdicts: of the models judged so far, as plain JSON values; the last one was refused.
+        gate: what was tried and how it was judged, as plain JSON values.
     """
 
     exit_code = 1
 
-    def __init__(self, message: str, verdicts: Sequence[dict[str, Any]] = ()) -> None:
+    def __init__(self, message: str, gate: dict[str, Any]) -> None:
         super().__init__(message)
-        self.verdicts = verdicts
+        self.gate = gate
 
 
 class SelfTestFailed(DigitsEdgeError):

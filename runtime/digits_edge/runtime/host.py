@@ -7,18 +7,35 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+# Of /proc/cpuinfo, those that decide which kernels an inference runtime takes, from old to new.
+INSTRUCTION_SETS = (
+    "sse4_2", "avx", "f16c", "fma", "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "avx512_fp16",
+    "amx_bf16", "amx_int8", "neon", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme",
+)  # fmt: skip
 PACKAGES = ("digits-edge", "numpy", "onnxruntime", "keras", "tensorflow", "onnx", "tf2onnx", "ai-edge-litert")
 
 
 def cpu_name() -> str:
     """The CPU's name as the system gives it, or its architecture."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def instruction_sets() -> tuple[str, ...]:
+    """Those of the CPU that matter to inference, by Linux's names; none where the system does not tell."""
+    found = (_cpuinfo("flags") or _cpuinfo("Features")).split()  # on x86, on Arm
+    return tuple(name for name in INSTRUCTION_SETS if name in found)
+
+
+def _cpuinfo(key: str) -> str:
+    """What /proc/cpuinfo says of the first processor, empty where it does not."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+            name, _, value = line.partition(":")
+            if name.strip() == key:
+                return value.strip()
     except OSError:
         pass
-    return platform.processor() or platform.machine()
+    return ""
 
 
 def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:

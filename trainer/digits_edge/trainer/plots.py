@@ -133,6 +133,31 @@ def draw_mistakes(
     return len(wrong)
 
 
+def draw_flips(
+    path: Path,
+    pixels: Pixels,
+    targets: npt.NDArray[np.int64],
+    before: npt.NDArray[np.float32],
+    after: npt.NDArray[np.float32],
+    labels: Sequence[str],
+) -> None:
+    """The pictures to which two models give different labels, those that the second gets wrong first; 60 at most.
+
+    Args:
+        path: of the PNG.
+        pixels: uint8[N, H, W] or uint8[N, H, W, 3].
+        targets: int64[N].
+        before: float32[N, C], one model's probabilities.
+        after: float32[N, C], the other's.
+        labels: class names.
+    """
+    old, new = before.argmax(axis=1), after.argmax(axis=1)
+    flipped = np.flatnonzero(old != new)
+    flipped = flipped[np.argsort(new[flipped] == targets[flipped], kind="stable")]
+    titles = [f"{labels[targets[i]]}: read as\n{labels[old[i]]}, then {labels[new[i]]}" for i in flipped[:60]]
+    _grid(path, pixels[flipped[:60]], titles, f"{len(flipped)} of {len(targets):,} changed their label")
+
+
 def _grid(path: Path, pixels: Pixels, titles: Sequence[str], heading: str, columns: int = 10) -> None:
     """Pictures in rows under their titles, as one image: an axes for each would take seconds."""
     columns = max(1, min(columns, len(pixels)))
@@ -140,7 +165,7 @@ def _grid(path: Path, pixels: Pixels, titles: Sequence[str], heading: str, colum
     height, width = pixels.shape[1:3] if len(pixels) else (28, 28)
     above = (0.45 if any("\n" in title for title in titles) else 0.25) if any(titles) else 0.0
     tall, wide = round(height * (1.1 + above)), round(width * 1.1)  # a picture with its margin, in pixels
-    sheet = np.full((rows * tall, columns * wide), 255, np.uint8)
+    sheet = np.full((rows * tall, columns * wide, *pixels.shape[3:]), 255, np.uint8)
     figure = Figure(figsize=(max(4.0, 1.1 * columns), 0.5 + 1.1 * rows * tall / wide))
     axes = figure.add_axes((0, 0, 1, 1 - 0.5 / figure.get_figheight()))
     for i, (picture, title) in enumerate(zip(pixels, titles, strict=True)):

@@ -102,6 +102,11 @@ class Run:
         return cast(Preprocess, self.info["preprocess"])
 
     @property
+    def place(self) -> Path:
+        """Where its bundle goes unless another place is given."""
+        return self.path / "bundle"
+
+    @property
     def model_path(self) -> Path:
         """The Keras model."""
         return self.path / "model.keras"

@@ -1,0 +1,53 @@
+"""All that an export has found out, for the manifest and the reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.runtime.contract import Contract
+
+from .benchmark import Benchmark
+from .gate import Limits
+from .ladder import Attempt, Skipped
+from .parity import Parity
+from .sensitivity import Layer
+from .subject import Subject
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """All that an export has found out.
+
+    Attributes:
+        subject: what was exported.
+        contract: what the models say of themselves.
+        limits: of the gate.
+        keras: float32[N, C], Keras's own probabilities for the N pictures of the subject.
+        rungs: all that was tried or skipped, in that order.
+        models: what is published: one of `rungs` for each file. Of a refused export the last is the one refused.
+        parity: Keras's answers against each engine's, Keras first.
+        int8_agreement: the share of pictures with one label from int8 ONNX and int8 TFLite; None without both.
+        layers: the noise that each layer's quantization adds; empty without int8 ONNX.
+        benchmark: of the models on this machine, or None.
+        advice: of a refused export, the command to try next; else None.
+    """
+
+    subject: Subject
+    contract: Contract
+    limits: Limits
+    keras: npt.NDArray[np.float32]
+    rungs: tuple[Attempt | Skipped, ...]
+    models: tuple[Attempt, ...]
+    parity: tuple[Parity, ...] = ()
+    int8_agreement: float | None = None
+    layers: tuple[Layer, ...] = ()
+    benchmark: Benchmark | None = None
+    advice: str | None = None
+
+    @property
+    def refused(self) -> Attempt | None:
+        """The model that the gate refused, or None."""
+        return next((model for model in self.models if model.verdict.failed), None)
