@@ -9,7 +9,7 @@ DATA ?= mnist
 JOBS ?= 1
 SOURCES := pyproject.toml $(shell find runtime trainer export cli -name '*.py' -o -name '*.onnx')
 
-.PHONY: help install demo lint test test-isa release clean
+.PHONY: help install demo lint test test-isa soak release clean
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
 
@@ -34,6 +34,9 @@ test: lint $(BARE)/.installed  ## lint, types and tests
 
 test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs qemu-x86_64 (Debian: qemu-user)
 	$(BIN)/pytest -m isa
+
+soak: $(VENV)/.installed  ## what takes too long for every day: exports killed at random moments
+	$(BIN)/pytest -m soak
 
 release: $(VENV)/.installed  ## train the released models (hours; goes on where it was stopped); DATA=IDX folder JOBS=2
 	$(BIN)/python benchmarks/release.py --data $(DATA) --jobs $(JOBS)

@@ -240,7 +240,7 @@ def test_a_selftest_that_has_nothing_to_test_does_not_pass(own_bundle, refused):
 
 
 @pytest.mark.parametrize(
-    "key", ["name", "labels", "input", "preprocess", "thresholds", "golden", "metrics", "provenance"]
+    "key", ["name", "labels", "input", "preprocess", "thresholds", "golden", "metrics", "provenance", "gate"]
 )
 @pytest.mark.parametrize("value", [None, 7, [], {}, "x", ["y"]], ids=str)
 def test_a_manifest_with_anything_in_it_is_shown_or_refused_in_words(own_bundle, digits_edge, key, value):

@@ -153,7 +153,7 @@ class Bench:
     """A workshop whose every attempt is refused until a rung of this name comes."""
 
     file, choosy, pictures = "model.int8.onnx", True, 1024
-    network = Network(Path("model.keras"))
+    network, even = Network(Path("model.keras")), Network(Path("equalized.keras"))
 
     def __init__(self, trained, until=None, **changes):
         _, targets = trained.validation()
@@ -169,7 +169,7 @@ class Bench:
         return Quantized(self.file, rung, b"", answers, verdict, how)
 
     def equalized(self):
-        return Network(Path("equalized.keras"))
+        return self.even
 
     def fine_tuned(self, network):
         return replace(network, path=Path("tuned.keras"))
@@ -207,7 +207,7 @@ def test_every_rung_is_tried_in_its_order_and_recorded(trained):
 def test_the_first_rung_that_passes_ends_the_climb(trained, until):
     outcomes = list(climb(Bench(trained, until), ladder=True))
     assert [outcome.rung for outcome in outcomes] == ONNX_LADDER[: ONNX_LADDER.index(until) + 1]
-    assert ladder.best(outcomes).rung == until
+    assert ladder.best([outcome for outcome in outcomes if isinstance(outcome, Quantized)]).rung == until
 
 
 def test_one_rung_without_the_ladder(trained):
@@ -215,8 +215,7 @@ def test_one_rung_without_the_ladder(trained):
 
 
 def test_rungs_that_a_format_or_a_run_does_not_have_are_skipped_with_the_reason(trained):
-    bench = Bench(trained, choosy=False, pictures=100)
-    bench.equalized = lambda: None
+    bench = Bench(trained, choosy=False, pictures=100, even=None)
     outcomes = list(climb(bench, ladder=True))
     skipped = {outcome.rung: outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)}
     assert skipped == {
@@ -236,11 +235,10 @@ def test_the_noise_of_the_saturating_layer_stands_out_and_float_islands_mend_it(
     float_core = onnx.load_from_string(conversions.onnx_core(source))
     calibration, how = saturating.calibration(), Quantization(source)
     layers = sorted(sensitivity(float_core, calibration, how), key=lambda layer: layer.snr)
-    assert {layer.name for layer in layers[:2]} == {"conv_1", "conv_2"}
-    assert layers[2].snr > layers[0].snr + 10
-    islands = tuple(node for layer in layers[:2] for node in layer.nodes)
-    mended = to_onnx.quantize(float_core, calibration, replace(how, in_float=islands))
-    assert "conv_1 (Conv)" in to_onnx.in_float(mended)
+    assert layers[0].name == "conv_2"
+    assert layers[1].snr > layers[0].snr + 10
+    mended = to_onnx.quantize(float_core, calibration, replace(how, in_float=layers[0].nodes))
+    assert "conv_2 (Conv)" in to_onnx.in_float(mended)
     assert "conv_3 (Conv)" not in to_onnx.in_float(mended)
     pixels, targets = saturating.validation()
     session = _open_session(with_metadata(wrap(mended, (28, 28)), {}), "model")

@@ -24,6 +24,16 @@ def describe(source: Network) -> Facts:
     return _adapted(source)[0]
 
 
+def summarize(source: Network) -> tuple[Facts, list[tuple[str, str, str, int]]]:
+    """What a network says of itself, and each layer's name, kind, output and parameters."""
+    model = network.open_network(source.path)
+    layers = [
+        (layer.name, type(layer).__name__, " x ".join(map(str, layer.output.shape[1:])), layer.count_params())
+        for layer in model.layers
+    ]
+    return network.facts(model), layers
+
+
 def answers(source: Network, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     """Keras's own class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
     return predict(_adapted(source)[1], pixels)

@@ -90,9 +90,8 @@ def export(options: ExportOptions) -> Bundle:
 def _try(options: ExportOptions, convert: Converter, work: Path) -> Evidence:
     """Make one model after the other, the float ones first; the first that cannot pass ends it."""
     source = options.source
-    say(f"exporting {source.path}")
     subject = from_run(source, convert) if isinstance(source, Run) else from_model(source, convert)
-    say(f"to be judged by {subject.judged_by}")
+    say(f"exporting {source.path}, to be judged by {subject.judged_by}")
     keras = convert(conversions.answers, subject.network, subject.pixels)
     contract = describe(subject, keras)
     evidence = Evidence(subject, contract, options.limits, keras, rungs=(), models=())

@@ -57,6 +57,37 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
     return core
 
 
+def spare_first_convolution(core: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """Name what is better left in float: a first convolution of one channel, with its ReLU and its pooling.
+
+    In int8 such a convolution takes onnxruntime longer than in float, and as long as all the others together (see
+    `benchmarks/first_convolution.py`). The pooling is brought before the ReLU, which changes nothing, because
+    onnxruntime would move a quantization that follows a pooling before it, and pool int8 slowly.
+
+    Returns:
+        the core, and the names of the nodes; none where the first layer is another.
+    """
+    spared = onnx.ModelProto()
+    spared.CopyFrom(core)
+    graph = spared.graph
+    weights = {constant.name: constant for constant in graph.initializer}
+    conv = _only_user(graph, PIXELS)
+    if conv is None or conv.op_type != "Conv" or conv.input[1] not in weights or weights[conv.input[1]].dims[1] != 1:
+        return core, ()
+    relu = _only_user(graph, conv.output[0])
+    if relu is None or relu.op_type != "Relu":
+        return core, (conv.name,)
+    pool = _only_user(graph, relu.output[0])
+    if pool is None or pool.op_type != "MaxPool":
+        return core, (conv.name, relu.name)
+    between, pooled = relu.output[0], pool.output[0]
+    pool.input[0], pool.output[0], relu.input[0], relu.output[0] = conv.output[0], between, between, pooled
+    nodes = [_copy({relu.name: pool, pool.name: relu}.get(node.name, node)) for node in graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return spared, (conv.name, relu.name, pool.name)
+
+
 def wrap(core: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.ModelProto:
     """Put uint8 pixels before a core and a softmax, in float, behind it.
 
@@ -76,7 +107,9 @@ def wrap(core: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.ModelProto:
         front = [helper.make_node("Reshape", [IMAGE, "image_shape"], ["image_nchw"], "image_to_nchw")]
     else:
         front = [helper.make_node("Transpose", [IMAGE], ["image_nchw"], "image_to_nchw", perm=NHWC_TO_NCHW)]
-    if not _feed_quantized(graph, "image_nchw"):
+    if _fold_scale(graph):
+        front.append(helper.make_node("Cast", ["image_nchw"], [PIXELS], "image_to_float", to=TensorProto.FLOAT))
+    elif not _feed_quantized(graph, "image_nchw"):
         graph.initializer.extend(
             [
                 numpy_helper.from_array(np.array(1 / 255, np.float32), "image_scale"),
@@ -132,7 +165,13 @@ def _fold_flatten_transposes(graph: Any) -> None:
         dense = _only_user(graph, flatten.output[0]) if flatten is not None and flatten.op_type == "Reshape" else None
         nchw = shapes.get(transpose.input[0])
         perm = list(transpose.attribute[0].ints) if transpose.attribute else []
-        if dense is None or dense.op_type not in ("Gemm", "MatMul") or len(nchw or ()) != 4 or perm != NCHW_TO_NHWC:
+        if (
+            dense is None
+            or dense.op_type not in ("Gemm", "MatMul")
+            or nchw is None
+            or len(nchw) != 4
+            or perm != NCHW_TO_NHWC
+        ):
             continue
         weights = next((w for w in graph.initializer if w.name == dense.input[1]), None)
         if weights is None or dense.input[0] != flatten.output[0] or len(_users(graph, weights.name)) != 1:
@@ -205,6 +244,23 @@ def _copy(message: Any) -> Any:
     copy = type(message)()
     copy.CopyFrom(message)
     return copy
+
+
+def _fold_scale(graph: Any) -> bool:
+    """Divide by 255 in the weights of the first layers rather than in every picture; False where one has none."""
+    weights = {constant.name: constant for constant in graph.initializer}
+    users = _users(graph, PIXELS)
+    if not users or not all(
+        node.op_type in ("Conv", "Gemm") and node.input[0] == PIXELS and node.input[1] in weights for node in users
+    ):
+        return False
+    for name in {node.input[1] for node in users}:
+        if len(_users(graph, name)) != sum(name == node.input[1] for node in users):
+            return False
+    for name in {node.input[1] for node in users}:
+        scaled = numpy_helper.to_array(weights[name]) / np.float32(255)
+        weights[name].CopyFrom(numpy_helper.from_array(scaled, name))
+    return True
 
 
 def _feed_quantized(graph: Any, pixels: str) -> bool:

@@ -18,7 +18,7 @@ from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
 from digits_edge.runtime.errors import ExportError, first_line
 from digits_edge.trainer.quiet import muted
 
-from .graph import LOGITS, OPSET, PIXELS, clean
+from .graph import LOGITS, OPSET, PIXELS, clean, spare_first_convolution
 from .network import as_function
 from .quantization import Quantization
 
@@ -117,6 +117,7 @@ def quantize(
     Raises:
         ExportError: onnxruntime cannot.
     """
+    core, spared = spare_first_convolution(core)
     reduced = how.weights == "7-bit"
     options: dict[str, Any] = {"CalibPercentile": PERCENTILE} if how.method == "percentile" else {}
     exact = {"scale": np.array(1 / 255, np.float32), "zero_point": np.array(0, np.uint8)}  # q = pixel
@@ -136,7 +137,7 @@ def quantize(
                     reduce_range=reduced,
                     calibrate_method=METHODS[how.method],
                     nodes_to_quantize=list(nodes) or None,
-                    nodes_to_exclude=list(how.in_float),
+                    nodes_to_exclude=[*spared, *how.in_float],
                     extra_options={"TensorQuantOverrides": {PIXELS: [exact]}, **options},
                 )
         except Exception as error:  # onnxruntime raises nearly anything

@@ -1,0 +1,65 @@
+"""Why the first convolution of an int8 ONNX stays in float: its time in int8, and in float with pooling before ReLU.
+
+python benchmarks/first_convolution.py artifacts/runs/release-7/compact artifacts/runs/release-7/micro
+
+The float model and both int8 ones answer one picture by turns, on one thread; ratios are taken within a round.
+"""
+
+import argparse
+import time
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+import onnx
+
+from digits_edge.export import conversions, to_onnx
+from digits_edge.export.converter import Converter
+from digits_edge.export.graph import with_metadata, wrap
+from digits_edge.export.network import Network
+from digits_edge.export.quantization import Quantization
+from digits_edge.export.report import table
+from digits_edge.runtime.classifier import _open_session
+from digits_edge.trainer.run import Run
+
+ROUNDS, CALLS = 40, 50
+
+
+def timed(run: Run) -> list[tuple[str, ...]]:
+    network, calibration = Network(run.model_path), run.calibration()
+    with Converter(600) as convert:
+        core = onnx.load_from_string(convert(conversions.onnx_core, network))
+    how = Quantization(network)
+    with patch.object(to_onnx, "spare_first_convolution", lambda core: (core, ())):
+        whole = to_onnx.quantize(core, calibration, how)
+    cores = {"float": core, "int8, all of it": whole, "int8": to_onnx.quantize(core, calibration, how)}
+    picture = calibration[:1]
+    sessions = {
+        name: _open_session(with_metadata(wrap(made, picture.shape[1:]), {}), name) for name, made in cores.items()
+    }
+    seconds = np.empty((len(sessions), ROUNDS))
+    for turn in range(ROUNDS):
+        for row, session in enumerate(sessions.values()):
+            for _ in range(5):
+                session.run(None, {"image": picture})
+            started = time.perf_counter()
+            for _ in range(CALLS):
+                session.run(None, {"image": picture})
+            seconds[row, turn] = (time.perf_counter() - started) / CALLS
+    ratios = seconds / seconds[0]
+    return [
+        (run.name, name, f"{np.median(seconds[row]) * 1e6:.0f}", f"{np.median(ratios[row]):.2f}")
+        for row, name in enumerate(sessions)
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("runs", nargs="+", type=Path)
+    options = parser.parse_args()
+    rows = [row for path in options.runs for row in timed(Run.open(path))]
+    print(table(("run", "model", "µs", "of float's time"), rows))
+
+
+if __name__ == "__main__":
+    main()

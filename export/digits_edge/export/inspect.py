@@ -1,0 +1,174 @@
+"""What any file or folder of ours says of itself, and a model file of anybody else's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from digits_edge.runtime import Classifier
+from digits_edge.runtime.bundle import MANIFEST, Bundle, find_published
+from digits_edge.runtime.contract import METADATA_KEY, Contract
+from digits_edge.runtime.errors import BundleError
+
+from .report import gate_table, table
+
+Rows = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What was found.
+
+    Attributes:
+        rows: names and values.
+        tables: for a terminal, as Markdown.
+        facts: the same and more as JSON values.
+    """
+
+    rows: Rows
+    tables: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def inspect(path: Path | None) -> Inspection:
+    """Look at a bundle, a refused export, a run, an `.onnx`, a `.tflite` or a `.keras`; None is the package's model.
+
+    Raises:
+        DigitsEdgeError: it is none of them, or damaged.
+    """
+    if path is None:
+        return _our_onnx(Classifier.load())
+    if path.suffix == ".keras":
+        return _keras(path)
+    if path.suffix in (".onnx", ".tflite"):
+        return _model_file(path)
+    if (path / "run.json").is_file():
+        return _run(path)
+    if rejected := _rejected(path):
+        return rejected
+    return _bundle(Bundle.open(path))
+
+
+def _our_onnx(classifier: Classifier) -> Inspection:
+    facts = classifier.contract.to_json()
+    del facts["golden"]
+    return Inspection(_contract(classifier.contract), facts=facts)
+
+
+def _model_file(path: Path) -> Inspection:
+    if path.suffix == ".onnx":
+        try:
+            return _our_onnx(Classifier.load(path))
+        except BundleError as error:
+            if METADATA_KEY in str(error) or "no contract" not in str(error):
+                raise
+    from .models import open_models
+
+    models = open_models(path)
+    form = models.files[0].form
+    rows = [
+        ("name", path.name),
+        ("classes", str(models.classes)),
+        ("input", f"{form.dtype} {' x '.join(map(str, models.shape))}, {form.layout}"),
+        ("bytes", f"{models.files[0].bytes:,}"),
+        *([("said", models.said)] if models.said else []),
+    ]
+    return Inspection(rows, facts={name.replace(" ", "_"): value for name, value in rows})
+
+
+def _keras(path: Path) -> Inspection:
+    from . import conversions
+    from .converter import Converter
+    from .network import Network
+
+    with Converter(time_limit=600) as convert:
+        facts, layers = convert(conversions.summarize, Network(path))
+    rows = [
+        ("name", facts.name),
+        ("classes", str(facts.classes)),
+        ("input", " x ".join(map(str, facts.shape))),
+        *((name.replace("_", " "), f"{value:,}") for name, value in facts.cost.items()),
+    ]
+    listed = table(("layer", "kind", "output", "parameters"), [(*x[:3], f"{x[3]:,}") for x in layers])
+    return Inspection(
+        rows, [listed], {"name": facts.name, "shape": facts.shape, "classes": facts.classes, **facts.cost}
+    )
+
+
+def _run(path: Path) -> Inspection:
+    from digits_edge.trainer.run import Run
+
+    run = Run.open(path)
+    info = run.info
+    metrics, split = info["metrics"], info["split"]
+    rows = [
+        ("run", run.name),
+        ("created", info["created"]),
+        ("recipe", f"{info['recipe']['name']}, {info['recipe']['epochs']} epochs, seed {info['seed']}"),
+        ("data", f"{info['dataset']['name']}, {split['training']:,} to train, {split['validation']:,} to validate"),
+        ("parameters", f"{info['parameters']:,}"),
+        ("MACs", f"{info['macs']:,}"),
+        ("validation", f"{metrics['val_accuracy']:.2%}, {metrics['val_wrong']} wrong"),
+        ("device", info["device"]),
+        ("seconds", f"{info['wall_seconds']:.0f}"),
+    ]
+    if not find_published(run.place).is_dir():
+        return Inspection([*rows, ("bundle", f"none yet: digits-edge export {path} --int8")], facts=info)
+    exported = _bundle(Bundle.open(run.place))
+    return Inspection([*rows, *exported.rows], exported.tables, {**info, "bundle": exported.facts})
+
+
+def _rejected(path: Path) -> Inspection | None:
+    """What a refused export left, or None where it is no such folder."""
+    from .export import REJECTED
+
+    try:
+        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(manifest, dict) or manifest.get("kind") != REJECTED:
+        return None
+    manifest.pop("golden", None)
+    gate = manifest.get("gate")
+    told = gate if isinstance(gate, dict) else {}
+    rows = [("name", manifest.get("name")), ("gate", told.get("verdict")), ("to try next", told.get("advice"))]
+    return Inspection([(key, str(value)) for key, value in rows], [_gate(gate, path)], manifest)
+
+
+def _bundle(bundle: Bundle) -> Inspection:
+    bundle.verify()
+    source = bundle.section("provenance", "run") or bundle.section("provenance", "model")
+    dataset = source.get("dataset")
+    rows = [
+        *_contract(bundle.contract()),
+        ("parameters", str(source.get("parameters", "?"))),
+        ("MACs", str(source.get("macs", "?"))),
+        ("data", str(dataset.get("name", "?")) if isinstance(dataset, dict) else "?"),
+        ("exported", str(bundle.section("provenance").get("created", "?"))),
+    ]
+    accuracies = {name: bundle.section("metrics", name).get("accuracy", "") for name in bundle.names}
+    files = [(file.name, f"{file.bytes:,}", accuracies[file.name], file.sha256[:12]) for file in bundle.files]
+    tables = [table(("file", "bytes", "accuracy", "sha256"), files)]
+    tables.append(_gate(bundle.manifest.get("gate"), bundle.path))
+    facts = dict(bundle.manifest)
+    facts.pop("golden", None)
+    return Inspection(rows, tables, facts)
+
+
+def _gate(gate: Any, where: Path) -> str:
+    try:
+        return gate_table(gate)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise BundleError(f"{where / MANIFEST}: its gate is damaged: {type(error).__name__}: {error}") from None
+
+
+def _contract(contract: Contract) -> Rows:
+    return [
+        ("name", contract.name),
+        ("labels", ", ".join(contract.labels)),
+        ("input", f"uint8 {' x '.join(map(str, contract.shape))}, white on black"),
+        ("preprocess", contract.preprocess),
+        ("accepted from", f"{contract.min_score:g}"),
+    ]

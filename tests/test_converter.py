@@ -1,0 +1,53 @@
+"""Conversions run in a child process that may die or hang, and nothing else dies or hangs with it."""
+
+from __future__ import annotations
+
+import operator
+import os
+import signal
+import time
+
+import pytest
+
+from digits_edge.export import conversions
+from digits_edge.export.converter import Converter
+from digits_edge.export.network import Network
+from digits_edge.runtime.errors import ExportError, UsageError
+
+
+def test_calls_run_in_one_child_on_the_tensorflow_backend(monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with Converter(60) as convert:
+        child = convert(os.getpid)
+        assert child != os.getpid()
+        assert convert(os.getenv, "KERAS_BACKEND") == "tensorflow"
+        assert convert(operator.add, 2, 3) == 5
+        assert convert(os.getpid) == child
+    assert os.environ["KERAS_BACKEND"] == "jax"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV])
+def test_a_child_that_dies_is_one_clear_error(death):
+    expected = rf"the child process died in raise_signal \({death.name}.*\): out of memory, or a crash"
+    with Converter(60) as convert, pytest.raises(ExportError, match=expected):
+        convert(signal.raise_signal, death)
+
+
+def test_a_child_that_hangs_is_stopped():
+    started = time.monotonic()
+    expected = r"sleep took more than 0.5 s and was stopped: --time-limit 1 allows more"
+    with pytest.raises(ExportError, match=expected), Converter(0.5) as convert:
+        convert(time.sleep, 600)
+    assert time.monotonic() - started < 60
+
+
+def test_errors_of_ours_pass_as_they_are(tmp_path):
+    with Converter(60) as convert, pytest.raises(ExportError, match=r"none\.keras: not readable as a Keras model"):
+        convert(conversions.describe, Network(tmp_path / "none.keras"))
+
+
+@pytest.mark.parametrize("limit", [0, -1, float("nan")])
+def test_a_time_limit_must_be_a_time(limit):
+    with pytest.raises(UsageError, match="--time-limit: expected seconds, more than 0"):
+        Converter(limit)
