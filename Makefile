@@ -21,7 +21,7 @@ demo: $(VENV)/.installed  ## train, export, evaluate and predict on the embedded
 	$(BIN)/digits-edge evaluate $(DEMO) --data sample
 	$(BIN)/python examples/held_back_digits.py $(DEMO)
 	$(BIN)/digits-edge predict $(DEMO)/held-back --bundle $(DEMO)/bundle
-	@echo "the bundle:   $(DEMO)/bundle (its report: report.md)"
+	@echo "the bundle:   $(DEMO)/bundle (its report: report.html)"
 	@echo "the pictures: $(DEMO)/plots and $(DEMO)/held-back"
 
 lint: $(VENV)/.installed  ## ruff and mypy

@@ -19,7 +19,7 @@ from digits_edge.export.candidate import Candidate, Ratio
 from digits_edge.export.children import Child
 from digits_edge.export.engines import MicroModel, TfliteModel
 from digits_edge.export.models import open_model, open_models
-from digits_edge.export.verdict import verdict
+from digits_edge.export.recommend import recommend
 from digits_edge.runtime import BundleError
 from digits_edge.runtime.host import instruction_sets
 from digits_edge.trainer.quiet import muted
@@ -215,7 +215,7 @@ FLOAT = candidate("model.onnx", peers.OURS, 1.0)
 
 
 def test_the_fastest_is_to_be_deployed_and_int8_is_worth_it_where_it_is_faster():
-    said = verdict(
+    said = recommend(
         [
             FLOAT,
             candidate("model.onnx", "OpenVINO", 1.2),
@@ -231,7 +231,7 @@ def test_the_fastest_is_to_be_deployed_and_int8_is_worth_it_where_it_is_faster()
 
 @pytest.mark.parametrize("time", [1.5, 1.0, 0.96], ids=["slower", "equal", "faster within the spread"])
 def test_int8_that_is_not_faster_is_said_to_be_not_worth_it_but_still_smaller(time):
-    said = verdict([FLOAT, candidate("model.int8.onnx", peers.OURS, time)])
+    said = recommend([FLOAT, candidate("model.int8.onnx", peers.OURS, time)])
     assert "int8 is not worth it on this machine" in said
     assert f"{1 / time:.2f} times as fast as float" in said
     assert "still 2.9 times smaller" in said
@@ -240,7 +240,7 @@ def test_int8_that_is_not_faster_is_said_to_be_not_worth_it_but_still_smaller(ti
 
 
 def test_that_int8_is_faster_in_batches_alone_is_said_too():
-    said = verdict([FLOAT, candidate("model.int8.onnx", peers.OURS, 1.0, throughput=2.0)])
+    said = recommend([FLOAT, candidate("model.int8.onnx", peers.OURS, 1.0, throughput=2.0)])
     assert "int8 is not worth it on this machine" in said
     assert "still 2.9 times smaller, and in batches 2.00 times as fast." in said
 
@@ -252,43 +252,43 @@ def test_a_tie_goes_to_the_smaller_file_and_then_to_our_runtime():
         candidate("model.int8.onnx", peers.OURS, 0.62),
         candidate("model.tflite", peers.LITERT, 0.61),
     ]
-    said = verdict(tied)
+    said = recommend(tied)
     assert said.startswith(
         "Deploy model.int8.onnx with digits_edge.runtime: 62 µs a picture; as fast within the spread: "
     )
     assert "model.int8.onnx with OpenVINO, model.tflite with LiteRT." in said
-    assert verdict([*tied, candidate("model.int8.tflite", peers.LITERT, 0.63)]).startswith(
+    assert recommend([*tied, candidate("model.int8.tflite", peers.LITERT, 0.63)]).startswith(
         "Deploy model.int8.tflite with LiteRT"
     )
     exact = [replace(c, latency=ratio(c.latency.median, 0.001)) for c in tied]
-    assert verdict(exact).startswith("Deploy model.int8.onnx with OpenVINO: 60 µs a picture.")
+    assert recommend(exact).startswith("Deploy model.int8.onnx with OpenVINO: 60 µs a picture.")
 
 
 def test_an_inaccurate_model_is_left_out_however_fast():
     fast = candidate("model.int8.onnx", peers.OURS, 0.1, accuracy=0.987)
-    said = verdict([FLOAT, fast])
+    said = recommend([FLOAT, fast])
     assert said.startswith("Deploy model.onnx with digits_edge.runtime")
     assert "Left out, since their accuracy is too far below the best: model.int8.onnx with digits_edge.runtime" in said
     assert "(0.3 points)" in said
     assert "int8 is" not in said
     for good in (0.988, 0.999, None):
-        assert verdict([FLOAT, replace(fast, accuracy=good)]).startswith("Deploy model.int8.onnx")
+        assert recommend([FLOAT, replace(fast, accuracy=good)]).startswith("Deploy model.int8.onnx")
 
 
 def test_all_cores_are_told_of_but_not_recommended():
     parallel = candidate("model.onnx", peers.ONNXRUNTIME_DEFAULTS, 0.5, cpu=3.0)
-    said = verdict([FLOAT, parallel])
+    said = recommend([FLOAT, parallel])
     assert said.startswith("Deploy model.onnx with digits_edge.runtime")
     assert (
         "On all cores model.onnx with onnxruntime, default options takes 0.50 of its time, and 3.0 times its CPU"
         in said
     )
-    assert "all cores" not in verdict([FLOAT, replace(parallel, latency=ratio(0.97))])
-    assert verdict([parallel]).startswith("Deploy model.onnx with onnxruntime, default options")
+    assert "all cores" not in recommend([FLOAT, replace(parallel, latency=ratio(0.97))])
+    assert recommend([parallel]).startswith("Deploy model.onnx with onnxruntime, default options")
 
 
 def test_one_model_alone_is_deployed_without_a_word_of_int8():
-    assert verdict([FLOAT]) == "Deploy model.onnx with digits_edge.runtime: 100 µs a picture."
+    assert recommend([FLOAT]) == "Deploy model.onnx with digits_edge.runtime: 100 µs a picture."
 
 
 micro = pytest.mark.skipif(not MicroModel.available(), reason="tflite-micro is not installed")

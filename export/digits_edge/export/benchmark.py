@@ -27,7 +27,7 @@ from .children import Child
 from .evaluate import Judgement, evaluate
 from .evaluate import steps as judging_steps
 from .models import Model
-from .verdict import verdict
+from .recommend import recommend
 
 ROUNDS: Final = 5  # enough for a report: four files and their runtimes take some eight seconds on two cores
 STARTS: Final = 1
@@ -158,7 +158,7 @@ def benchmark(
     if not done:
         raise BundleError("; ".join(f"{f.file}: {f.runtime} cannot run it: {f.reason}" for f in failures))
     candidates = tuple(_candidate(pair, done[0]) for pair in done)
-    return Benchmark(cpu_name(), instruction_sets(), 1, rounds, candidates, failures, verdict(candidates))
+    return Benchmark(cpu_name(), instruction_sets(), 1, rounds, candidates, failures, recommend(candidates))
 
 
 def _pairs(model: Model, folder: Path, accuracy: float | None) -> list[_Pair]:

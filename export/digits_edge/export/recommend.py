@@ -12,7 +12,7 @@ WORSE: Final = 0.002  # in accuracy: more than that below the best is not deploy
 INT8: Final = ".int8."  # in a file's name
 
 
-def verdict(candidates: Sequence[Candidate]) -> str:
+def recommend(candidates: Sequence[Candidate]) -> str:
     """Which file to deploy with which runtime, and whether int8 is worth it; one sentence or a few.
 
     The choice is among those on one thread, since other work has to be done on the device, too: the fastest whose
