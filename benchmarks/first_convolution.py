@@ -17,8 +17,8 @@ from digits_edge.export import conversions, to_onnx
 from digits_edge.export.converter import Converter
 from digits_edge.export.graph import with_metadata, wrap
 from digits_edge.export.network import Network
-from digits_edge.export.quantization import Quantization
 from digits_edge.export.report import table
+from digits_edge.export.scheme import Scheme
 from digits_edge.runtime.classifier import _open_session
 from digits_edge.trainer.run import Run
 
@@ -29,7 +29,7 @@ def timed(run: Run) -> list[tuple[str, ...]]:
     network, calibration = Network(run.model_path), run.calibration()
     with Converter(600) as convert:
         core = onnx.load_from_string(convert(conversions.onnx_core, network))
-    how = Quantization(network)
+    how = Scheme(network)
     with patch.object(to_onnx, "spare_first_convolution", lambda core: (core, ())):
         whole = to_onnx.quantize(core, calibration, how)
     cores = {"float": core, "int8, all of it": whole, "int8": to_onnx.quantize(core, calibration, how)}

@@ -20,7 +20,7 @@ from digits_edge.export.engines import MicroModel, TfliteModel, open_engine
 from digits_edge.export.export import ExportOptions, export
 from digits_edge.export.graph import wrap
 from digits_edge.export.network import Network
-from digits_edge.export.quantization import Quantization
+from digits_edge.export.scheme import Scheme
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.errors import ExportError
@@ -31,7 +31,7 @@ LENIENT = (
     "--max-drop", "0.02", "--max-error-ratio", "3", "--max-recall-drop", "0.1", "--min-agreement", "0.95",
     "--max-drift", "0.05",
 )  # fmt: skip
-HOW = Quantization(Network(Path("model.keras")))
+HOW = Scheme(Network(Path("model.keras")))
 ONNX_FILES = ("model.onnx", "model.int8.onnx")
 
 

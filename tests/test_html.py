@@ -26,7 +26,7 @@ from digits_edge.export.html import write_html
 from digits_edge.export.ladder import Attempt, Quantized, Skipped
 from digits_edge.export.network import Network
 from digits_edge.export.parity import agreement, compare
-from digits_edge.export.quantization import Quantization
+from digits_edge.export.scheme import Scheme
 from digits_edge.export.sensitivity import Layer
 from digits_edge.export.subject import Subject
 from digits_edge.runtime.contract import Contract, Golden
@@ -65,7 +65,7 @@ def made(
         verdict = judge(precision, targets, keras, given, limits, labels, 0.5)
         if precision == "int8":
             return Quantized(
-                file, rung, bytes(size), given, verdict, Quantization(network), ("gap_1 (Mean)",) if lost else ()
+                file, rung, bytes(size), given, verdict, Scheme(network), ("gap_1 (Mean)",) if lost else ()
             )
         return Attempt(file, rung, bytes(size), given, verdict)
 

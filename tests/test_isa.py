@@ -14,7 +14,7 @@ from onnxruntime import quantization
 from digits_edge.export import conversions, to_onnx
 from digits_edge.export.graph import with_metadata, wrap
 from digits_edge.export.network import Network
-from digits_edge.export.quantization import Quantization
+from digits_edge.export.scheme import Scheme
 
 pytestmark = pytest.mark.isa
 
@@ -57,7 +57,7 @@ def test_the_comparison_can_fail_full_range_weights_saturate_there(haswell, trai
     monkeypatch.setattr(quantization, "quantize_static", lambda *a, **k: static(*a, **{**k, "reduce_range": False}))
     network = Network(trained.model_path)
     core = onnx.load_from_string(conversions.onnx_core(network))
-    core = to_onnx.quantize(core, trained.calibration(), Quantization(network))
+    core = to_onnx.quantize(core, trained.calibration(), Scheme(network))
     model = with_metadata(wrap(core, (28, 28)), {})
     here, there = answers([], model, pixels, tmp_path), answers(haswell, model, pixels, tmp_path)
     assert np.abs(here - there).max() > 0.01

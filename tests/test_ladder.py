@@ -18,11 +18,11 @@ from digits_edge.export.gate import Limits, judge
 from digits_edge.export.graph import with_metadata, wrap
 from digits_edge.export.ladder import Quantized, Skipped, climb
 from digits_edge.export.network import Network
-from digits_edge.export.quantization import Quantization
+from digits_edge.export.scheme import Scheme
 from digits_edge.export.sensitivity import Layer, sensitivity
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.classifier import _open_session
-from digits_edge.runtime.errors import BundleError
+from digits_edge.runtime.errors import BundleError, ExportError
 from digits_edge.trainer.run import Run
 
 
@@ -82,7 +82,7 @@ def verdict_on(core, precision, run, limits, calibration=None):
     pixels, targets = run.validation()
     keras_answers = conversions.answers(Network(run.model_path), pixels)
     if precision == "int8":
-        core = to_onnx.quantize(core, calibration, Quantization(Network(run.model_path)))
+        core = to_onnx.quantize(core, calibration, Scheme(Network(run.model_path)))
     session = _open_session(with_metadata(wrap(core, (28, 28)), {}), "model")
     answers = session.run(None, {"image": pixels})[0]
     return judge(precision, targets, keras_answers, answers, limits, run.labels, min_score=0.5)
@@ -153,6 +153,7 @@ class Bench:
     """A workshop whose every attempt is refused until a rung of this name comes."""
 
     file, choosy, pictures = "model.int8.onnx", True, 1024
+    broken: tuple[str, ...] = ()
     network, even = Network(Path("model.keras")), Network(Path("equalized.keras"))
 
     def __init__(self, trained, until=None, **changes):
@@ -162,6 +163,8 @@ class Bench:
             setattr(self, name, value)
 
     def attempt(self, rung, how):
+        if rung in self.broken:
+            raise ExportError("it broke")
         self.asked.append((rung, how))
         truth = np.eye(10, dtype=np.float32)[self._targets]
         answers = truth if rung == self._until else np.roll(truth, 1, axis=1)
@@ -184,7 +187,7 @@ ONNX_LADDER = [
     "min-max calibration with 512 pictures, weights per channel",
     "entropy calibration",
     "percentile calibration",
-    "calibration with all 1024 pictures",
+    "calibration with all pictures, 1024",
     "weights equalized across layers",
     "8-bit weights (U8U8)",
     "conv_1 in float",
@@ -214,6 +217,15 @@ def test_one_rung_without_the_ladder(trained):
     assert len(list(climb(Bench(trained), ladder=False))) == 1
 
 
+def test_a_remedy_that_breaks_is_recorded_and_the_next_is_tried(trained):
+    bench = Bench(trained, until="quantization-aware fine-tuning")
+    bench.broken = ("entropy calibration", "conv_1 in float")
+    outcomes = list(climb(bench, ladder=True))
+    skipped = {outcome.rung: outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)}
+    assert skipped == {"entropy calibration": "it broke", "the noisiest layers in float": "it broke"}
+    assert outcomes[-1].rung == "quantization-aware fine-tuning"
+
+
 def test_rungs_that_a_format_or_a_run_does_not_have_are_skipped_with_the_reason(trained):
     bench = Bench(trained, choosy=False, pictures=100, even=None)
     outcomes = list(climb(bench, ladder=True))
@@ -221,7 +233,7 @@ def test_rungs_that_a_format_or_a_run_does_not_have_are_skipped_with_the_reason(
     assert skipped == {
         "entropy calibration": "the TFLite converter knows min-max alone",
         "percentile calibration": "the TFLite converter knows min-max alone",
-        "calibration with all 100 pictures": "those were all there are",
+        "calibration with all pictures, 100": "those were all there are",
         "weights equalized across layers": "no two layers have nothing but ReLU and pooling between them",
         "8-bit weights (U8U8)": "TFLite's weights have 8 bits already",
         "the noisiest layers in float": "a full-integer TFLite model has no such islands",
@@ -233,7 +245,7 @@ def test_rungs_that_a_format_or_a_run_does_not_have_are_skipped_with_the_reason(
 def test_the_noise_of_the_saturating_layer_stands_out_and_float_islands_mend_it(saturating):
     source = Network(saturating.model_path)
     float_core = onnx.load_from_string(conversions.onnx_core(source))
-    calibration, how = saturating.calibration(), Quantization(source)
+    calibration, how = saturating.calibration(), Scheme(source)
     layers = sorted(sensitivity(float_core, calibration, how), key=lambda layer: layer.snr)
     assert layers[0].name == "conv_2"
     assert layers[1].snr > layers[0].snr + 10
@@ -292,7 +304,7 @@ def test_fine_tuning_brings_rounded_answers_nearer_to_the_float_ones(trained, tm
 
     def distance(path):
         core = onnx.load_from_string(conversions.onnx_core(Network(path)))
-        quantized = to_onnx.quantize(core, calibration, Quantization(Network(path)))
+        quantized = to_onnx.quantize(core, calibration, Scheme(Network(path)))
         session = _open_session(with_metadata(wrap(quantized, (28, 28)), {}), "model")
         return np.abs(session.run(None, {"image": calibration})[0] - wanted).mean()
 

@@ -14,7 +14,7 @@ from digits_edge.export import conversions, to_onnx
 from digits_edge.export.engines import TfliteModel
 from digits_edge.export.graph import with_metadata, wrap
 from digits_edge.export.network import Network
-from digits_edge.export.quantization import Quantization
+from digits_edge.export.scheme import Scheme
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.classifier import _open_session
@@ -100,7 +100,7 @@ def test_every_architecture_gives_keras_answers_in_every_format(architecture, pi
     expected = truth(model, pixel_range, pixels)
     np.testing.assert_allclose(conversions.answers(network, pixels), expected, atol=1e-5)
     core = onnx.load_from_string(conversions.onnx_core(network))
-    how = Quantization(network)
+    how = Scheme(network)
     for made, tolerance in ((core, 1e-4), (to_onnx.quantize(core, pixels, how), 0.1)):
         session = _open_session(with_metadata(wrap(made, facts.shape), {}), "model")
         for some in (pixels, pixels[:1]):  # any batch

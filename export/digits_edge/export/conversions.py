@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.runtime.errors import ExportError, first_line
 from digits_edge.trainer.predict import predict
 
 from . import equalize, fine_tune, network, to_onnx, to_tflite
@@ -62,7 +63,10 @@ def fine_tuned(source: Network, target: Path, pixels: npt.NDArray[np.uint8]) -> 
     """A network taught to bear quantization by its own float answers on `pixels`, written to `target`."""
     model = network.open_network(source.path)
     teacher = predict(_adapted(source)[1], pixels)
-    fine_tune.fine_tune(network.adapt(model, source.pixel_range), pixels, teacher)
+    try:
+        fine_tune.fine_tune(network.adapt(model, source.pixel_range), pixels, teacher)
+    except Exception as error:  # a layer of a kind that keras cannot clone or differentiate
+        raise ExportError(f"{model.name} cannot be fine-tuned: {first_line(error)}") from None
     model.save(target)
     return Network(target, source.pixel_range)
 

@@ -42,6 +42,7 @@ def _golden_rows(
 ) -> list[int]:
     """Rows of the surest right answer of each class, then of the second surest, as many as there is room for."""
     right = np.flatnonzero(reference.argmax(axis=1) == targets)
+    right = right if len(right) else np.arange(len(targets))  # of a model that is always wrong, the surest at all
     surest = right[np.argsort(-reference[right].max(axis=1), kind="stable")]
     by_class = [surest[targets[surest] == c] for c in range(reference.shape[1])]
     ranked = [int(rows[rank]) for rank in range(2) for rows in by_class if len(rows) > rank]

@@ -132,7 +132,7 @@ def _tell(outcome: Attempt | Skipped) -> None:
     ending = f"refused: {outcome.verdict.refused}" if outcome.verdict.failed else "passed"
     say(f"{outcome.file} ({len(outcome.data):,} bytes): {outcome.rung}: {ending}")
     if isinstance(outcome, Quantized) and outcome.in_float and not outcome.verdict.failed:
-        say(f"{outcome.file}: not quantized: {', '.join(outcome.in_float)}")
+        say(f"{outcome.file}: stays in float: {', '.join(outcome.in_float)}")
 
 
 def _refusal(options: ExportOptions, evidence: Evidence, refused: Attempt, out: Path) -> GateFailed:

@@ -10,13 +10,22 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.runtime.errors import BundleError, ExportError
+
 from .fine_tune import LEAST_PICTURES
 from .gate import Verdict
 from .network import Network
-from .quantization import Method, Quantization
+from .scheme import Method, Scheme
 from .sensitivity import Layer
 
 FEWER: Final = 512  # calibration pictures, before all are taken
+ENTROPY: Final = "entropy calibration"
+PERCENTILE: Final = "percentile calibration"
+MORE_PICTURES: Final = "calibration with all pictures"
+EQUALIZED: Final = "weights equalized across layers"
+FINER_WEIGHTS: Final = "8-bit weights (U8U8)"
+FLOAT_ISLANDS: Final = "the noisiest layers in float"
+FINE_TUNED: Final = "quantization-aware fine-tuning"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +56,7 @@ class Quantized(Attempt):
         in_float: what computes in float all the same, as `name (Operator)`.
     """
 
-    how: Quantization
+    how: Scheme
     in_float: tuple[str, ...] = ()
 
 
@@ -85,7 +94,7 @@ class Workshop(Protocol):
     def choosy(self) -> bool:
         """Whether the format knows several calibrations and weights, and layers that stay in float."""
 
-    def attempt(self, rung: str, how: Quantization) -> Quantized:
+    def attempt(self, rung: str, how: Scheme) -> Quantized:
         """Quantize, and ask the gate."""
 
     def equalized(self) -> Network | None:
@@ -94,7 +103,7 @@ class Workshop(Protocol):
     def fine_tuned(self, network: Network) -> Network:
         """A network after quantization-aware fine-tuning."""
 
-    def layers(self, how: Quantization, /) -> list[Layer]:
+    def layers(self, how: Scheme, /) -> list[Layer]:
         """Every layer with the noise that its quantization adds."""
 
 
@@ -108,16 +117,19 @@ def climb(workshop: Workshop, *, ladder: bool) -> Iterator[Quantized | Skipped]:
         workshop: of a format.
         ladder: go on after the first rung.
     """
-    how = Quantization(workshop.network, pictures=min(FEWER, workshop.pictures))
+    how = Scheme(workshop.network, pictures=min(FEWER, workshop.pictures))
     tried = [workshop.attempt(f"min-max calibration with {how.pictures} pictures, weights per channel", how)]
     yield tried[0]
-    for remedy in REMEDIES if ladder and tried[0].verdict.failed else ():
-        for outcome in remedy(workshop, tried):
-            yield outcome
-            if isinstance(outcome, Quantized):
-                tried.append(outcome)
-                if not outcome.verdict.failed:
-                    return
+    for name, remedy in REMEDIES.items() if ladder and tried[0].verdict.failed else ():
+        try:
+            for outcome in remedy(workshop, tried):
+                yield outcome
+                if isinstance(outcome, Quantized):
+                    tried.append(outcome)
+                    if not outcome.verdict.failed:
+                        return
+        except (ExportError, BundleError) as error:  # a remedy that cannot be had is no reason to try no other
+            yield Skipped(workshop.file, name, str(error))
 
 
 def best(tried: Sequence[Quantized]) -> Quantized:
@@ -125,20 +137,26 @@ def best(tried: Sequence[Quantized]) -> Quantized:
     return min(tried, key=lambda attempt: attempt.verdict.badness)
 
 
-def _calibrated(method: Method) -> Remedy:
-    def remedy(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Quantized | Skipped]:
-        name = f"{method} calibration"
-        if workshop.choosy:
-            yield workshop.attempt(name, replace(tried[0].how, method=method))
-        else:
-            yield Skipped(workshop.file, name, "the TFLite converter knows min-max alone")
+def _entropy(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Quantized | Skipped]:
+    return _calibrated(workshop, tried, ENTROPY, "entropy")
 
-    return remedy
+
+def _percentile(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Quantized | Skipped]:
+    return _calibrated(workshop, tried, PERCENTILE, "percentile")
+
+
+def _calibrated(
+    workshop: Workshop, tried: Sequence[Quantized], name: str, method: Method
+) -> Iterator[Quantized | Skipped]:
+    if workshop.choosy:
+        yield workshop.attempt(name, replace(tried[0].how, method=method))
+    else:
+        yield Skipped(workshop.file, name, "the TFLite converter knows min-max alone")
 
 
 def _more_pictures(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Quantized | Skipped]:
     how = best(tried).how
-    name = f"calibration with all {workshop.pictures} pictures"
+    name = f"{MORE_PICTURES}, {workshop.pictures}"
     if workshop.pictures > how.pictures:
         yield workshop.attempt(name, replace(how, pictures=workshop.pictures))
     else:
@@ -146,26 +164,24 @@ def _more_pictures(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Q
 
 
 def _equalized(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Quantized | Skipped]:
-    name = "weights equalized across layers"
     network = workshop.equalized()
     if network is None:
-        yield Skipped(workshop.file, name, "no two layers have nothing but ReLU and pooling between them")
+        yield Skipped(workshop.file, EQUALIZED, "no two layers have nothing but ReLU and pooling between them")
     else:
-        yield workshop.attempt(name, replace(best(tried).how, network=network))
+        yield workshop.attempt(EQUALIZED, replace(best(tried).how, network=network))
 
 
 def _finer_weights(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Quantized | Skipped]:
-    name = "8-bit weights (U8U8)"
     if workshop.choosy:
-        yield workshop.attempt(name, replace(best(tried).how, weights="8-bit"))
+        yield workshop.attempt(FINER_WEIGHTS, replace(best(tried).how, weights="8-bit"))
     else:
-        yield Skipped(workshop.file, name, "TFLite's weights have 8 bits already")
+        yield Skipped(workshop.file, FINER_WEIGHTS, "TFLite's weights have 8 bits already")
 
 
 def _float_islands(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Quantized | Skipped]:
     """The noisiest layers in float, one more at a time, up to half of all."""
     if not workshop.choosy:
-        yield Skipped(workshop.file, "the noisiest layers in float", "a full-integer TFLite model has no such islands")
+        yield Skipped(workshop.file, FLOAT_ISLANDS, "a full-integer TFLite model has no such islands")
         return
     how = best(tried).how
     noisy = sorted((layer for layer in workshop.layers(how) if layer.snr < inf), key=lambda layer: layer.snr)
@@ -176,21 +192,20 @@ def _float_islands(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Q
 
 
 def _fine_tuned(workshop: Workshop, tried: Sequence[Quantized]) -> Iterator[Quantized | Skipped]:
-    name = "quantization-aware fine-tuning"
     if workshop.pictures < LEAST_PICTURES:
         reason = f"it needs {LEAST_PICTURES} calibration pictures, there are {workshop.pictures}"
-        yield Skipped(workshop.file, name, reason)
+        yield Skipped(workshop.file, FINE_TUNED, reason)
         return
     how = best([attempt for attempt in tried if not attempt.how.in_float]).how
-    yield workshop.attempt(name, replace(how, network=workshop.fine_tuned(how.network)))
+    yield workshop.attempt(FINE_TUNED, replace(how, network=workshop.fine_tuned(how.network)))
 
 
-REMEDIES: Final[tuple[Remedy, ...]] = (
-    _calibrated("entropy"),
-    _calibrated("percentile"),
-    _more_pictures,
-    _equalized,
-    _finer_weights,
-    _float_islands,
-    _fine_tuned,
-)
+REMEDIES: Final[dict[str, Remedy]] = {
+    ENTROPY: _entropy,
+    PERCENTILE: _percentile,
+    MORE_PICTURES: _more_pictures,
+    EQUALIZED: _equalized,
+    FINER_WEIGHTS: _finer_weights,
+    FLOAT_ISLANDS: _float_islands,
+    FINE_TUNED: _fine_tuned,
+}

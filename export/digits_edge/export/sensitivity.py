@@ -13,7 +13,7 @@ import onnxruntime
 from onnxruntime.quantization.qdq_loss_debug import compute_signal_to_quantization_noice_ratio
 
 from .graph import LOGITS, PIXELS
-from .quantization import Quantization
+from .scheme import Scheme
 from .to_onnx import MOVING, quantize, to_nchw
 
 PICTURES: Final = 256
@@ -37,7 +37,7 @@ class Layer:
     snr: float
 
 
-def sensitivity(core: onnx.ModelProto, calibration: npt.NDArray[np.uint8], how: Quantization) -> list[Layer]:
+def sensitivity(core: onnx.ModelProto, calibration: npt.NDArray[np.uint8], how: Scheme) -> list[Layer]:
     """Quantize each layer of a float core alone and compare the logits: 20 log10 of signal to noise.
 
     Args:

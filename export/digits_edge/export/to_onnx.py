@@ -20,7 +20,7 @@ from digits_edge.trainer.quiet import muted
 
 from .graph import LOGITS, OPSET, PIXELS, clean, spare_first_convolution
 from .network import as_function
-from .quantization import Quantization
+from .scheme import Scheme
 
 if TYPE_CHECKING:
     import keras
@@ -99,7 +99,7 @@ def _takes_any_batch(core: onnx.ModelProto) -> bool:
 def quantize(
     core: onnx.ModelProto,
     calibration: npt.NDArray[np.uint8],
-    how: Quantization,
+    how: Scheme,
     nodes: Sequence[str] = (),
 ) -> onnx.ModelProto:
     """Quantize a float core to int8 by onnxruntime's `quantize_static`.

@@ -21,7 +21,7 @@ from .gate import Verdict
 from .graph import with_metadata, wrap
 from .ladder import Attempt, Quantized
 from .network import Network
-from .quantization import Quantization
+from .scheme import Scheme
 from .sensitivity import Layer, sensitivity
 
 Examine = Callable[[str, str, bytes], tuple[npt.NDArray[np.float32], Verdict]]  # file, precision, data
@@ -81,14 +81,14 @@ class OnnxWorkshop(_Base):
         data = self._described("model.onnx", self.core(self.network))
         return Attempt("model.onnx", "tf2onnx", data, *self.examine("model.onnx", "float32", data))
 
-    def attempt(self, rung: str, how: Quantization) -> Quantized:
+    def attempt(self, rung: str, how: Scheme) -> Quantized:
         """Quantize, and ask the gate."""
         quantized = to_onnx.quantize(self.core(how.network), self.calibration, how)
         in_float = tuple(to_onnx.in_float(quantized))
         data = self._described(self.file, quantized)
         return Quantized(self.file, rung, data, *self.examine(self.file, "int8", data), how, in_float)
 
-    def layers(self, how: Quantization) -> list[Layer]:
+    def layers(self, how: Scheme) -> list[Layer]:
         """Every layer with the noise that its quantization adds."""
         return sensitivity(self.core(how.network), self.calibration, how)
 
@@ -115,11 +115,11 @@ class TfliteWorkshop(_Base):
         data = self.convert(conversions.tflite, self.network)
         return Attempt("model.tflite", "TFLiteConverter", data, *self.examine("model.tflite", "float32", data))
 
-    def attempt(self, rung: str, how: Quantization) -> Quantized:
+    def attempt(self, rung: str, how: Scheme) -> Quantized:
         """Quantize, and ask the gate."""
         data = self.convert(conversions.tflite, how.network, self.calibration[: how.pictures])
         return Quantized(self.file, rung, data, *self.examine(self.file, "int8", data), how)
 
-    def layers(self, _how: Quantization) -> list[Layer]:
+    def layers(self, _how: Scheme) -> list[Layer]:
         """None: no layer can be kept in float."""
         return []

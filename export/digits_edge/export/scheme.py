@@ -1,4 +1,4 @@
-"""One way to make an int8 model."""
+"""A quantization scheme: one way to make an int8 model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Weights = Literal["7-bit", "8-bit"]
 
 
 @dataclass(frozen=True)
-class Quantization:
+class Scheme:
     """How a float model becomes an int8 one.
 
     Attributes:
