@@ -194,6 +194,28 @@ def test_inspect_shows_model_machine_and_versions(exported, digits_edge):
         assert facts["here"]["versions"]["numpy"] == np.__version__
 
 
+def test_inspect_shows_any_file_or_folder_of_ours(exported, trained, digits_edge):
+    told = {
+        trained.path: ("recipe", "1,600 to train, 400 to validate", "none yet: digits-edge export"),
+        exported.path / "model.int8.tflite": ("int8 28 x 28", "logits of 10 classes"),
+        trained.model_path: ("48,946", "BatchNormalization", "24 x 24 x 24"),
+        exported.path: ("net lost", "McNemar p", "sha256"),
+    }
+    for path, expected in told.items():
+        done = digits_edge("inspect", path)
+        assert done.code == 0, done.err
+        for words in expected:
+            assert words in done.out, path
+        assert json.loads(digits_edge("inspect", path, "--json").out)["here"]["cpu"]
+
+
+def test_inspect_refuses_what_is_no_model(tmp_path, refused):
+    for name in ("none.keras", "none.tflite", "none.onnx", "none"):
+        assert str(tmp_path / name) in refused("inspect", tmp_path / name)
+    (tmp_path / "text.tflite").write_text("no model")
+    assert "cannot load it" in refused("inspect", tmp_path / "text.tflite")
+
+
 def test_selftest_passes_and_can_fail(exported, digits_edge, tmp_path):
     import onnx
 

@@ -133,8 +133,11 @@ def test_without_the_ladder_the_first_attempt_decides_and_the_best_is_kept_aside
     manifest = json.loads((rejected / "manifest.json").read_text())
     assert manifest["kind"] == REJECTED
     assert min(layer["snr"] for layer in manifest["layers"] if layer["snr"] is not None) < 10
-    with pytest.raises(BundleError, match="rejected"):
+    with pytest.raises(BundleError, match="expected the manifest of a digits-edge bundle"):
         Bundle.open(rejected)
+    shown = digits_edge("inspect", rejected)
+    assert "refused" in shown.out
+    assert gate["advice"] in shown.out
 
 
 def test_what_stood_there_before_a_refusal_stands_there_still(saturating, exported, digits_edge, tmp_path):

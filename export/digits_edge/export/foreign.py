@@ -13,9 +13,8 @@ import numpy.typing as npt
 from digits_edge.runtime.errors import BundleError, UsageError, first_line
 
 from .engines import Engine, open_interpreter, run_interpreter
-from .form import NOT_QUANTIZED, Form, Layout, Pixels, Quantization, Run
+from .form import NOT_QUANTIZED, PIXEL_RANGES, Form, Layout, Pixels, Quantization, Run
 
-PIXEL_RANGES: Final = {"0..1": (0.0, 1.0), "0..255": (0.0, 255.0), "-1..1": (-1.0, 1.0)}
 ONNX_TYPES: Final = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}
 CHANNELS: Final = (1, 3)
 TRIAL: Final = 8  # pictures

@@ -21,6 +21,7 @@ Probabilities = npt.NDArray[np.float32]
 Run = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # a model's input tensor -> its output tensor
 Layout = Literal["HW", "HWC", "CHW"]
 
+PIXEL_RANGES: Final = {"0..1": (0.0, 1.0), "0..255": (0.0, 255.0), "-1..1": (-1.0, 1.0)}
 CHUNK: Final = 64  # pictures a model sees at once: bounds the memory of its activations
 
 

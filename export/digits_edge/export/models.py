@@ -13,8 +13,8 @@ from digits_edge.runtime.errors import BundleError, UsageError, one_of
 from digits_edge.trainer.run import MARKER
 
 from .engines import Engine, TfliteModel
-from .foreign import PIXEL_RANGES, open_foreign, read_whole
-from .form import Form
+from .foreign import open_foreign, read_whole
+from .form import PIXEL_RANGES, Form
 
 SUFFIXES: Final = (".onnx", ".tflite")
 

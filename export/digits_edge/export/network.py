@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any
 
 from digits_edge.runtime.errors import ExportError, first_line
 from digits_edge.trainer.backend import import_keras
 from digits_edge.trainer.load import in_float32
 
+from .form import PIXEL_RANGES
+
 if TYPE_CHECKING:
     import keras
-
-PixelRange = Literal["0..1", "0..255", "-1..1"]
-PIXEL_RANGES: Final[tuple[PixelRange, ...]] = get_args(PixelRange)
-STRETCH: Final = {"0..1": (1.0, 0.0), "0..255": (255.0, 0.0), "-1..1": (2.0, -1.0)}  # of [0, 1]: scale, offset
 
 
 @dataclass(frozen=True)
@@ -24,11 +22,11 @@ class Network:
 
     Attributes:
         path: of the `.keras`.
-        pixel_range: what it was trained to take.
+        pixel_range: what it was trained to take, one of `form.PIXEL_RANGES`.
     """
 
     path: Path
-    pixel_range: PixelRange = "0..1"
+    pixel_range: str = "0..1"
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ def facts(model: keras.Model) -> Facts:
     return Facts(model.name, shape[:2] if shape[2:] == (1,) else shape, int(model.output_shape[1]), price)
 
 
-def adapt(model: keras.Model, pixel_range: PixelRange) -> keras.Model:
+def adapt(model: keras.Model, pixel_range: str) -> keras.Model:
     """The same classifier from float32[N, H, W, C] in [0, 1] to logits float32[N, classes].
 
     Args:
@@ -104,7 +102,8 @@ def adapt(model: keras.Model, pixel_range: PixelRange) -> keras.Model:
     image = keras.Input((*shape[:2], *(shape[2:] or (1,))), name="image")
     pixels = image if len(shape) == 3 else keras.layers.Reshape(shape)(image)
     if pixel_range != "0..1":
-        pixels = keras.layers.Rescaling(*STRETCH[pixel_range])(pixels)
+        low, high = PIXEL_RANGES[pixel_range]
+        pixels = keras.layers.Rescaling(high - low, low)(pixels)
     return keras.Model(image, model(pixels), name=model.name)
 
 

@@ -17,7 +17,7 @@ from digits_edge.trainer.run import Run
 
 from . import conversions
 from .converter import Converter
-from .network import Network, PixelRange
+from .network import Network
 
 FROM_RUN: Final = (
     "name", "created", "recipe", "init", "teacher", "parameters", "macs", "activation_bytes", "seed", "dataset",
@@ -69,7 +69,7 @@ class OwnModel:
 
     path: Path
     data: str
-    pixel_range: PixelRange = "0..1"
+    pixel_range: str = "0..1"
     names: tuple[str, ...] | None = None
     preprocess: Preprocess | None = None
     seed: int = 0
