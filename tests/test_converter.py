@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -40,6 +42,35 @@ def test_a_child_that_hangs_is_stopped():
     with pytest.raises(ExportError, match=expected), Converter(0.5) as convert:
         convert(time.sleep, 600)
     assert time.monotonic() - started < 60
+
+
+def runs(process):
+    """Whether it is there, and not as a dead one that nobody has asked about yet."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True).stdout.strip()
+    return state != "" and not state.startswith("Z")
+
+
+ORPHAN = """
+import os, sys, time
+from digits_edge.export.converter import Converter
+with Converter(600) as convert:
+    print(convert(os.getpid), flush=True)
+    convert(time.sleep, 600)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
+def test_a_child_does_not_outlive_a_parent_that_was_killed():
+    parent = subprocess.Popen([sys.executable, "-c", ORPHAN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert parent.stdout is not None
+    child = int(parent.stdout.readline())
+    assert runs(child)
+    parent.kill()
+    parent.communicate()
+    deadline = time.monotonic() + 60
+    while runs(child):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def test_errors_of_ours_pass_as_they_are(tmp_path):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as TooLong
 from types import TracebackType
@@ -28,7 +31,7 @@ class Converter:
         if not time_limit > 0:
             raise UsageError(f"--time-limit: expected seconds, more than 0, received {time_limit:g}")
         self._time_limit = time_limit
-        self._pool = ProcessPoolExecutor(max_workers=1, env=ENVIRONMENT)
+        self._pool = ProcessPoolExecutor(1, initializer=_follow, initargs=(os.getpid(),), env=ENVIRONMENT)
 
     def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """What `function` returns or raises in the child.
@@ -55,6 +58,17 @@ class Converter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._pool.shutdown(kill_workers=True)
+
+
+def _follow(parent: int) -> None:
+    """In the child: end when the parent has ended, however that was."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _exit_code(death: Exception) -> str:
