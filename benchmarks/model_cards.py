@@ -58,8 +58,9 @@ trains with):
 
 MNIST's 60,000: {split["training"]:,} to train on, {split["validation"]:,} held out for the gate and for the temperature
 that calibrates its probabilities. Published is seed {info["seed"]}, the first, whatever the others did.
-Recipe `{recipe["name"]}`: {recipe["epochs"]} epochs of batch {recipe["batch_size"]}, {recipe["optimizer"]} at
-{recipe["learning_rate"]} with {recipe["schedule"]} schedule, weight decay {recipe["weight_decay"]}{taught}.
+Recipe `{recipe["name"]}`: {recipe["epochs"]} epochs of batch {recipe["batch_size"]}, the last {recipe["gentle_epochs"]}
+with little augmentation, {recipe["optimizer"]} at {recipe["learning_rate"]} with {recipe["schedule"]} schedule, weight
+decay {recipe["weight_decay"]}{taught}.
 Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
 
 ## Limits
