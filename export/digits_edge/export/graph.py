@@ -60,8 +60,9 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
 def spare_first_convolution(core: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
     """Name what is better left in float: a first convolution of one channel, with its ReLU and its pooling.
 
-    In int8 such a convolution takes onnxruntime longer than in float (see `benchmarks/first_convolution.py`). The pooling is brought before the ReLU, which changes nothing, because
-    onnxruntime would move a quantization that follows a pooling before it, and pool int8 slowly.
+    In int8 such a convolution takes onnxruntime longer than in float (see `benchmarks/first_convolution.py`). The
+    pooling is brought before the ReLU, which changes nothing, because onnxruntime would move a quantization that
+    follows a pooling before it, and pool int8 slowly.
 
     Returns:
         the core, and the names of the nodes; none where the first layer is another.
