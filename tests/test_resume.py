@@ -103,11 +103,20 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     np.testing.assert_array_equal(again.state[0], np.arange(3))
 
 
+# Where the tests run in the background, their children are born deaf to Ctrl-C.
+LISTENING = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from digits_edge.cli import main
+main()
+"""
+
+
 def test_ctrl_c_and_kill_9_can_be_resumed(digits_npz, tmp_path, digits_edge):
     """The command is stopped twice, once politely, and lists what is there in between."""
     words = ["train", "--data", str(digits_npz), "--recipe", "micro", "--epochs", "30", "--out", str(tmp_path / "run")]
     for how, more in ((signal.SIGINT, []), (signal.SIGKILL, ["--resume"])):
-        command = [sys.executable, "-m", "digits_edge.cli", *words, *more]
+        command = [sys.executable, "-c", LISTENING, *words, *more]
         with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stderr is not None
             epochs = (line for line in process.stderr if line.startswith("epoch"))
