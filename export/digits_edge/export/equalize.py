@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.trainer.backend import import_keras
+from digits_edge.trainer.load import activation_of
 
 if TYPE_CHECKING:
     import keras
@@ -89,7 +90,7 @@ def _depthwise(layer: Any) -> bool:
 def _pairs(model: keras.Model) -> list[_Pair]:
     layers = import_keras().layers
     pairs = []
-    for first in _leaves(model):
+    for first in model.layers:
         if not isinstance(first, layers.Conv2D | layers.Dense | layers.DepthwiseConv2D):
             continue
         if len(first._inbound_nodes) != 1 or (_depthwise(first) and first.depth_multiplier != 1):
@@ -97,10 +98,10 @@ def _pairs(model: keras.Model) -> list[_Pair]:
         following = _only_user(model, first)
         norm = following if type(following).__name__ == "BatchNormalization" else None
         if norm is not None:
-            if not (norm.scale and norm.center and _activation(first) == "linear"):
+            if not (norm.scale and norm.center and activation_of(first) == "linear"):
                 continue
             following = _only_user(model, norm)
-        elif _activation(first) not in ("linear", "relu"):
+        elif activation_of(first) not in ("linear", "relu"):
             continue
         while following is not None and _passes(following):
             following = _only_user(model, following)
@@ -116,12 +117,8 @@ def _passes(layer: Any) -> bool:
     if kind == "ReLU":
         return layer.max_value is None and not layer.threshold
     if kind == "Activation":
-        return _activation(layer) in ("relu", "linear")
+        return activation_of(layer) in ("relu", "linear")
     return kind in (*PASSING, "LeakyReLU")
-
-
-def _activation(layer: Any) -> str:
-    return str(getattr(getattr(layer, "activation", None), "__name__", "linear"))
 
 
 def _only_user(model: keras.Model, layer: Any) -> Any:
@@ -129,7 +126,3 @@ def _only_user(model: keras.Model, layer: Any) -> Any:
     known = {id(other) for other in model.layers}
     users = [node.operation for node in layer._outbound_nodes if id(node.operation) in known]
     return users[0] if len(users) == 1 and len(users[0]._inbound_nodes) == 1 else None
-
-
-def _leaves(model: keras.Model) -> list[Any]:
-    return [layer for layer in model.layers if not hasattr(layer, "layers")]

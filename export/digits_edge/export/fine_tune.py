@@ -37,13 +37,15 @@ def fine_tune(model: keras.Model, pixels: npt.NDArray[np.uint8], teacher: npt.ND
     """
     import tensorflow as tf
 
+    from digits_edge.trainer.cost import leaves
+
     keras = import_keras()
     student = keras.models.clone_model(
         keras.Model(model.inputs, model.outputs), call_function=_call_rounded, recursive=True
     )
     student.set_weights(model.get_weights())
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
-    kernels = [layer.kernel for layer in _leaves(student) if _has_kernel(layer)]
+    kernels = [layer.kernel for layer in leaves(student) if _has_kernel(layer)]
     variables = list(student.trainable_variables)
     optimizer.build(variables)
 
@@ -99,10 +101,3 @@ def _rounded(kernel: Any) -> Any:
 def _has_kernel(layer: Any) -> bool:
     layers = import_keras().layers
     return isinstance(layer, layers.Conv2D | layers.Dense)
-
-
-def _leaves(model: Any) -> list[Any]:
-    found = []
-    for layer in model.layers:
-        found.extend(_leaves(layer) if hasattr(layer, "layers") else [layer])
-    return found

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from digits_edge.runtime.errors import ExportError, first_line
 from digits_edge.trainer.backend import import_keras
-from digits_edge.trainer.load import in_float32
+from digits_edge.trainer.load import activation_of, in_float32
 
 from .form import PIXEL_RANGES
 
@@ -117,7 +117,7 @@ def _without_softmax(model: keras.Model) -> keras.Model:
                 f"{model.name}: expected no softmax layer inside a nested model, found one in {last.name}"
             )
         return model
-    ending = _activation(last)
+    ending = activation_of(last)
     if isinstance(last, layers.Softmax) or (isinstance(last, layers.Activation) and ending == "softmax"):
         return import_keras().Model(model.inputs, last.input, name=model.name)
     if ending == "softmax":
@@ -125,11 +125,6 @@ def _without_softmax(model: keras.Model) -> keras.Model:
     elif ending != "linear":
         raise ExportError(f"{model.name}: expected logits or their softmax at the end, received {ending}")
     return model
-
-
-def _activation(layer: Any) -> str:
-    activation = getattr(layer, "activation", None)
-    return "linear" if activation is None else str(getattr(activation, "__name__", activation))
 
 
 def _sizes(shape: Any) -> str:

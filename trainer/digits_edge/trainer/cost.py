@@ -32,7 +32,7 @@ class Cost:
 def cost(network: keras.Model) -> Cost:
     """Count a network's parameters, multiply-accumulates and activations."""
     macs = peak = 0
-    for layer in _leaves(network):
+    for layer in leaves(network):
         if isinstance(layer, (layers.InputLayer, *IN_PLACE)):
             continue
         inputs, outputs = keras.tree.flatten(layer.input), keras.tree.flatten(layer.output)
@@ -44,9 +44,10 @@ def cost(network: keras.Model) -> Cost:
     return Cost(network.count_params(), macs, peak)
 
 
-def _leaves(network: keras.Model) -> Iterator[keras.layers.Layer]:
+def leaves(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """A network's layers, those of models inside it in place of these."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
-            yield from _leaves(layer)
+            yield from leaves(layer)
         else:
             yield layer

@@ -46,16 +46,20 @@ def load_to_train(path: Path, shape: tuple[int, ...], classes: int) -> keras.Mod
     keras = import_keras()
     model = in_float32(load(path, shape, classes))
     last = model.layers[-1]
-    if isinstance(last, keras.layers.Softmax) or _activation(last) == "softmax":
+    if isinstance(last, keras.layers.Softmax) or activation_of(last) == "softmax":
         if isinstance(last, keras.layers.Softmax | keras.layers.Activation):
             model = keras.Model(model.inputs, last.input, name=model.name)
         else:
             last.activation = keras.activations.linear
     last = model.layers[-1]
-    if not isinstance(last, keras.layers.Dense) or _activation(last) != "linear" or last.output is not model.outputs[0]:
+    if (
+        not isinstance(last, keras.layers.Dense)
+        or activation_of(last) != "linear"
+        or last.output is not model.outputs[0]
+    ):
         raise RunError(
             f"{path}: expected a model that ends in a dense layer, with a softmax or nothing after it, "
-            f"received one that ends in {type(last).__name__} with activation {_activation(last)}"
+            f"received one that ends in {type(last).__name__} with activation {activation_of(last)}"
         )
     if not model.trainable_variables:
         raise RunError(f"{path}: expected a model with something to train, received a frozen one")
@@ -76,6 +80,7 @@ def in_float32(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _activation(layer: Any) -> str:
+def activation_of(layer: Any) -> str:
+    """The name of a layer's activation; `linear` where it has none."""
     activation = getattr(layer, "activation", None)
     return "linear" if activation is None else str(getattr(activation, "__name__", activation))
