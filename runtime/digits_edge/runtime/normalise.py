@@ -38,6 +38,22 @@ def normalise_digit(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     box = (box - threshold / 2).clip(min=0)  # keeps the soft edge of a stroke, drops the paper's grain
+    return in_box(box)
+
+
+def in_box(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Scale ink to fit 20 x 20 pixels and place it in 28 x 28 with its centre of mass in the middle.
+
+    Args:
+        ink: float32[H, W], 0 on paper, more where there is more of it.
+
+    Returns:
+        uint8[28, 28], the strongest ink 255; empty where there is none.
+    """
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    if not len(rows):
+        return np.zeros((SIDE, SIDE), np.uint8)
+    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = BOX / max(box.shape)
     height, width = (max(1, round(side * scale)) for side in box.shape)
     small = resize(box, height, width)

@@ -21,6 +21,7 @@ LIMITS: Final[dict[str, tuple[float, float]]] = {
     "label_smoothing": (0, 0.9),
     "distillation": (0, 1),
     "softness": (0.1, 100),
+    "outliers": (0, 1),
     "rotation": (0, 180),
     "zoom": (0, 10),
     "shift": (0, 14),
@@ -109,6 +110,7 @@ class Recipe(_Checked):
         label_smoothing: the share of the target that is spread over all classes.
         distillation: the share of the loss that is a teacher's, where there is one (Hinton et al. 2015).
         softness: the temperature that both sides' logits are divided by in that share.
+        outliers: for each picture, so many that are of no class, for the network to be unsure of (see `outliers`).
         precision: `float32`, `mixed_bfloat16`, or `auto`: mixed on a GPU or TPU, float32 on a CPU, where bfloat16 is
             slower.
         augmentation: what is done to each training picture.
@@ -126,6 +128,7 @@ class Recipe(_Checked):
     label_smoothing: float = 0.0
     distillation: float = 0.9
     softness: float = 3.0
+    outliers: float = 0.0
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     augmentation: Augmentation = field(default_factory=Augmentation)
     gentle_epochs: int = 0
@@ -203,6 +206,7 @@ COMPACT: Final = Recipe(
     optimizer="adamw",
     learning_rate=1e-2,
     weight_decay=0.05,
+    outliers=0.25,
     augmentation=_ROBUST,
 )
 
@@ -216,6 +220,7 @@ MICRO: Final = Recipe(
     optimizer="adamw",
     learning_rate=2e-2,
     weight_decay=0.05,
+    outliers=0.25,
     augmentation=replace(
         _ROBUST, elastic=0.8, blur=0.1, low_resolution=0.12, contrast=0.1, erasing=0.0, line=0.08, noise=0.1
     ),
@@ -231,6 +236,7 @@ WIDE: Final = Recipe(
     optimizer="adamw",
     learning_rate=1e-3,
     weight_decay=0.05,
+    outliers=0.25,
     augmentation=_ROBUST,
 )
 

@@ -141,6 +141,7 @@ def _build(options: TrainOptions, dataset: Dataset, parts: Split, device: str) -
 
     from .load import load_to_train
     from .models import build
+    from .outliers import OUTLIERS, outliers
     from .trainee import Trainee, compile_trainee
 
     recipe, classes = options.recipe, len(dataset.labels)
@@ -155,7 +156,10 @@ def _build(options: TrainOptions, dataset: Dataset, parts: Split, device: str) -
         teacher = load_to_train(options.teacher, SHAPE, classes)
         if options.teacher.is_dir() and (labels := Run.open(options.teacher).labels) != dataset.labels:
             raise RunError(f"{options.teacher}: expected classes {', '.join(dataset.labels)}, has {', '.join(labels)}")
-    trainee = Trainee(network, recipe, options.seed, teacher)
+    strangers = None
+    if recipe.outliers:
+        strangers = outliers(dataset.pixels[parts.train], min(OUTLIERS, len(parts.train)), options.seed)
+    trainee = Trainee(network, recipe, options.seed, teacher, strangers)
     trainee(dataset.pixels[:1])
     compile_trainee(trainee, recipe, steps)
     network.summary(print_fn=say)
