@@ -125,13 +125,13 @@ def test_a_first_convolution_of_one_channel_stays_in_float_with_its_pooling_befo
 
 
 def test_a_converted_notebook_model_is_the_same_function(digits):
-    from digits_edge.runtime.classifier import _open_session
+    from digits_edge.runtime.session import open_session
     from digits_edge.trainer.predict import predict
 
     keras.utils.set_random_seed(0)
     model = models.build("notebook", (28, 28), 10, steps=1)
     core = onnx.load_from_string(to_onnx.convert(model))
-    session = _open_session(wrap(core, (28, 28)).SerializeToString(), "model")
+    session = open_session(wrap(core, (28, 28)).SerializeToString(), "model")
     pixels = digits.pixels[::50]
     for some in (pixels, pixels[:1]):  # any batch
         answers = session.run(None, {"image": some})[0]
@@ -145,12 +145,12 @@ def test_a_colour_model_converts_too():
     x = keras.layers.Flatten()(keras.layers.MaxPooling2D()(x))
     model = keras.Model(image, keras.layers.Dense(4)(x))
     pixels = np.random.default_rng(0).integers(0, 256, (9, 20, 24, 3), dtype=np.uint8)
-    from digits_edge.runtime.classifier import _open_session
+    from digits_edge.runtime.session import open_session
     from digits_edge.trainer.predict import predict
 
     core = onnx.load_from_string(to_onnx.convert(model))
     for made, tolerance in ((core, 1e-5), (to_onnx.quantize(core, pixels, HOW), 0.05)):
-        session = _open_session(wrap(made, (20, 24, 3)).SerializeToString(), "model")
+        session = open_session(wrap(made, (20, 24, 3)).SerializeToString(), "model")
         np.testing.assert_allclose(session.run(None, {"image": pixels})[0], predict(model, pixels), atol=tolerance)
     for data, tolerance in ((to_tflite.convert(model), 1e-5), (to_tflite.convert(model, pixels), 0.05)):
         answers = TfliteModel.load(data, "model").predict_proba(pixels)

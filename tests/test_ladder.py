@@ -21,8 +21,8 @@ from digits_edge.export.network import Network
 from digits_edge.export.scheme import Scheme
 from digits_edge.export.sensitivity import Layer, sensitivity
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.runtime.classifier import _open_session
 from digits_edge.runtime.errors import BundleError, ExportError
+from digits_edge.runtime.session import open_session
 from digits_edge.trainer.run import Run
 
 
@@ -83,7 +83,7 @@ def verdict_on(core, precision, run, limits, calibration=None):
     keras_answers = conversions.answers(Network(run.model_path), pixels)
     if precision == "int8":
         core = to_onnx.quantize(core, calibration, Scheme(Network(run.model_path)))
-    session = _open_session(with_metadata(wrap(core, (28, 28)), {}), "model")
+    session = open_session(with_metadata(wrap(core, (28, 28)), {}), "model")
     answers = session.run(None, {"image": pixels})[0]
     return judge(precision, targets, keras_answers, answers, limits, run.labels, min_score=0.5)
 
@@ -256,7 +256,7 @@ def test_the_noise_of_the_saturating_layer_stands_out_and_float_islands_mend_it(
     assert "conv_2 (Conv)" in to_onnx.in_float(mended)
     assert "conv_3 (Conv)" not in to_onnx.in_float(mended)
     pixels, targets = saturating.validation()
-    session = _open_session(with_metadata(wrap(mended, (28, 28)), {}), "model")
+    session = open_session(with_metadata(wrap(mended, (28, 28)), {}), "model")
     assert (session.run(None, {"image": pixels})[0].argmax(axis=1) == targets).mean() > 0.9
 
 
@@ -308,7 +308,7 @@ def test_fine_tuning_brings_rounded_answers_nearer_to_the_float_ones(trained, tm
     def distance(path):
         core = onnx.load_from_string(conversions.onnx_core(Network(path)))
         quantized = to_onnx.quantize(core, calibration, Scheme(Network(path)))
-        session = _open_session(with_metadata(wrap(quantized, (28, 28)), {}), "model")
+        session = open_session(with_metadata(wrap(quantized, (28, 28)), {}), "model")
         return np.abs(session.run(None, {"image": calibration})[0] - wanted).mean()
 
     fine_tune.fine_tune(model, calibration, wanted)

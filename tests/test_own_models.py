@@ -17,7 +17,7 @@ from digits_edge.export.network import Network
 from digits_edge.export.scheme import Scheme
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.runtime.classifier import _open_session
+from digits_edge.runtime.session import open_session
 
 
 def residual():
@@ -102,7 +102,7 @@ def test_every_architecture_gives_keras_answers_in_every_format(architecture, pi
     core = onnx.load_from_string(conversions.onnx_core(network))
     how = Scheme(network)
     for made, tolerance in ((core, 1e-4), (to_onnx.quantize(core, pixels, how), 0.1)):
-        session = _open_session(with_metadata(wrap(made, facts.shape), {}), "model")
+        session = open_session(with_metadata(wrap(made, facts.shape), {}), "model")
         for some in (pixels, pixels[:1]):  # any batch
             np.testing.assert_allclose(
                 session.run(None, {"image": some})[0], expected[: len(some)], atol=tolerance, rtol=0

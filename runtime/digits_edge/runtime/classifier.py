@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import operator
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib import resources
 from itertools import islice
 from pathlib import Path
@@ -17,10 +17,11 @@ import numpy.typing as npt
 import onnxruntime
 
 from .bundle import Bundle
-from .contract import METADATA_KEY, Contract
+from .contract import Contract
 from .errors import BundleError, PictureError, first_line
 from .picture import read_picture
 from .prepare import prepare
+from .session import Provider, SessionSettings, checked_min_score, open_session, read_contract
 
 DEFAULT_MODEL: Final = "default.onnx"
 CHUNK: Final = 256  # pictures a session sees at once: bounds the memory of its activations
@@ -72,38 +73,54 @@ class Classifier:
     and never touches the network.
     """
 
-    __slots__ = ("_contract", "_model", "_session")
+    __slots__ = ("_contract", "_model", "_session", "_settings")
 
-    def __init__(self, model: bytes, where: str = "model") -> None:
+    def __init__(
+        self,
+        model: bytes,
+        where: str = "model",
+        *,
+        threads: int | None = None,
+        providers: Sequence[Provider] | None = None,
+        session_options: onnxruntime.SessionOptions | None = None,
+        min_score: float | None = None,
+    ) -> None:
         self._model = model
-        self._session = _open_session(model, where)
-        self._contract = _read_contract(self._session, where)
+        self._settings = SessionSettings(threads, providers, session_options)
+        own = None if min_score is None else checked_min_score(min_score)
+        self._session = open_session(model, where, self._settings)
+        contract = read_contract(self._session, where)
+        self._contract = contract if own is None else replace(contract, min_score=own)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str] | None = None) -> Classifier:
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        threads: int | None = None,
+        providers: Sequence[Provider] | None = None,
+        session_options: onnxruntime.SessionOptions | None = None,
+        min_score: float | None = None,
+    ) -> Classifier:
         """Load the bundled model, a bundle, or one `.onnx` file that digits-edge exported.
 
         Args:
             path: a bundle's folder (its int8 model is preferred, its hash checked) or an `.onnx` file; None for the
                 model that comes with the package.
+            threads: that one operator may use, 1 to 256; 1 unless given.
+            providers: as onnxruntime takes them, e.g. `["CUDAExecutionProvider"]`; the CPU unless given.
+            session_options: your own, used as they are; `threads` must not be given as well.
+            min_score: the score from which a prediction is `accepted`, in [0, 1]; the model's own unless given.
 
         Raises:
             BundleError: there is none, or it is not one of ours.
             IntegrityError: a bundle's model is missing or was altered.
+            UsageError: one of the other arguments has a value that cannot be.
         """
-        if path is None:
-            return cls((resources.files(__package__) / DEFAULT_MODEL).read_bytes(), DEFAULT_MODEL)
-        try:
-            path = Path(os.fsdecode(path))
-            if path.suffix == ".onnx" and not path.is_dir():
-                return cls(path.read_bytes(), str(path))
-            bundle = Bundle.open(path)
-            name = bundle.best_onnx
-            return cls(bundle.read(name), str(bundle.path / name))
-        except OSError as error:
-            raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
-        except (TypeError, ValueError) as error:  # no path at all, or one with a null character
-            raise BundleError(f"{path!r:.200}: expected the path of a bundle or an .onnx file: {error}") from None
+        model, where = _read_model(path)
+        return cls(
+            model, where, threads=threads, providers=providers, session_options=session_options, min_score=min_score
+        )
 
     @property
     def name(self) -> str:
@@ -193,8 +210,20 @@ class Classifier:
         passed = mismatches == 0 and difference <= SELF_TEST_TOLERANCE
         return SelfTest(passed, len(here), mismatches, difference)
 
-    def __reduce__(self) -> tuple[type[Classifier], tuple[bytes]]:
-        return Classifier, (self._model,)
+    def __reduce__(self) -> tuple[Callable[[bytes], Classifier], tuple[bytes]]:
+        settings = self._settings
+        if settings.session_options is not None:  # to drop them would be to run otherwise than asked, and not to say so
+            raise TypeError(
+                "a Classifier with session_options of its own cannot be pickled, since onnxruntime.SessionOptions "
+                "cannot: load it in each process, or give threads= and providers= instead"
+            )
+        again = partial(
+            type(self),
+            threads=settings.threads,
+            providers=settings.providers,
+            min_score=self._contract.min_score,
+        )
+        return again, (self._model,)
 
     def __repr__(self) -> str:
         return f"<Classifier {self.name!r}: {len(self.labels)} classes, {len(self._model):,} bytes>"
@@ -228,33 +257,18 @@ class Classifier:
         return np.zeros(len(self.labels), np.float32)
 
 
-def _open_session(model: bytes, where: str) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 4  # what goes wrong comes as an exception, not as a line on somebody's stderr
+def _read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
+    """A model's bytes, and where they come from."""
+    if path is None:
+        return (resources.files(__package__) / DEFAULT_MODEL).read_bytes(), DEFAULT_MODEL
     try:
-        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class
-        raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
-
-
-def _read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract:
-    try:
-        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        if text is None:
-            raise BundleError(f"{where}: expected a model that digits-edge exported, found no contract in its metadata")
-        contract = Contract.from_json(json.loads(text), where)
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise BundleError(f"{where}: the model's description is no JSON: {error}") from None
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    image = [(i.name, i.type, i.shape[1:]) for i in inputs]
-    if image != [("image", "tensor(uint8)", list(contract.shape))] or isinstance(inputs[0].shape[0], int):
-        raise BundleError(f"{where}: expected one input image: uint8[N, {contract.shape}], received {image}")
-    first = (outputs[0].name, outputs[0].type, outputs[0].shape[1:])
-    if first != ("probabilities", "tensor(float)", [len(contract.labels)]):
-        raise BundleError(f"{where}: expected a first output probabilities: float[N, C], received {first}")
-    return contract
+        path = Path(os.fsdecode(path))
+        if path.suffix == ".onnx" and not path.is_dir():
+            return path.read_bytes(), str(path)
+        bundle = Bundle.open(path)
+        name = bundle.best_onnx
+        return bundle.read(name), str(bundle.path / name)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
+    except (TypeError, ValueError) as error:  # no path at all, or one with a null character
+        raise BundleError(f"{path!r:.200}: expected the path of a bundle or an .onnx file: {error}") from None

@@ -1,0 +1,164 @@
+"""An onnxruntime session that is a guest on somebody's device, and the contract that stands in its model."""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import onnxruntime
+
+from .contract import METADATA_KEY, Contract
+from .errors import BundleError, UsageError, first_line
+
+Provider = str | tuple[str, dict[str, Any]]
+MAX_THREADS: Final = 256  # of more, onnxruntime is minutes busy starting them
+DEFAULT_PROVIDERS: Final = ("CPUExecutionProvider",)
+
+
+@dataclass(frozen=True)
+class SessionSettings:
+    """How a model is to be run; checked by `open_session`.
+
+    Attributes:
+        threads: that one operator may use, 1 to 256; None for one, or for what `session_options` say.
+        providers: as onnxruntime takes them, the preferred one first; None for the CPU.
+        session_options: the caller's own, used as they are; None for ours.
+    """
+
+    threads: int | None = None
+    providers: Sequence[Provider] | None = None
+    session_options: onnxruntime.SessionOptions | None = None
+
+
+def open_session(
+    model: bytes, where: str = "model", settings: SessionSettings | None = None
+) -> onnxruntime.InferenceSession:
+    """A session with one thread, no spinning, no memory arena and no log, as far as `settings` say nothing else.
+
+    Raises:
+        UsageError: a setting that cannot be, or a provider that this onnxruntime does not have.
+        BundleError: onnxruntime cannot load the model; `where` begins the message.
+    """
+    settings = settings or SessionSettings()
+    options = _options(settings)
+    providers = _providers(settings)
+    try:
+        session = onnxruntime.InferenceSession(
+            model,
+            options,
+            providers=providers,
+            enable_fallback=0,  # it would print, and try once more what just failed
+            read_config_from_model=0,  # a model does not choose how it is run
+        )
+    except Exception as error:  # onnxruntime's exceptions share no base class
+        raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
+    started = session.get_providers()
+    missing = [name for name in map(_name, providers) if name not in started]
+    if missing:  # onnxruntime goes on without it and says so in its log alone
+        raise UsageError(f"providers: expected {' and '.join(missing)} to start, received {', '.join(started)} alone")
+    return session
+
+
+def _options(settings: SessionSettings) -> onnxruntime.SessionOptions:
+    threads = settings.threads
+    if settings.session_options is not None:
+        if not isinstance(settings.session_options, onnxruntime.SessionOptions):
+            raise UsageError(
+                "session_options: expected an onnxruntime.SessionOptions, "
+                f"received {type(settings.session_options).__name__}"
+            )
+        if threads is not None:
+            raise UsageError(
+                "expected threads or session_options, received both: set intra_op_num_threads of the session_options"
+            )
+        return settings.session_options
+    if threads is not None and (type(threads) is bool or not _is_whole(threads) or not 1 <= threads <= MAX_THREADS):
+        raise UsageError(f"threads: expected a whole number from 1 to {MAX_THREADS}, received {threads!r:.80}")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1 if threads is None else int(threads)
+    options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = False
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.log_severity_level = 4  # what goes wrong comes as an exception, not as a line on somebody's stderr
+    return options
+
+
+def _is_whole(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _providers(settings: SessionSettings) -> list[Provider]:
+    if settings.providers is None:
+        return list(DEFAULT_PROVIDERS)
+    given = settings.providers
+    providers = list(given) if isinstance(given, list | tuple) else []
+    if not providers or not all(_is_provider(provider) for provider in providers):
+        raise UsageError(
+            f"providers: expected a list of names and (name, options) as onnxruntime takes them, received {given!r:.80}"
+        )
+    names = [_name(provider) for provider in providers]
+    if len(set(names)) < len(names):
+        raise UsageError(f"providers: expected each once, received {', '.join(names)}")
+    available = onnxruntime.get_available_providers()
+    for name in names:
+        if name not in available:
+            raise UsageError(f"providers: this onnxruntime has {', '.join(available)}; received {name!r:.80}")
+    return providers
+
+
+def _is_provider(value: Any) -> bool:
+    if isinstance(value, tuple):
+        return len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)
+    return isinstance(value, str)
+
+
+def _name(provider: Provider) -> str:
+    return provider if isinstance(provider, str) else provider[0]
+
+
+def checked_min_score(min_score: Any) -> float:
+    """`min_score` as a number from 0 to 1.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        value = math.nan if isinstance(min_score, bool | str | bytes) else float(min_score)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not 0 <= value <= 1:  # nan, too
+        raise UsageError(f"min_score: expected a number from 0 to 1, received {min_score!r:.80}")
+    return value
+
+
+def read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract:
+    """What the session's model says of itself, and that its input and first output are as it says.
+
+    Raises:
+        BundleError: it says nothing, or something else; `where` begins the message.
+    """
+    try:
+        text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if text is None:
+            raise BundleError(f"{where}: expected a model that digits-edge exported, found no contract in its metadata")
+        contract = Contract.from_json(json.loads(text), where)
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise BundleError(f"{where}: the model's description is no JSON: {error}") from None
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    image = [(i.name, i.type, i.shape[1:]) for i in inputs]
+    if image != [("image", "tensor(uint8)", list(contract.shape))] or isinstance(inputs[0].shape[0], int):
+        raise BundleError(f"{where}: expected one input image: uint8[N, {contract.shape}], received {image}")
+    first = (outputs[0].name, outputs[0].type, outputs[0].shape[1:])
+    if first != ("probabilities", "tensor(float)", [len(contract.labels)]):
+        raise BundleError(f"{where}: expected a first output probabilities: float[N, C], received {first}")
+    return contract
