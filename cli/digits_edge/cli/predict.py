@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import json as encoder
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from digits_edge.runtime.errors import DatasetError, DigitsEdgeError, PictureError, UsageError
+from digits_edge.runtime.errors import UsageError
 
+from .bar import bar
 from .words import Json, print_json
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+    from digits_edge.runtime import Prediction
+    from digits_edge.runtime.bulk import Answer
 
 
 def command(
@@ -25,91 +35,107 @@ def command(
     submission: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Write ImageId,Label for a Kaggle test.csv instead of printing.")
     ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Pictures that the model sees at once; 32 unless given.")
+    ] = None,
     json: Json = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON object a line, as answers come.")] = False,
 ) -> None:
     """Find the digit in each picture, normalise it and classify it.
 
-    Prints path, label, score, and whether the answer is accepted. A bad picture is one line on stderr, the others are
-    answered, and the exit code is 2.
+    Prints path, label, score, and whether the answer is accepted, as answers come, in memory that does not grow with
+    them (--json is one document, printed at the end). A bad picture is one line on stderr, the others are answered,
+    and the exit code is 2.
 
     Examples:
 
     digits-edge predict photo.jpg scans/
 
+    digits-edge predict scans/ test.csv.gz --jsonl
+
     digits-edge predict test.csv --bundle artifacts/runs/kaggle/bundle --submission submission.csv
     """
     from digits_edge.runtime import Classifier
+    from digits_edge.runtime.bulk import BATCH, is_csv, predict_paths
+    from digits_edge.runtime.in_order import cores
 
+    if json and jsonl:
+        raise UsageError("--json, --jsonl: expected one of them, received both")
+    batch_size = BATCH if batch_size is None else batch_size
+    if batch_size < 1:
+        raise UsageError(f"--batch-size: expected 1 or more, received {batch_size}")
     classifier = Classifier.load(bundle)
     if submission:
-        if len(paths) != 1 or not _is_csv(paths[0]):
+        if len(paths) != 1 or not is_csv(paths[0]):
             raise UsageError(f"--submission: expected one Kaggle test.csv, received {' '.join(paths)}")
-        from digits_edge.export.submission import write_submission
+        from digits_edge.runtime.kaggle.submission import write_submission
 
-        rows = write_submission(classifier, Path(paths[0]), submission)
-        if json:
-            print_json({"submission": str(submission), "rows": rows})
+        with bar(paths[0], prints=False) as seen:
+            rows = write_submission(
+                classifier, Path(paths[0]), submission, batch_size=batch_size, threads=cores(), seen=seen
+            )
+        if json or jsonl:
+            typer.echo(encoder.dumps({"submission": str(submission), "rows": rows}, indent=1 if json else None))
         else:
             typer.echo(f"{submission}: {rows:,} rows")
         return
-    found: list[dict[str, Any]] = []
+    stdin = cast("BufferedReader", sys.stdin.buffer) if "-" in paths and sys.stdin else None
+    batches = predict_paths(classifier, paths, stdin=stdin, batch_size=batch_size, threads=cores())
     failed = False
-    for name, prediction in _predictions(classifier, paths):
-        if isinstance(prediction, DigitsEdgeError) or prediction.error:
-            failed = True
-            typer.echo(f"digits-edge: {getattr(prediction, 'reason', prediction)}", err=True)
-        if isinstance(prediction, DigitsEdgeError):
-            continue
+    document: list[dict[str, Any]] = []
+    with bar(" ".join(paths[:2]), prints=not json) as seen, _until_nobody_reads():
+        done = 0
+        for batch in batches:
+            bad = [answer for answer in batch.answers if answer.error]
+            failed = failed or bool(bad)
+            if json:
+                document += [_record(answer) for answer in batch.answers if answer.prediction]
+            elif jsonl:
+                _print(_json_line(answer) for answer in batch.answers)
+            else:
+                good = (answer for answer in batch.answers if not answer.error)
+                _print(_line(answer.name, answer.prediction) for answer in good if answer.prediction)
+            for answer in bad:
+                typer.echo(f"digits-edge: {answer.error}", err=True)
+            done += len(batch.answers)
+            seen(done, batch.share)
         if json:
-            answer = {"path": name, "label": prediction.label, "score": round(prediction.score, 6)}
-            found.append({**answer, "accepted": prediction.accepted, "reason": prediction.reason})
-        elif not prediction.error:
-            verdict = "accepted" if prediction.accepted else f"not accepted: {prediction.reason}"
-            typer.echo(f"{name}\t{prediction.label or '-'}\t{prediction.score:.3f}\t{verdict}")
-    if json:
-        print_json(found)
+            print_json(document)
     if failed:
         raise typer.Exit(2)
 
 
-def _predictions(classifier: Any, paths: list[str]) -> Iterator[tuple[str, Any]]:
-    """Each picture's name and prediction, in order; a CSV or a folder that cannot be read gives its error instead."""
-    for path in paths:
-        try:
-            if _is_csv(path):
-                from digits_edge.trainer.datasets.kaggle_csv import read_unlabelled
-
-                pixels = read_unlabelled(Path(path))
-                yield from ((f"{path}:{row}", p) for row, p in enumerate(classifier.predict_many(pixels), 1))
-            elif path == "-":
-                yield "-", next(classifier.predict_many([_stdin()]))
-            else:
-                names = [str(p) for p in _pictures(path)]
-                yield from zip(names, classifier.predict_many(names), strict=True)
-        except (DatasetError, PictureError) as error:
-            yield path, error
+def _line(name: str, found: Prediction) -> str:
+    verdict = "accepted" if found.accepted else f"not accepted: {found.reason}"
+    return f"{name}\t{found.label or '-'}\t{found.score:.3f}\t{verdict}"
 
 
-def _stdin() -> bytes:
-    if sys.stdin is None:
-        raise UsageError("-: expected a picture on stdin, which is closed")
-    return sys.stdin.buffer.read()
+def _record(answer: Answer) -> dict[str, Any]:
+    found = answer.prediction
+    return {
+        "path": answer.name,
+        "label": found.label if found else None,
+        "score": round(found.score, 6) if found else 0.0,
+        "accepted": bool(found and found.accepted),
+        "reason": found.reason if found else str(answer.error),
+    }
 
 
-def _pictures(name: str) -> list[Path]:
-    """The path itself, or the pictures anywhere under a folder, by name; hidden files are passed over."""
-    from digits_edge.runtime.picture import SUFFIXES
-
-    path = Path(name)
-    if not name or not path.is_dir():
-        return [path]
-    pictures = (p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and not p.is_dir())
-    shown = (p for p in pictures if not any(part.startswith(".") for part in p.relative_to(path).parts))
-    found = sorted(shown, key=Path.as_posix)
-    if not found:
-        raise PictureError(f"{path}: expected pictures ({', '.join(SUFFIXES)}), found none in the folder")
-    return found
+def _json_line(answer: Answer) -> str:
+    return encoder.dumps(_record(answer) | ({"error": str(answer.error)} if answer.error else {}))
 
 
-def _is_csv(path: str) -> bool:
-    return path.endswith((".csv", ".csv.gz"))
+def _print(lines: Iterable[str]) -> None:
+    """The lines on stdout, for a reader to have now."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """End quietly when the reader of stdout has had enough, as `| head` does."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+        raise typer.Exit(0) from None

@@ -1,0 +1,38 @@
+"""The pictures in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from .picture import SUFFIXES
+
+
+def pictures_in(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """The paths of the pictures anywhere under a folder, in their order, with one folder's names in memory at a time.
+
+    Hidden files and folders are passed over, links to folders are not followed. A folder that may not be listed comes
+    as a path of its own, so that whoever opens it says why.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(name for entry in entries if (name := _name(entry)))
+    except OSError:
+        yield os.fspath(folder)
+        return
+    for name in names:
+        path = str(PurePath(folder, name))
+        if name.endswith("/"):
+            yield from pictures_in(path)
+        else:
+            yield path
+
+
+def _name(entry: os.DirEntry[str]) -> str | None:
+    """A picture's name; a folder's with a slash, by which the tree comes in the order of its paths; else None."""
+    if entry.name.startswith("."):
+        return None
+    if entry.is_dir(follow_symlinks=False):
+        return f"{entry.name}/"
+    return entry.name if PurePath(entry.name).suffix.lower() in SUFFIXES and not entry.is_dir() else None

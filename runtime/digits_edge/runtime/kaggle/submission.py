@@ -1,0 +1,77 @@
+"""A Kaggle submission: `ImageId,Label` for each row of a test.csv."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from ..classifier import Classifier
+from ..errors import UsageError
+from ..in_order import in_order
+from .blocks import Block, read_blocks
+
+
+def write_submission(
+    classifier: Classifier,
+    source: Path,
+    target: Path,
+    *,
+    batch_size: int,
+    threads: int = 1,
+    seen: Callable[[int, float | None], None] | None = None,
+) -> int:
+    """Classify every row of a Kaggle test.csv, in memory that does not grow with the rows.
+
+    Args:
+        classifier: of 28 x 28 pictures.
+        source: `pixel0` … `pixel783`, plain or .gz.
+        target: the CSV to write; replaced only when it is complete.
+        batch_size: pictures that the model sees at once.
+        threads: how many blocks of rows are worked on at once.
+        seen: told now and then how many rows are done, and how much of the source, from 0 to 1.
+
+    Returns:
+        how many rows.
+
+    Raises:
+        DatasetError: the source cannot be read.
+        UsageError: the target cannot be written.
+    """
+    target = target.resolve()
+    if target == source.resolve():
+        raise UsageError(f"{target}: expected another file for the submission, received the test.csv itself")
+    if target.is_dir() or not target.parent.is_dir():
+        raise UsageError(f"{target}: expected a file in an existing folder")
+    partly = target.with_name(f".{target.name}.partial")
+    rows = 0
+    try:
+        with partly.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("ImageId", "Label"))
+            for labels, share in in_order(partial(_label, classifier, batch_size), read_blocks(source), threads):
+                writer.writerows(enumerate(labels, rows + 1))
+                rows += len(labels)
+                if seen:
+                    seen(rows, share)
+        partly.replace(target)
+    except BaseException as error:  # also Ctrl-C
+        with suppress(OSError):
+            partly.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise UsageError(f"{target}: cannot be written: {error.strerror}") from None
+        raise
+    return rows
+
+
+def _label(classifier: Classifier, batch_size: int, block: Block) -> tuple[list[str], float | None]:
+    rows = block.rows()
+    if rows.error:
+        raise rows.error
+    labels: list[str] = []
+    for start in range(0, len(rows.pixels), batch_size):
+        best = classifier.predict_proba(rows.pixels[start : start + batch_size]).argmax(axis=1)
+        labels.extend(classifier.labels[index] for index in best)
+    return labels, block.share
