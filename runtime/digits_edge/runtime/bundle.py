@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Any, Final
@@ -14,6 +16,8 @@ from .errors import BundleError, IntegrityError
 
 KIND: Final = "digits-edge bundle"
 MANIFEST: Final = "manifest.json"
+MAX_MANIFEST_BYTES: Final = 2**26
+MAX_MODEL_BYTES: Final = 2**31 - 1  # of a protobuf
 ONNX_BEST_FIRST: Final = ("model.int8.onnx", "model.onnx")
 
 
@@ -55,7 +59,8 @@ class Bundle:
             folder = find_published(folder / "bundle")  # a run, which holds its bundle
         where = str(folder / MANIFEST)
         try:
-            manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"), parse_constant=_no_number)
+            data = read_whole(folder / MANIFEST, MAX_MANIFEST_BYTES)
+            manifest = json.loads(data.decode(), parse_constant=_no_number)
         except FileNotFoundError:
             raise BundleError(f"{path}: expected a bundle, found a folder without {MANIFEST}") from None
         except (OSError, ValueError, RecursionError) as error:
@@ -83,17 +88,21 @@ class Bundle:
         file = next((f for f in self.files if f.name == name), None)
         if file is None:
             raise BundleError(f"{self.path}: expected one of {', '.join(self.names)}, received {name!r}")
+        path = self.path / name
         try:
-            data = (self.path / name).read_bytes()
+            if not path.resolve().is_relative_to(self.path.resolve()):
+                raise IntegrityError(f"{path}: it is a link that leads outside the bundle, to {path.resolve()}")
+            size = path.stat().st_size
+            data = read_whole(path, file.bytes) if size == file.bytes else b""  # another size needs no reading
         except FileNotFoundError:
-            raise IntegrityError(f"{self.path / name}: missing; the manifest names it ({file.bytes:,} bytes)") from None
-        except OSError as error:
-            raise IntegrityError(f"{self.path / name}: cannot be read: {error.strerror or error}") from None
-        digest = hashlib.sha256(data).hexdigest()
+            raise IntegrityError(f"{path}: missing; the manifest names it ({file.bytes:,} bytes)") from None
+        except (OSError, RuntimeError) as error:  # RuntimeError: of links that lead in a circle
+            raise IntegrityError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        digest = hashlib.sha256(data).hexdigest() if size == file.bytes else "others"
         if digest != file.sha256:
             raise IntegrityError(
-                f"{self.path / name}: expected {file.bytes:,} bytes with SHA-256 {file.sha256[:12]}…, "
-                f"received {len(data):,} bytes with {digest[:12]}…: the file was altered after it was published"
+                f"{path}: expected {file.bytes:,} bytes with SHA-256 {file.sha256[:12]}…, "
+                f"received {size:,} bytes with {digest[:12]}…: the file was altered after it was published"
             )
         return data
 
@@ -143,6 +152,61 @@ class Bundle:
         raise BundleError(
             f"{self.path}: it has no ONNX model (only {', '.join(self.names)}): export with --format onnx"
         )
+
+
+def read_model(path: str | os.PathLike[str]) -> tuple[bytes, str]:
+    """The model that stands at a path, and where that is for messages.
+
+    Args:
+        path: a bundle's folder, whose best ONNX model is taken, or one `.onnx` file. Of a file that a published
+            bundle's manifest beside it names, too, the hash is checked.
+
+    Raises:
+        BundleError: there is none, or it cannot be read.
+        IntegrityError: it is missing in its bundle, or was altered.
+    """
+    try:
+        path = Path(os.fsdecode(path))
+        if path.suffix != ".onnx" or path.is_dir():
+            bundle = Bundle.open(path)
+            name = bundle.best_onnx
+            return bundle.read(name), str(bundle.path / name)
+        for file in (path, path.resolve()):  # a link into a bundle is one of its files, too
+            published = _published_with(file)
+            if published is not None and file.name in published.names:
+                return published.read(file.name), str(file)
+        return read_whole(path, MAX_MODEL_BYTES), str(path)
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (TypeError, ValueError, RuntimeError) as error:  # no path at all, with a null character, links in a circle
+        raise BundleError(f"{path!r:.200}: expected the path of a bundle or an .onnx file: {error}") from None
+
+
+def read_whole(path: Path, limit: int) -> bytes:
+    """A regular file's bytes.
+
+    Raises:
+        OSError: it cannot be read, is a pipe or a device, or has more than `limit` bytes, which are not read then.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "expected a regular file")
+    if found.st_size > limit:
+        raise OSError(errno.EFBIG, f"expected at most {limit:,} bytes, found {found.st_size:,}")
+    with path.open("rb") as file:
+        return file.read(found.st_size)
+
+
+def _published_with(file: Path) -> Bundle | None:
+    """The bundle in whose folder a file stands."""
+    manifest = file.with_name(MANIFEST)
+    if not manifest.is_file():
+        return None
+    try:
+        ours = json.loads(read_whole(manifest, MAX_MANIFEST_BYTES)).get("kind") == KIND
+    except (OSError, ValueError, RecursionError, AttributeError):  # another program's, or damaged
+        ours = False
+    return Bundle.open(file.parent) if ours else None
 
 
 def _no_number(constant: str) -> float:

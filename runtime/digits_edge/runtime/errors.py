@@ -17,7 +17,6 @@ A message is one line: what was expected, what was received, and where.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -110,6 +109,8 @@ def one_of(what: str, value: str, choices: Iterable[T]) -> T:
     for choice in known:
         if choice == value:
             return choice
+    import difflib  # here: it is needed for a typing error alone
+
     near = difflib.get_close_matches(value, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise UsageError(f"{what}: expected {' or '.join(known)}, received {value!r}{hint}")

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-import onnxruntime
-
+from .claims import check_claims
 from .contract import METADATA_KEY, Contract
 from .errors import BundleError, UsageError, first_line
+from .quiet import onnxruntime
 
 Provider = str | tuple[str, dict[str, Any]]
 MAX_THREADS: Final = 256  # of more, onnxruntime is minutes busy starting them
 DEFAULT_PROVIDERS: Final = ("CPUExecutionProvider",)
 
 
-@dataclass(frozen=True)
-class SessionSettings:
-    """How a model is to be run; checked by `open_session`.
+class SessionSettings(NamedTuple):
+    """How a model is to be run; checked by `open_session`. A tuple, which is made sooner than a dataclass at import.
 
     Attributes:
         threads: that one operator may use, 1 to 256; None for one, or for what `session_options` say.
@@ -46,6 +43,8 @@ def open_session(
     settings = settings or SessionSettings()
     options = _options(settings)
     providers = _providers(settings)
+    if settings.session_options is None:  # with them, the model may need operators that only they know
+        check_claims(model, where)
     try:
         session = onnxruntime.InferenceSession(
             model,
@@ -61,6 +60,13 @@ def open_session(
     if missing:  # onnxruntime goes on without it and says so in its log alone
         raise UsageError(f"providers: expected {' and '.join(missing)} to start, received {', '.join(started)} alone")
     return session
+
+
+def has_threads(session: onnxruntime.InferenceSession) -> bool:
+    """Whether a session has threads besides its caller's."""
+    options = session.get_session_options()
+    one = options.intra_op_num_threads == 1
+    return not one or options.execution_mode != onnxruntime.ExecutionMode.ORT_SEQUENTIAL
 
 
 def _options(settings: SessionSettings) -> onnxruntime.SessionOptions:
@@ -147,6 +153,8 @@ def read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract
     Raises:
         BundleError: it says nothing, or something else; `where` begins the message.
     """
+    import json
+
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
