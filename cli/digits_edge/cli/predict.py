@@ -70,7 +70,7 @@ def command(
             raise UsageError(f"--submission: expected one Kaggle test.csv, received {' '.join(paths)}")
         from digits_edge.runtime.kaggle.submission import write_submission
 
-        with bar(paths[0], prints=False) as seen:
+        with bar("classifying", prints=False) as seen:
             rows = write_submission(
                 classifier, Path(paths[0]), submission, batch_size=batch_size, threads=cores(), seen=seen
             )
@@ -83,7 +83,7 @@ def command(
     batches = predict_paths(classifier, paths, stdin=stdin, batch_size=batch_size, threads=cores())
     failed = False
     document: list[dict[str, Any]] = []
-    with bar(" ".join(paths[:2]), prints=not json) as seen, _until_nobody_reads():
+    with bar("classifying", prints=not json) as seen, _until_nobody_reads():
         done = 0
         for batch in batches:
             bad = [answer for answer in batch.answers if answer.error]

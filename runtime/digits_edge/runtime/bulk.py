@@ -16,7 +16,7 @@ from .in_order import in_order
 from .kaggle import Block, begins_a_csv, read_blocks
 from .picture import SUFFIXES
 
-BATCH: Final = 32  # pictures; benchmarks/bulk.py --batches: activations of more leave the CPU's cache
+BATCH: Final = 32  # pictures: benchmarks/bulk.py --batches is slower with few and with many
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..errors import DatasetError
 from .cells import Rows, read_rows
 from .layout import Layout, read_layout
 
-BLOCK: Final = 2**19  # bytes, about 290 rows: benchmarks/bulk.py is as fast from 2**17 to 2**20
+BLOCK: Final = 2**19  # bytes, about 290 rows: few enough to stay in a CPU's cache
 LONGEST: Final = 2**24  # bytes without a line's end
 GZIP: Final = b"\x1f\x8b"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
