@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from digits_edge.runtime import Classifier
-from digits_edge.runtime.normalise import normalise_digit
 from digits_edge.runtime.resize import resize
 from digits_edge.trainer.datasets import read
 
@@ -35,7 +34,7 @@ def main() -> None:
     figure = Figure(figsize=(10, 2.8), layout="constrained")
     for column, (paper, pixels) in enumerate(figure.subplots(2, 10).T):
         picture = on_paper(sample.pixels[column * 500 + int(rng.integers(500))], rng)
-        prediction, normalised = classifier.predict(picture), normalise_digit(picture)
+        prediction, normalised = classifier.predict(picture), classifier.find(picture).pixels
         assert normalised is not None
         for axes, image in ((paper, picture), (pixels, normalised)):
             axes.imshow(image, cmap="gray", vmin=0, vmax=255)

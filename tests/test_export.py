@@ -185,6 +185,7 @@ def test_every_onnx_file_alone_carries_its_contract(exported):
         assert alone.labels == tuple(str(d) for d in range(10))
         assert alone.contract.preprocess == "digit"
         assert 0 < alone.contract.min_score <= 0.9
+        assert alone.contract.min_score < alone.contract.min_familiarity <= 0.98
         assert len(alone.contract.golden.pixels) == 20
         result = alone.self_test()
         assert result.passed

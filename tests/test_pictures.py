@@ -14,7 +14,8 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from digits_edge.runtime.errors import PictureError
-from digits_edge.runtime.normalise import is_normalised, normalise_digit
+from digits_edge.runtime.find import find_digit
+from digits_edge.runtime.normalise import is_normalised
 from digits_edge.runtime.picture import read_picture, to_grey
 from digits_edge.runtime.prepare import prepare
 from digits_edge.runtime.resize import resize
@@ -166,7 +167,7 @@ def test_whatever_the_bytes_only_our_errors_come_out(data, cut, kind):
 @settings(max_examples=150, deadline=None)
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(8, 70), st.integers(8, 70))))
 def test_whatever_the_array_there_is_a_normalised_picture_or_no_ink(array):
-    pixels = normalise_digit(array)
+    pixels = find_digit(array).pixels
     if pixels is not None:
         assert pixels.dtype == np.uint8
         assert pixels.shape == (28, 28)
@@ -174,13 +175,13 @@ def test_whatever_the_array_there_is_a_normalised_picture_or_no_ink(array):
 
 
 def test_blank_paper_has_no_ink():
-    assert normalise_digit(np.full((50, 50), 230, np.uint8)) is None
+    assert find_digit(np.full((50, 50), 230, np.uint8)).pixels is None
     gentle = np.linspace(200, 215, 2500).reshape(50, 50).astype(np.uint8)
-    assert normalise_digit(gentle) is None
+    assert find_digit(gentle).pixels is None
 
 
 def test_mnists_own_digits_pass_untouched(digits):
-    assert all(normalise_digit(picture) is picture for picture in digits.pixels)
+    assert all(find_digit(picture).pixels is picture for picture in digits.pixels)
 
 
 @pytest.mark.parametrize("scale", [1, 3, 7.3])
@@ -192,7 +193,7 @@ def test_a_digit_of_any_size_polarity_and_place_comes_back_to_mnists_form(digits
         big = np.clip(resize(digit.astype(np.float32), side, side), 0, 255).astype(np.uint8)
         moved = np.zeros((side + 60, side + 90), np.uint8)
         moved[50 : 50 + side, 9 : 9 + side] = big
-        pixels = normalise_digit(255 - moved if paper == "white" else moved)
+        pixels = find_digit(255 - moved if paper == "white" else moved).pixels
         assert pixels is not None
         assert is_normalised(pixels)
         overlaps.append(np.corrcoef(pixels.ravel(), digit.ravel())[0, 1])
@@ -209,9 +210,11 @@ def test_resize_keeps_the_mean_and_agrees_with_pillow():
 def test_resize_mode_keeps_polarity_and_colour():
     picture = np.zeros((60, 60, 3), np.uint8)
     picture[..., 1] = 200
-    np.testing.assert_array_equal(prepare(picture, "resize", (28, 28, 3)), np.full((28, 28, 3), [0, 200, 0], np.uint8))
-    grey = prepare(picture, "resize", (28, 28))
+    np.testing.assert_array_equal(
+        prepare(picture, "resize", (28, 28, 3)).pixels, np.full((28, 28, 3), [0, 200, 0], np.uint8)
+    )
+    grey = prepare(picture, "resize", (28, 28)).pixels
     assert grey is not None
     assert grey.shape == (28, 28)
     assert np.unique(grey).tolist() == [117]
-    assert prepare(grey, "resize", (28, 28)) is grey
+    assert prepare(grey, "resize", (28, 28)).pixels is grey

@@ -1,4 +1,4 @@
-"""What the models will say of themselves: labels, input, threshold, golden pictures."""
+"""What the models will say of themselves: labels, input, thresholds, golden pictures."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy.typing as npt
 
 from digits_edge.runtime.contract import Contract, Golden
 
+from .refusal import thresholds
 from .subject import Subject
 
 GOLDEN_PICTURES: Final = 20
 GOLDEN_BYTES: Final = 64 * 1024  # of pixels, so that they never outweigh the model
-ACCEPTED_SHARE: Final = 0.99  # of validation pictures, by the Keras model's own scores
-HIGHEST_MIN_SCORE: Final = 0.9
 
 
 def describe(subject: Subject, reference: npt.NDArray[np.float32]) -> Contract:
@@ -25,14 +24,15 @@ def describe(subject: Subject, reference: npt.NDArray[np.float32]) -> Contract:
         reference: float32[N, C], Keras's probabilities for its N pictures.
     """
     pixels, targets = subject.pixels, subject.targets
-    quantile = float(np.quantile(reference.max(axis=1), 1 - ACCEPTED_SHARE))
+    min_score, min_familiarity = thresholds(reference)
     chosen = _golden_rows(pixels, targets, reference)
     return Contract(
         name=subject.name,
         labels=subject.labels,
         shape=pixels.shape[1:],
         preprocess=subject.preprocess,
-        min_score=round(min(quantile, HIGHEST_MIN_SCORE), 4),
+        min_score=min_score,
+        min_familiarity=min_familiarity,
         golden=Golden(pixels[chosen], np.zeros((len(chosen), len(subject.labels)), np.float32)),
     )
 

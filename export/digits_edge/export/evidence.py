@@ -13,6 +13,7 @@ from .benchmark import Benchmark
 from .gate import Limits
 from .ladder import Attempt, Skipped
 from .parity import Parity
+from .refusal import Refusal
 from .sensitivity import Layer
 from .subject import Subject
 
@@ -30,6 +31,7 @@ class Evidence:
         models: what is published: one of `rungs` for each file. Of a refused export the last is the one refused.
         parity: Keras's answers against each engine's, Keras first.
         int8_agreement: the share of pictures with one label from int8 ONNX and int8 TFLite; None without both.
+        refusals: what each published model refuses; empty where nothing is published.
         layers: the noise that each layer's quantization adds; empty without int8 ONNX.
         benchmark: of the models on this machine, or None.
         advice: of a refused export, the command to try next; else None.
@@ -43,6 +45,7 @@ class Evidence:
     models: tuple[Attempt, ...]
     parity: tuple[Parity, ...] = ()
     int8_agreement: float | None = None
+    refusals: tuple[Refusal, ...] = ()
     layers: tuple[Layer, ...] = ()
     benchmark: Benchmark | None = None
     advice: str | None = None

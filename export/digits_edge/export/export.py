@@ -30,6 +30,7 @@ from .ladder import Attempt, Quantized, Skipped, best, climb
 from .manifest import gate_of, write_bundle
 from .models import open_model
 from .parity import Parity, agreement, compare
+from .refusal import refusal
 from .report import gate_table
 from .subject import OwnModel, from_model, from_run
 from .workshop import OnnxWorkshop, TfliteWorkshop
@@ -98,8 +99,8 @@ def _try(options: ExportOptions, convert: Converter, work: Path) -> Evidence:
 
     def examine(file: str, precision: str, data: bytes) -> tuple[npt.NDArray[np.float32], Verdict]:
         answers = open_engine(data, file)(subject.pixels)
-        limits, threshold = options.limits, contract.min_score
-        return answers, judge(precision, subject.targets, keras, answers, limits, subject.labels, threshold)
+        limits = options.limits
+        return answers, judge(precision, subject.targets, keras, answers, limits, subject.labels, contract.accepts)
 
     made = (subject.network, subject.calibration, contract, convert, examine, work)
     onnx, tflite = OnnxWorkshop(*made), TfliteWorkshop(*made)
@@ -156,6 +157,10 @@ def _measured(options: ExportOptions, evidence: Evidence) -> Evidence:
         evidence,
         parity=tuple(_parity(evidence, options.time_limit)),
         int8_agreement=agreement(int8) if len(int8) > 1 else None,
+        refusals=tuple(
+            refusal(m.file, evidence.subject, evidence.contract, m.answers, open_engine(m.data, m.file))
+            for m in evidence.models
+        ),
     )
     if not options.timed:
         return evidence

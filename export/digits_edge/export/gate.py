@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Final
 
@@ -142,7 +142,7 @@ def judge(
     exported: npt.NDArray[np.float32],
     limits: Limits,
     labels: Sequence[str],
-    min_score: float,
+    accepts: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.bool_]],
 ) -> Verdict:
     """Compare an exported model's answers with Keras's.
 
@@ -153,7 +153,7 @@ def judge(
         exported: float32[N, C] probabilities.
         limits: what is allowed.
         labels: class names.
-        min_score: from which score on an answer is accepted.
+        accepts: which of float32[N, C] answers are accepted: bool[N].
     """
     theirs, ours = keras.argmax(axis=1), exported.argmax(axis=1)
     was_right, is_right = theirs == targets, ours == targets
@@ -168,7 +168,7 @@ def judge(
         _mcnemar(broken, fixed, limits),
         _recall(targets, was_right, is_right, limits, labels),
         _agreement(other_labels, pictures, limits),
-        _drift(keras.max(axis=1) >= min_score, exported.max(axis=1) >= min_score, limits),
+        _drift(accepts(keras), accepts(exported), limits),
     ]
     if precision == "float32" or not sound:
         words = (

@@ -170,5 +170,5 @@ def _contract(contract: Contract) -> Rows:
         ("labels", ", ".join(contract.labels)),
         ("input", f"uint8 {' x '.join(map(str, contract.shape))}, white on black"),
         ("preprocess", contract.preprocess),
-        ("accepted from", f"{contract.min_score:g}"),
+        ("accepted from", f"a score of {contract.min_score:g}, a familiarity of {contract.min_familiarity:g}"),
     ]

@@ -72,6 +72,7 @@ def _manifest(evidence: Evidence, kind: str) -> dict[str, Any]:
             "engines": [{**asdict(parity), "accuracy": round(parity.accuracy, 6)} for parity in evidence.parity],
             "int8_agreement": evidence.int8_agreement,
         },
+        "refusal": [asdict(refusal) for refusal in evidence.refusals],
         "layers": [{"name": x.name, "operator": x.operator, "snr": x.snr} for x in evidence.layers],
         "benchmark": evidence.benchmark.to_json() if evidence.benchmark else None,
         "golden": golden,

@@ -19,6 +19,9 @@ CRITERIA: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
 }
 
 
+REFUSAL: Final = ("refused_wrong", "auroc_wrong", "refused_outliers", "auroc_outliers")  # of a manifest's refusals
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """A Markdown table whose columns line up; all but the first are flushed right."""
     cells = [list(header), *([str(cell) for cell in row] for row in rows)]
@@ -130,18 +133,43 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
             if agreement is None
             else [f"int8 ONNX and int8 TFLite give one label to {agreement:.2%} of the pictures."]
         ),
+        *_refusal(manifest["refusal"], manifest["thresholds"]),
         *_layers(manifest["layers"]),
         *_benchmark(manifest["benchmark"]),
         "## Files",
         table(("file", "bytes", "smaller by"), files),
         f"Input: uint8, {' x '.join(map(str, manifest['input']['shape']))}, white ink (255) on black (0); the models "
         f"scale it themselves. A photograph is brought to this form by `{manifest['preprocess']}`. The int8 TFLite "
-        "takes int8 (pixel - 128) and gives logits; scale and zero point are in the manifest. A prediction is accepted "
-        f"from a score of {manifest['thresholds']['min_score']}.",
+        "takes int8 (pixel - 128) and gives logits; scale and zero point are in the manifest.",
         "## Where it comes from",
         _provenance(manifest["provenance"]),
     ]
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _refusal(refusals: list[dict[str, Any]], thresholds: dict[str, float]) -> list[str]:
+    if not refusals:
+        return []
+    coverages = [f"{risk['coverage']:.0%}" for risk in refusals[0]["risks"]]
+    made_up = refusals[0]["outliers"]
+    return [
+        "## Refusal",
+        f"An answer is accepted from a score of {thresholds['min_score']} on, if the two best classes have "
+        f"{thresholds['min_familiarity']} together. AUROC: the chance that a right answer scores higher than a wrong "
+        "one"
+        + (f", and that a validation picture is more familiar than one of {made_up:,} outliers" * bool(made_up))
+        + ".",
+        table(
+            ("model", "refused", "of its errors", "AUROC", "outliers refused", "AUROC"),
+            [(r["file"], f"{r['refused']:.2%}", *(_known(r[key]) for key in REFUSAL)) for r in refusals],
+        ),
+        "Risk against coverage: of the surest answers, the share that is wrong.",
+        table(("model", *coverages), [(r["file"], *(f"{x['risk']:.2%}" for x in r["risks"])) for r in refusals]),
+    ]
+
+
+def _known(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
 
 
 def _cost(provenance: dict[str, Any]) -> str:

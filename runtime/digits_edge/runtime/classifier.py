@@ -7,21 +7,20 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib import resources
 from itertools import islice
-from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime
 
-from .bundle import Bundle
 from .contract import Contract
 from .errors import BundleError, PictureError, first_line
-from .picture import read_picture
-from .prepare import prepare
-from .session import Provider, SessionSettings, checked_min_score, open_session, read_contract
+from .session import Provider, SessionSettings, checked_min_score, has_threads, open_session, read_contract
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import onnxruntime
+
+    from .find import Finding
 
 DEFAULT_MODEL: Final = "default.onnx"
 CHUNK: Final = 256  # pictures a session sees at once: bounds the memory of its activations
@@ -35,9 +34,10 @@ class Prediction:
     Attributes:
         label: the most probable class, also when not accepted; None where there is no ink or the picture failed.
         score: its probability, 0 where there is no label.
-        accepted: whether the score reaches the model's threshold.
+        accepted: whether the answer is to be relied on: there is one figure, and the model knows its like and is sure.
         probabilities: float32[C] in the order of `Classifier.labels`; zeros where there is no label.
-        reason: why it was not accepted: `no ink`, `unsure`, or what is wrong with the picture; else None.
+        reason: why it was not accepted: `no ink`, `several` figures, `not like training data`, `unsure`, or what is
+            wrong with the picture; else None.
         error: in `predict_many`, what `predict` would have raised; else None.
     """
 
@@ -69,11 +69,13 @@ class SelfTest:
 class Classifier:
     """One model with its contract. Immutable after loading, safe to share between threads, can be pickled.
 
-    Get one with `Classifier.load()`. It uses one thread, does not spin, keeps no memory arena, writes nothing
-    and never touches the network.
+    Get one with `Classifier.load()`. Unless told otherwise it uses one thread, does not spin and keeps no memory arena.
+    It writes nothing and never touches the network.
     """
 
-    __slots__ = ("_contract", "_model", "_session", "_settings")
+    __slots__ = ("__weakref__", "_contract", "_model", "_session", "_settings")
+
+    _session: onnxruntime.InferenceSession | None  # None after a fork, until it is needed
 
     def __init__(
         self,
@@ -85,11 +87,13 @@ class Classifier:
         session_options: onnxruntime.SessionOptions | None = None,
         min_score: float | None = None,
     ) -> None:
+        if not isinstance(model, bytes):
+            raise BundleError(f"{where}: expected a model's bytes, received {type(model).__name__}")
         self._model = model
         self._settings = SessionSettings(threads, providers, session_options)
         own = None if min_score is None else checked_min_score(min_score)
-        self._session = open_session(model, where, self._settings)
-        contract = read_contract(self._session, where)
+        session = self._open(where)
+        contract = read_contract(session, where)
         self._contract = contract if own is None else replace(contract, min_score=own)
 
     @classmethod
@@ -148,8 +152,23 @@ class Classifier:
             PictureError: the picture cannot be read.
             MissingExtra: a file is to be decoded and pillow is not installed.
         """
-        pixels = self._prepare(picture)
-        return self._no_ink() if pixels is None else self._judge(self.predict_proba(pixels[None])[0])
+        found = self.find(picture)
+        return self._judge(found, None if found.pixels is None else self.predict_proba(found.pixels[None])[0])
+
+    def find(self, picture: Any) -> Finding:
+        """What `predict` classifies: the pixels in the model's own form, and the steps that led to them.
+
+        Args:
+            picture: as `predict` takes it.
+
+        Raises:
+            PictureError: the picture cannot be read.
+            MissingExtra: a file is to be decoded and pillow is not installed.
+        """
+        from .picture import read_picture  # here, so that a program that only calls predict_proba starts sooner
+        from .prepare import prepare
+
+        return prepare(read_picture(picture), self._contract.preprocess, self._contract.shape)
 
     def predict_many(self, pictures: Iterable[Any], *, batch_size: int = 64) -> Iterator[Prediction]:
         """Predict lazily, in batches, in the order of `pictures`.
@@ -166,14 +185,14 @@ class Classifier:
 
     def _predict_many(self, pictures: Iterator[Any], batch_size: int) -> Iterator[Prediction]:
         while batch := list(islice(pictures, batch_size)):
-            read = [self._try_prepare(picture) for picture in batch]
-            readable = [item for item in read if isinstance(item, np.ndarray)]
-            answers = iter(self.predict_proba(np.stack(readable)) if readable else ())
-            for item in read:
-                if isinstance(item, PictureError):
-                    yield Prediction(None, 0.0, False, self._nothing(), str(item), item)
+            read = [self._try_find(picture) for picture in batch]
+            inked = [found.pixels for found in read if not isinstance(found, PictureError) and found.pixels is not None]
+            answers = iter(self.predict_proba(np.stack(inked)) if inked else ())
+            for found in read:
+                if isinstance(found, PictureError):
+                    yield Prediction(None, 0.0, False, self._nothing(), str(found), found)
                 else:
-                    yield self._no_ink() if item is None else self._judge(next(answers))
+                    yield self._judge(found, None if found.pixels is None else next(answers))
 
     def predict_proba(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
         """Class probabilities of pixels that are in the model's own form already: the fast path.
@@ -228,30 +247,38 @@ class Classifier:
     def __repr__(self) -> str:
         return f"<Classifier {self.name!r}: {len(self.labels)} classes, {len(self._model):,} bytes>"
 
+    def _open(self, where: str) -> onnxruntime.InferenceSession:
+        session = self._session = open_session(self._model, where, self._settings)
+        if has_threads(session):
+            from .forks import forget_session_in_children
+
+            forget_session_in_children(self)
+        return session
+
     def _run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        session = self._session or self._open(self.name)
         try:
-            probabilities: npt.NDArray[np.float32] = self._session.run(["probabilities"], {"image": pixels})[0]
+            probabilities: npt.NDArray[np.float32] = session.run(["probabilities"], {"image": pixels})[0]
         except Exception as error:  # onnxruntime's exceptions share no base class
             raise BundleError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
+        if len(probabilities) != len(pixels):
+            raise BundleError(
+                f"{self.name}: expected probabilities of {len(pixels)} pictures, received {len(probabilities)}"
+            )
         return probabilities
 
-    def _prepare(self, picture: Any) -> npt.NDArray[np.uint8] | None:
-        return prepare(read_picture(picture), self._contract.preprocess, self._contract.shape)
-
-    def _try_prepare(self, picture: Any) -> npt.NDArray[np.uint8] | PictureError | None:
+    def _try_find(self, picture: Any) -> Finding | PictureError:
         try:
-            return self._prepare(picture)
+            return self.find(picture)
         except PictureError as error:
             return error
 
-    def _judge(self, probabilities: npt.NDArray[np.float32]) -> Prediction:
+    def _judge(self, found: Finding, probabilities: npt.NDArray[np.float32] | None) -> Prediction:
+        if probabilities is None:
+            return Prediction(None, 0.0, False, self._nothing(), "no ink")
         best = int(probabilities.argmax())
-        score = float(probabilities[best])
-        accepted = score >= self._contract.min_score
-        return Prediction(self.labels[best], score, accepted, probabilities, None if accepted else "unsure")
-
-    def _no_ink(self) -> Prediction:
-        return Prediction(None, 0.0, False, self._nothing(), "no ink")
+        reason = "several" if found.several else self._contract.refusal(probabilities)
+        return Prediction(self.labels[best], float(probabilities[best]), reason is None, probabilities, reason)
 
     def _nothing(self) -> npt.NDArray[np.float32]:
         return np.zeros(len(self.labels), np.float32)
@@ -260,15 +287,9 @@ class Classifier:
 def _read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
     """A model's bytes, and where they come from."""
     if path is None:
-        return (resources.files(__package__) / DEFAULT_MODEL).read_bytes(), DEFAULT_MODEL
-    try:
-        path = Path(os.fsdecode(path))
-        if path.suffix == ".onnx" and not path.is_dir():
-            return path.read_bytes(), str(path)
-        bundle = Bundle.open(path)
-        name = bundle.best_onnx
-        return bundle.read(name), str(bundle.path / name)
-    except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
-    except (TypeError, ValueError) as error:  # no path at all, or one with a null character
-        raise BundleError(f"{path!r:.200}: expected the path of a bundle or an .onnx file: {error}") from None
+        from pathlib import Path
+
+        return Path(__file__).with_name(DEFAULT_MODEL).read_bytes(), DEFAULT_MODEL
+    from .bundle import read_model
+
+    return read_model(path)

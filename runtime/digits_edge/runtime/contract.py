@@ -6,16 +6,16 @@ file, so that one file alone can be deployed.
 
 from __future__ import annotations
 
-import base64
 import math
-import zlib
 from dataclasses import dataclass
-from typing import Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from .errors import BundleError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 METADATA_KEY: Final = "digits_edge"
 SCHEMA: Final = 1
@@ -24,7 +24,7 @@ MAX_GOLDEN_BYTES: Final = 2**24
 PREPROCESS: Final[tuple[Preprocess, ...]] = ("digit", "resize")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Golden:
     """Pictures with the answers that the exporting machine got for them.
 
@@ -47,6 +47,8 @@ class Contract:
         shape: a picture's shape in the model's own form, (H, W) or (H, W, 3); uint8, white ink (255) on black (0).
         preprocess: how a picture becomes pixels: `digit` (found, boxed, centred) or `resize`.
         min_score: a prediction with a smaller score is not `accepted`, in [0, 1].
+        min_familiarity: nor is one whose two best classes have a smaller score together, in [0, 1]. What is of no class
+            has its probability spread over many, where a digit that could be another has it on two.
         golden: known answers for the self-test.
     """
 
@@ -55,17 +57,34 @@ class Contract:
     shape: tuple[int, ...]
     preprocess: Preprocess
     min_score: float
+    min_familiarity: float
     golden: Golden
+
+    def accepts(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Which answers of float32[N, C] are accepted: bool[N]."""
+        return np.asarray(self._is_familiar(probabilities) & (probabilities.max(axis=1) >= self.min_score))
+
+    def refusal(self, probabilities: npt.NDArray[np.float32]) -> str | None:
+        """Why one answer float32[C] is not accepted: `not like training data` or `unsure`; None where it is."""
+        if self.accepts(probabilities[None])[0]:
+            return None
+        return "unsure" if self._is_familiar(probabilities[None])[0] else "not like training data"
+
+    def _is_familiar(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        return familiarity(probabilities) >= self.min_familiarity
 
     def to_json(self) -> dict[str, Any]:
         """The contract as plain JSON values; golden pixels as base64 of their deflated bytes in C order."""
+        import base64
+        import zlib
+
         return {
             "schema": SCHEMA,
             "name": self.name,
             "labels": list(self.labels),
             "input": {"shape": list(self.shape), "dtype": "uint8", "ink": "white on black"},
             "preprocess": self.preprocess,
-            "thresholds": {"min_score": self.min_score},
+            "thresholds": {"min_score": self.min_score, "min_familiarity": self.min_familiarity},
             "golden": {
                 "pixels": base64.b64encode(zlib.compress(self.golden.pixels.tobytes(), 9)).decode("ascii"),
                 "probabilities": [[round(float(p), 6) for p in row] for row in self.golden.probabilities],
@@ -79,6 +98,9 @@ class Contract:
         Raises:
             BundleError: a part is missing, of the wrong kind, or of a newer schema; `where` begins the message.
         """
+        import base64  # here, as json and hashlib elsewhere in this room: to import it is to wait for nothing
+        import zlib
+
         try:
             check_schema(data["schema"], where)
             shape = tuple(int(side) for side in data["input"]["shape"])
@@ -94,8 +116,10 @@ class Contract:
             if data["preprocess"] not in PREPROCESS:
                 raise BundleError(f"{where}: expected preprocess {PREPROCESS}, received {data['preprocess']!r:.80}")
             min_score = float(data["thresholds"]["min_score"])
-            if not (math.isfinite(min_score) and 0 <= min_score <= 1):
-                raise BundleError(f"{where}: expected a min_score from 0 to 1, received {min_score}")
+            min_familiarity = float(data["thresholds"].get("min_familiarity", 0))  # earlier models have none
+            for name, value in (("min_score", min_score), ("min_familiarity", min_familiarity)):
+                if not (math.isfinite(value) and 0 <= value <= 1):
+                    raise BundleError(f"{where}: expected a {name} from 0 to 1, received {value}")
             deflated = base64.b64decode(data["golden"]["pixels"], validate=True)
             inflated = zlib.decompressobj().decompress(deflated, MAX_GOLDEN_BYTES)  # the rest of a bomb stays unread
             pixels = np.frombuffer(inflated, np.uint8).reshape(-1, *shape)
@@ -108,10 +132,16 @@ class Contract:
                 shape=shape,
                 preprocess=cast(Preprocess, data["preprocess"]),
                 min_score=min_score,
+                min_familiarity=min_familiarity,
                 golden=Golden(pixels, probabilities),
             )
         except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
             raise BundleError(f"{where}: the model's description is damaged: {type(error).__name__}: {error}") from None
+
+
+def familiarity(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What the two best classes have together: float32[N] of float32[N, C]."""
+    return np.asarray(np.partition(probabilities, -2, axis=1)[:, -2:].sum(axis=1))
 
 
 def _is_text(value: Any) -> bool:

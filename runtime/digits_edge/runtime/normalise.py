@@ -1,4 +1,4 @@
-"""From a picture of one handwritten digit to pixels as MNIST stores them.
+"""The form in which MNIST stores digits.
 
 The method is MNIST's own (LeCun, Cortes, Burges: "The MNIST database of handwritten digits"): the ink's box is scaled
 to fit 20 x 20 pixels with its proportions kept, and placed in 28 x 28 with its centre of mass in the middle.
@@ -15,30 +15,6 @@ from .resize import resize
 
 SIDE: Final = 28
 BOX: Final = 20
-MIN_CONTRAST: Final = 24  # grey levels between paper and ink under which nothing is taken for ink
-
-
-def normalise_digit(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8] | None:
-    """Find the ink and bring it to MNIST's form.
-
-    Args:
-        grey: uint8[H, W], dark ink on light paper or light on dark.
-
-    Returns:
-        uint8[28, 28], white ink (255) on black (0), or None where there is no ink. A picture that has this form
-        already comes back as it is, byte for byte.
-    """
-    if is_normalised(grey):
-        return grey
-    ink = _ink(grey)  # (H, W), 0 on paper
-    if ink.max() < MIN_CONTRAST:
-        return None
-    threshold = _otsu(ink)
-    mask = ink > threshold
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    box = (box - threshold / 2).clip(min=0)  # keeps the soft edge of a stroke, drops the paper's grain
-    return in_box(box)
 
 
 def in_box(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
@@ -68,28 +44,6 @@ def is_normalised(grey: npt.NDArray[np.uint8]) -> bool:
     if (ink.max(axis=0) - ink.min(axis=0) >= BOX).any():
         return False
     return bool((np.abs(_centre_of_mass(grey.astype(np.float32)) - (SIDE - 1) / 2) <= 1).all())
-
-
-def _ink(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """How far each pixel is from the paper, towards the ink's side; the border is taken for paper."""
-    border = np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
-    paper = np.float32(np.median(border))
-    distance = grey.astype(np.float32) - paper
-    light_on_dark = paper < (float(grey.min()) + float(grey.max())) / 2
-    towards_ink = distance if light_on_dark else -distance
-    return towards_ink.clip(min=0)
-
-
-def _otsu(ink: npt.NDArray[np.float32]) -> float:
-    """The threshold that parts two groups of pixels best (Otsu 1979), over a histogram of 256 bins."""
-    counts, edges = np.histogram(ink, bins=256, range=(0, 255))
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts, dtype=np.float64)  # (256,)
-    above = counts.sum() - below
-    sums = np.cumsum(counts * centres)
-    means_below = sums / np.maximum(below, 1)
-    means_above = (sums[-1] - sums) / np.maximum(above, 1)
-    return float(edges[1 + int(np.argmax(below * above * (means_below - means_above) ** 2))])
 
 
 def _centre_of_mass(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:

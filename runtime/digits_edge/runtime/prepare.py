@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 
 from .contract import Preprocess
-from .normalise import normalise_digit
+from .find import Finding, find_digit
 from .picture import to_grey
 from .resize import resize
 
 
-def prepare(
-    picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple[int, ...]
-) -> npt.NDArray[np.uint8] | None:
+def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple[int, ...]) -> Finding:
     """Bring a picture to a model's form.
 
     Args:
@@ -22,16 +22,18 @@ def prepare(
         shape: of the result, (H, W) or (H, W, 3).
 
     Returns:
-        uint8 of that shape, or None where `digit` finds no ink.
+        pixels uint8 of that shape, or None where `digit` finds no ink.
     """
     if preprocess == "digit":
-        pixels = normalise_digit(to_grey(picture))
-        return pixels if pixels is None or pixels.shape == shape else _resize(pixels, shape)
+        found = find_digit(to_grey(picture))
+        if found.pixels is None or found.pixels.shape == shape:
+            return found
+        return replace(found, pixels=_resize(found.pixels, shape))
     if len(shape) == 2:
         picture = to_grey(picture)
     elif picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=-1)
-    return picture if picture.shape == shape else _resize(picture, shape)
+    return Finding(picture if picture.shape == shape else _resize(picture, shape))
 
 
 def _resize(picture: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:

@@ -25,7 +25,7 @@ Ink = npt.NDArray[np.float32]  # the same before it is boxed, any size, 0 on pap
 Maker = Callable[[Pixels, Pixels, np.random.Generator], Pixels]  # two training pictures -> an outlier
 
 OUTLIERS: Final = 24_000
-NEAREST: Final = 0.75  # cosine similarity to a training picture from which on an outlier is left out
+NEAREST: Final = 0.7  # cosine similarity to a training picture from which on an outlier is left out
 COMPARED: Final = 6_000  # training pictures that outliers are compared with
 CANVAS: Final = 84  # pixels a side in which strokes and shapes are drawn, three times what they end as
 FONTS: Final = (

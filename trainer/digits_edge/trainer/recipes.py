@@ -60,7 +60,7 @@ class Augmentation(_Checked):
         shear: degrees, drawn from ±shear.
         elastic: pixels, the standard deviation of a smooth random displacement, drawn from [0, 2 elastic].
         fill: what stands outside the picture: `constant` (black) or `nearest` (its border stretched).
-        thickness: chance that strokes grow or shrink, by up to a pixel on each side.
+        thickness: chance that strokes grow, by up to two pixels on each side but mostly less than one, or shrink.
         blur: chance of a blur, binomial and up to 5 x 5.
         low_resolution: chance that the picture is reduced to 14 x 14, 7 x 7 or in between, and enlarged again.
         contrast: chance that the ink fades, by up to 0.6.
@@ -194,7 +194,7 @@ def _check(name: str, hint: Any, value: Any) -> None:
 # few pixels, on ruled or noisy paper.
 _ROBUST: Final = Augmentation(
     rotation=12, zoom=(0.8, 1.25), shift=2.5, shear=12, elastic=1.0,
-    thickness=0.4, blur=0.2, low_resolution=0.2, contrast=0.2, erasing=0.1, line=0.12, noise=0.15,
+    thickness=0.5, blur=0.2, low_resolution=0.3, contrast=0.2, erasing=0.1, line=0.12, noise=0.15,
 )  # fmt: skip
 
 COMPACT: Final = Recipe(
@@ -222,7 +222,7 @@ MICRO: Final = Recipe(
     weight_decay=0.05,
     outliers=0.25,
     augmentation=replace(
-        _ROBUST, elastic=0.8, blur=0.1, low_resolution=0.12, contrast=0.1, erasing=0.0, line=0.08, noise=0.1
+        _ROBUST, elastic=0.8, blur=0.1, low_resolution=0.18, contrast=0.1, erasing=0.0, line=0.08, noise=0.1
     ),
 )
 

@@ -12,7 +12,7 @@ from keras import ops
 from .augment import Tensor, augment
 from .recipes import Recipe
 
-UNSURE: Final = 0.5  # the weight of the outliers' loss, as in Hendrycks, Mazeika, Dietterich 2019
+UNSURE: Final = 0.3  # the weight of the outliers' loss
 
 
 class Trainee(keras.Model):  # type: ignore[misc]

@@ -64,7 +64,7 @@ def read(
     bad: list[str] = []
     for row, (path, _) in enumerate(found):
         try:
-            ready = prepare(read_picture(path), preprocess, shape)
+            ready = prepare(read_picture(path), preprocess, shape).pixels
             if ready is None:
                 bad.append(f"{path}: there is no ink in it")
             else:

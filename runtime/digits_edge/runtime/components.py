@@ -1,0 +1,123 @@
+"""Connected components of a mask, with numpy alone and no loop over pixels.
+
+Rows are parted into runs, runs that touch in neighbouring rows are joined by a parallel union-find: the root of each
+pair's higher label hooks onto the lower one, then labels are compressed (after Shiloach and Vishkin 1982).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Components:
+    """The parts of a mask in which each pixel touches another, corners included, with K of them.
+
+    Attributes:
+        shape: of the mask.
+        top, bottom, left, right: int64[K], of their boxes, bottom and right exclusive.
+        area: int64[K], in pixels.
+        sums: float64[K] for each of the images that were summed up over their pixels.
+    """
+
+    shape: tuple[int, int]
+    top: Ints
+    bottom: Ints
+    left: Ints
+    right: Ints
+    area: Ints
+    sums: tuple[npt.NDArray[np.float64], ...]
+    _starts: Ints  # of the runs, in the mask with two empty columns behind each row, flattened
+    _ends: Ints
+    _labels: Ints
+
+    def __len__(self) -> int:
+        return len(self.area)
+
+    @property
+    def height(self) -> Ints:
+        """int64[K], of their boxes."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> Ints:
+        """int64[K], of their boxes."""
+        return self.right - self.left
+
+    @property
+    def sides(self) -> Ints:
+        """int64[K]: how many sides of the picture each touches."""
+        height, width = self.shape
+        touched = (self.top == 0, self.left == 0, self.bottom == height, self.right == width)
+        return np.asarray(np.sum(touched, axis=0, dtype=np.int64))
+
+    def mask(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """bool[H, W]: the pixels of the components that are chosen, bool[K]."""
+        height, width = self.shape
+        runs = chosen[self._labels]
+        steps = np.zeros(height * (width + 2) + 1, np.int8)
+        steps[self._starts[runs]] = 1
+        steps[self._ends[runs]] = -1
+        return np.cumsum(steps[:-1], dtype=np.int8).reshape(height, width + 2)[:, :width] > 0
+
+
+def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Components:
+    """Find the connected components of a mask bool[H, W], and sum up images, each [H, W], over each of them."""
+    height, width = mask.shape
+    stride = width + 2
+    padded = np.zeros((height, stride), np.int8)
+    padded[:, :width] = mask
+    change = np.diff(padded.ravel(), prepend=np.int8(0))
+    starts, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
+    # of each run, those of the next row that touch it stand side by side in the order of all runs
+    first = np.searchsorted(ends - stride, starts, "left")
+    beyond = np.searchsorted(starts - stride, ends, "right")
+    touching = np.maximum(beyond - first, 0)
+    upper = np.repeat(np.arange(len(starts)), touching)
+    lower = np.arange(len(upper)) - np.repeat(np.cumsum(touching) - touching, touching) + np.repeat(first, touching)
+    labels = _joined(len(starts), upper, lower)
+    _, labels = np.unique(labels, return_inverse=True)
+    count = int(labels.max(initial=-1)) + 1
+    rows, left = np.divmod(starts, stride)
+    lengths = ends - starts
+    sums: list[npt.NDArray[np.float64]] = []
+    for image in images:
+        before = np.zeros(height * width + 1)
+        np.cumsum(image, dtype=np.float64, out=before[1:])
+        start = rows * width + left
+        sums.append(np.bincount(labels, before[start + lengths] - before[start], count).astype(np.float64))
+    return Components(
+        mask.shape,
+        top=_extreme(np.minimum, labels, rows, np.full(count, height)),
+        bottom=_extreme(np.maximum, labels, rows + 1, np.zeros(count, np.int64)),
+        left=_extreme(np.minimum, labels, left, np.full(count, width)),
+        right=_extreme(np.maximum, labels, left + lengths, np.zeros(count, np.int64)),
+        area=np.bincount(labels, lengths, count).astype(np.int64),
+        sums=tuple(sums),
+        _starts=starts,
+        _ends=ends,
+        _labels=labels,
+    )
+
+
+def _joined(count: int, one: Ints, other: Ints) -> Ints:
+    """int64[count]: for each run the lowest number among those that the pairs (one, other) join it with."""
+    labels = np.arange(count)
+    while True:
+        a, b = labels[one], labels[other]
+        if (a == b).all():
+            return labels
+        np.minimum.at(labels, np.maximum(a, b), np.minimum(a, b))
+        while (labels != (compressed := labels[labels])).any():
+            labels = compressed
+
+
+def _extreme(of: np.ufunc, labels: Ints, values: Ints, start: Ints) -> Ints:
+    of.at(start, labels, values)
+    return start

@@ -1,0 +1,94 @@
+"""The printed lines of ruled and squared paper, found and taken off."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+SLOPES: Final = 17
+STEEPEST: Final = 0.14  # rise over run, 8 degrees from level or upright
+COVERED: Final = 0.85  # share of the way across the picture that has ink in it, of a line
+LEAST: Final = 2  # lines; a single one may be a stroke of the digit
+MOST: Final = 24  # in one direction
+HALF: Final = 2  # pixels at each side of a line's middle that are looked at
+ABOVE: Final = 1.5  # how much stronger than the line's own ink (its median) a pixel is that is not taken off
+THICK: Final = 0.5  # share of a line with ink beside it, from which on it is a stroke or a shadow
+CROSSING: Final = 0.6  # of the line's own ink, beside the line, from which on a stroke crosses there
+
+
+class Line(NamedTuple):
+    """A printed line: flat places int64[columns, 5] of its pixels where nothing crosses it, and its most ink."""
+
+    band: Ints
+    highest: float
+
+
+def without_lines(strength: Floats, level: float) -> Floats:
+    """Take straight lines that go from side to side off an ink map.
+
+    Lines are peaks of projections along nearly level and nearly upright directions (the Radon transform at few angles).
+    Where there are two or more they are taken for print. What crosses them stays where it is stronger.
+
+    Args:
+        strength: float32[H, W], of ink.
+        level: of strength, under which there is no ink.
+
+    Returns:
+        float32[H, W]; `strength` itself where there are no lines.
+    """
+    across, down = _level_lines(strength, level), _level_lines(strength.T, level)
+    if len(across) + len(down) < LEAST:
+        return strength
+    return _taken_off(_taken_off(strength, across).T, down).T
+
+
+def _level_lines(strength: Floats, level: float) -> list[Line]:
+    """The nearly level lines, strongest first; none that is as thick as a stroke."""
+    height, width = strength.shape
+    places, inside = _along(height, width)
+    inked = strength > level
+    inked[1:-1] |= inked[:-2] | inked[2:]
+    cover = (inked.ravel()[places] & inside).sum(axis=2) / np.maximum(inside.sum(axis=2), width / 2)  # (slopes, H)
+    flat = strength.ravel()
+    lines: list[Line] = []
+    while len(lines) < MOST and cover.max() >= COVERED:
+        slope, row = np.unravel_index(int(np.argmax(cover)), cover.shape)
+        middle = places[slope, row][inside[slope, row]]
+        cover[:, max(0, row - 2 * HALF) : row + 2 * HALF + 1] = 0
+        band = _rows_around(middle, width, range(-HALF, HALF + 1), flat.size)
+        printed = float(np.median(flat[band].max(axis=1)))
+        beyond = flat[_rows_around(middle, width, (-HALF - 2, -HALF - 1, HALF + 1, HALF + 2), flat.size)]
+        crossed = beyond.max(axis=1) > CROSSING * printed
+        if crossed.mean() < THICK:
+            lines.append(Line(band[~crossed], ABOVE * printed))
+    return lines
+
+
+def _taken_off(strength: Floats, lines: list[Line]) -> Floats:
+    flat = strength.flatten()
+    for line in lines:
+        flat[line.band[flat[line.band] <= line.highest]] = 0
+    return flat.reshape(strength.shape)
+
+
+def _rows_around(line: Ints, width: int, rows: Sequence[int], size: int) -> Ints:
+    """Flat places int64[columns, rows] so many rows from those of a line; the line's own where they are outside."""
+    places = line[:, None] + width * np.array(rows)
+    return np.where((places >= 0) & (places < size), places, line[:, None])
+
+
+@lru_cache(maxsize=8)
+def _along(height: int, width: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
+    """Where lines go: flat places int64[slopes, H, W], by slope, row in the middle and column; which are inside."""
+    slopes = np.linspace(-STEEPEST, STEEPEST, SLOPES)
+    shifts = np.rint(slopes[:, None] * (np.arange(width) - width / 2)).astype(np.int64)
+    rows = np.arange(height)[:, None] + shifts[:, None, :]  # (slopes, H, W)
+    inside = (rows >= 0) & (rows < height)
+    return rows.clip(0, height - 1) * width + np.arange(width), inside
