@@ -20,7 +20,7 @@ from .words import Json, print_json
 if TYPE_CHECKING:
     from io import BufferedReader
 
-    from digits_edge.runtime import Prediction
+    from digits_edge.runtime import Classifier, Prediction
     from digits_edge.runtime.bulk import Answer
 
 
@@ -34,6 +34,12 @@ def command(
     ] = None,
     submission: Annotated[
         Path | None, typer.Option(metavar="CSV", help="Write ImageId,Label for a Kaggle test.csv instead of printing.")
+    ] = None,
+    min_score: Annotated[
+        float | None, typer.Option(metavar="P", help="Accept answers from this score on; the model's own unless given.")
+    ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw what was seen in the one picture, step by step.")
     ] = None,
     batch_size: Annotated[
         int | None, typer.Option(metavar="N", help="Pictures that the model sees at once; 32 unless given.")
@@ -51,6 +57,8 @@ def command(
 
     digits-edge predict photo.jpg scans/
 
+    digits-edge predict photo.jpg --explain steps.png
+
     digits-edge predict scans/ test.csv.gz --jsonl
 
     digits-edge predict test.csv --bundle artifacts/runs/kaggle/bundle --submission submission.csv
@@ -64,7 +72,9 @@ def command(
     batch_size = BATCH if batch_size is None else batch_size
     if batch_size < 1:
         raise UsageError(f"--batch-size: expected 1 or more, received {batch_size}")
-    classifier = Classifier.load(bundle)
+    classifier = Classifier.load(bundle, min_score=min_score)
+    if explain:
+        _draw(classifier, paths, explain)
     if submission:
         if len(paths) != 1 or not is_csv(paths[0]):
             raise UsageError(f"--submission: expected one Kaggle test.csv, received {' '.join(paths)}")
@@ -103,6 +113,17 @@ def command(
             print_json(document)
     if failed:
         raise typer.Exit(2)
+
+
+def _draw(classifier: Classifier, paths: list[str], target: Path) -> None:
+    """Write what was seen in one picture at each step."""
+    from digits_edge.runtime.explain import explain
+
+    if len(paths) != 1 or not Path(paths[0]).is_file():
+        raise UsageError(f"--explain: expected one picture's file, received {' '.join(paths)}")
+    if target.suffix.lower() != ".png" or target.is_dir() or not target.absolute().parent.is_dir():
+        raise UsageError(f"--explain: expected the name of a .png in an existing folder, received {str(target)!r}")
+    explain(classifier.find(paths[0]), classifier.predict(paths[0]), classifier.labels).save(target)
 
 
 def _line(name: str, found: Prediction) -> str:

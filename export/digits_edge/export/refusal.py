@@ -15,7 +15,9 @@ from digits_edge.trainer.outliers import outliers
 
 from .subject import Subject
 
-UNFAMILIAR: Final = 0.006  # share of validation pictures, by Keras's own answers, that a threshold may refuse
+# Shares of validation pictures, by Keras's own answers, that thresholds refuse: half of what a user should see refused,
+# one in a hundred, since the validation split is small, and digits of other hands are harder.
+UNFAMILIAR: Final = 0.004
 UNSURE: Final = 0.001  # of those that are familiar
 HIGHEST_MIN_SCORE: Final = 0.9  # where nearly all scores are 1, in a set of few pictures
 HIGHEST_MIN_FAMILIARITY: Final = 0.98

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .find import Finding
 
 DEFAULT_MODEL: Final = "default.onnx"
-CHUNK: Final = 256  # pictures a session sees at once: bounds the memory of its activations
+CHUNK: Final = 32  # pictures a session sees at once; many more are slower without an arena (benchmarks/bulk.py --batches)
 SELF_TEST_TOLERANCE: Final = 0.05  # in probability; integer kernels may round differently from CPU to CPU
 
 

@@ -2,7 +2,7 @@
 
 The method is outlier exposure (Hendrycks, Mazeika, Dietterich 2019). Nothing is downloaded: they are letters and signs
 of the fonts that matplotlib ships, scribbles, shapes and textures, and what becomes of the training pictures when they
-are cut up, turned or put side by side. What resembles a training picture is left out.
+are cut up, turned or put side by side. Strokes that resemble a training picture are left out.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ Maker = Callable[[Pixels, Pixels, np.random.Generator], Pixels]  # two training 
 
 OUTLIERS: Final = 24_000
 NEAREST: Final = 0.7  # cosine similarity to a training picture from which on an outlier is left out
+BROAD: Final = 0.4  # width over height, under which a filled figure may be a 1
 COMPARED: Final = 6_000  # training pictures that outliers are compared with
 CANVAS: Final = 84  # pixels a side in which strokes and shapes are drawn, three times what they end as
 FONTS: Final = (
@@ -40,7 +41,7 @@ BLOCKS: Final = (
 
 
 def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np.uint8]:
-    """Pictures that resemble no training picture.
+    """Make up pictures that are of no class.
 
     Args:
         pictures: uint8[N, 28, 28], the training part.
@@ -53,21 +54,20 @@ def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDAr
     rng = np.random.default_rng(seed)
     known = _unit(pictures[rng.permutation(len(pictures))[:COMPARED]])
     kept = np.empty((0, *pictures.shape[1:]), np.uint8)
-    makers: tuple[Maker, ...] = (
-        _letter, _letter, _scribble, _scribble, _recut, _turned, _side_by_side,
-        _solid, _solid, _shape, _texture, _speckled,
-    )  # fmt: skip
+    strokes = (_letter, _letter, _scribble, _scribble, _recut, _turned, _side_by_side)
+    makers: tuple[Maker, ...] = (*strokes, _solid, _solid, _shape, _texture, _speckled)
     while len(kept) < count:
         pairs = pictures[rng.integers(len(pictures), size=(count, 2))]
         made = np.stack([makers[i % len(makers)](one, other, rng) for i, (one, other) in enumerate(pairs)])
-        kept = np.concatenate([kept, made[~_resembling(made, known)]])
+        of_strokes = np.arange(count) % len(makers) < len(strokes)
+        kept = np.concatenate([kept, made[~(of_strokes & _resembling(made, known)) & made.any(axis=(1, 2))]])
     return kept[:count]
 
 
 def _resembling(made: npt.NDArray[np.uint8], known: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Which of made, uint8[M, 28, 28], are empty or near to one of known, float32[K, 784] of unit length."""
+    """Which of made, uint8[M, 28, 28], are near to one of known, float32[K, 784] of unit length."""
     parts = [(_unit(part) @ known.T).max(axis=1) for part in np.array_split(made, -(-len(made) // 1000))]
-    return np.asarray((np.concatenate(parts) >= NEAREST) | ~made.any(axis=(1, 2)))
+    return np.asarray(np.concatenate(parts) >= NEAREST)
 
 
 def _unit(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -184,10 +184,11 @@ def _solid(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _filled(figure: Ink, rng: np.random.Generator) -> Pixels:
-    """A figure of 0 and 1 in one grey or with a texture, in its box or as large as it is."""
-    if rng.random() < 0.7:
-        figure *= np.float32(rng.uniform(0.1, 1)) * _smooth(CANVAS, rng) + np.float32(rng.uniform(0, 0.5))
+    """A figure of 0 and 1 in one grey or with a texture, in its box unless that is as narrow as a 1, or as it is."""
     if rng.random() < 0.5:
+        figure *= np.float32(rng.uniform(0.1, 1)) * _smooth(CANVAS, rng) + np.float32(rng.uniform(0, 0.5))
+    rows, columns = (int(figure.any(axis=axis).sum()) for axis in (1, 0))
+    if rng.random() < 0.6 and columns >= BROAD * rows:
         return in_box(figure)
     return np.asarray((rng.uniform(80, 255) * resize(figure, 28, 28)).clip(0, 255), np.uint8)
 
