@@ -51,6 +51,11 @@ class Components:
         return self.right - self.left
 
     @property
+    def longer(self) -> Ints:
+        """int64[K], the longer side of their boxes."""
+        return np.maximum(self.height, self.width)
+
+    @property
     def sides(self) -> Ints:
         """int64[K]: how many sides of the picture each touches."""
         height, width = self.shape

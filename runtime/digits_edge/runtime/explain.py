@@ -65,7 +65,7 @@ def _bars(draw: ImageDraw.ImageDraw, left: int, prediction: Prediction, labels: 
     """The verdict, and the most probable classes, ten at most."""
     verdict = "accepted" if prediction.accepted else f"refused: {prediction.reason}"
     colour = GOOD if prediction.accepted else BAD
-    draw.text((left, GAP // 2), f"{prediction.label or '–'}, {verdict}", colour, font_size=TEXT)
+    draw.text((left, GAP // 2), f"{prediction.label or 'nothing'}, {verdict}", colour, font_size=TEXT)
     best = sorted(np.argsort(-prediction.probabilities, kind="stable")[:10])
     row = PANEL / 10
     for place, index in enumerate(best):

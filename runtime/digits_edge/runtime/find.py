@@ -36,8 +36,11 @@ CUTS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # shares of a stroke's strength at
 OFFSET: Final = 0.2  # share of a stroke's strength that counts as paper
 RESOLVED: Final = 64  # pixels of the picture itself, of a digit whose thick strokes can be narrowed
 SMALLEST: Final = 5  # pixels of the longer side of anything that is no speck
+REACHING: Final = 0.6  # of the picture's longer side: what touches two sides and is smaller is a shadow or a table
 SHARE: Final = 0.15  # of all ink that does not run into the border: less is one speck among many
 NEAR: Final = 0.12  # of the digit's size: how far apart its parts may be
+BROKEN: Final = 0.04  # likewise, of parts that side by side could be two digits
+GAP: Final = 2  # pixels that are no gap
 WEAKEST: Final = 0.5  # of the digit's ink, under which a figure is neither a part of it nor another digit
 ALIKE: Final = 0.5  # of the digit's size, from which on a part beside it is another digit
 THICKEST: Final = 0.3  # of a figure's diagonal: what is wider is no stroke
@@ -107,6 +110,8 @@ def _find(grey: Pixels) -> Finding:
     if seed is None:
         return Finding(None, steps=steps)
     figures, main = _grown(strength, seed, GROWN_FROM_NOISE * ink.noise)
+    if _is_cut_off(figures)[main]:
+        return Finding(None, steps=steps)
     parts, several = _parts(figures, main, WEAKEST * seed.strong)
     mask = figures.mask(parts)
     box = _box(mask)
@@ -168,7 +173,19 @@ def _scores(figures: Components) -> npt.NDArray[np.float64]:
     away = np.hypot((figures.top + figures.bottom) / height - 1, (figures.left + figures.right) / width - 1) / 2
     contrast = figures.sums[INK] / figures.area
     thin = (1.5 - _thickness(figures) * 4).clip(0.05, 1)
-    return np.asarray(np.minimum(1, size / 0.3) * BY_SIDES[figures.sides] * (1 - away) * np.sqrt(contrast) * thin)
+    return np.asarray(
+        np.minimum(1, size / 0.3)
+        * BY_SIDES[figures.sides]
+        * (1 - away)
+        * np.sqrt(contrast)
+        * thin
+        * ~_is_cut_off(figures)
+    )
+
+
+def _is_cut_off(figures: Components) -> npt.NDArray[np.bool_]:
+    """Which figures are in a corner or along an edge, and not large: a shadow's border, a table."""
+    return (figures.sides > 1) & (figures.longer < REACHING * max(figures.shape))
 
 
 def _thickness(figures: Components) -> npt.NDArray[np.float64]:
@@ -208,21 +225,22 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
     Returns:
         bool[K], and whether a figure of a digit's size stands beside the main one.
     """
-    below, beside = (
-        np.maximum(low - high[main], low[main] - high)  # negative where they overlap
-        for low, high in ((figures.top, figures.bottom), (figures.left, figures.right))
-    )
-    longer = np.maximum(figures.height, figures.width)
-    size = longer[main]
-    other = (figures.sides == 0) & (figures.sums[INK] >= weakest * figures.area) & (longer > NEAR * size)
-    other[main] = False
-    alike = other & (longer >= ALIKE * size) & (np.maximum(below, beside) > 0)
-    near = np.hypot(below.clip(min=0), beside.clip(min=0)) <= NEAR * size
-    overlapping = beside < -ALIKE * np.minimum(figures.width, figures.width[main])  # one above the other
-    parts = other & near & (~alike | overlapping)
-    several = bool((alike & ~parts).any())
-    parts[main] = True
-    return parts, several
+    parts = np.arange(len(figures)) == main
+    digits = (figures.sides == 0) & (figures.sums[INK] >= weakest * figures.area)
+    while True:
+        top, bottom = figures.top[parts].min(), figures.bottom[parts].max()
+        left, right = figures.left[parts].min(), figures.right[parts].max()
+        size = max(bottom - top, right - left)
+        below = np.maximum(figures.top - bottom, top - figures.bottom)  # negative where they overlap
+        beside = np.maximum(figures.left - right, left - figures.right)
+        apart = np.hypot(below.clip(min=0), beside.clip(min=0))
+        others = digits & (figures.longer > NEAR * size) & ~parts
+        alike = others & (figures.longer >= ALIKE * size)
+        above = beside < -ALIKE * np.minimum(figures.width, right - left)  # or below: no neighbour
+        joined = others & ((apart <= max(GAP, BROKEN * size)) | ((apart <= NEAR * size) & (~alike | above)))
+        if not joined.any():
+            return parts, bool((alike & (np.maximum(below, beside) > 0)).any())
+        parts |= joined
 
 
 def _fringed(mask: Mask) -> Mask:

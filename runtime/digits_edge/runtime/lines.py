@@ -43,10 +43,10 @@ def without_lines(strength: Floats, level: float) -> Floats:
     Returns:
         float32[H, W]; `strength` itself where there are no lines.
     """
-    across, down = _level_lines(strength, level), _level_lines(strength.T, level)
-    if len(across) + len(down) < LEAST:
-        return strength
-    return _taken_off(_taken_off(strength, across).T, down).T
+    across = _level_lines(strength, level)
+    cleared = _taken_off(strength, across)  # but for where upright lines cross
+    down = _level_lines(cleared.T, level)
+    return _taken_off(cleared.T, down).T if len(across) + len(down) >= LEAST else strength
 
 
 def _level_lines(strength: Floats, level: float) -> list[Line]:

@@ -27,7 +27,8 @@ def read_picture(source: Any) -> npt.NDArray[np.uint8]:
         source: `str`, `os.PathLike`, `bytes`, `PIL.Image.Image`, or uint8[H, W], uint8[H, W, 3], uint8[H, W, 4].
 
     Returns:
-        uint8[H, W] or uint8[H, W, 3]; transparency shows white; turned upright as its EXIF orientation says.
+        uint8[H, W] or uint8[H, W, 3]; transparency shows white, or black behind light ink; turned upright as its EXIF
+        orientation says.
 
     Raises:
         PictureError: it cannot be read, is smaller than 8 pixels on a side, or larger than 64 megapixels.
@@ -66,10 +67,15 @@ def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
             f"received {array.dtype}{list(array.shape)}"
         )
     _check_size(array.shape[1], array.shape[0], "array")
-    if array.shape[2:] == (4,):
-        alpha = array[..., 3:].astype(np.float32) / 255
-        return (array[..., :3] * alpha + 255 * (1 - alpha) + 0.5).astype(np.uint8)
-    return array
+    return _on_paper(array) if array.shape[2:] == (4,) else array
+
+
+def _on_paper(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """uint8[H, W, 3] of uint8[H, W, 4]: laid on white, or on black where what is opaque is light."""
+    alpha = rgba[..., 3:].astype(np.float32) / 255
+    light = float((to_grey(rgba[..., :3]) * alpha[..., 0]).sum()) > 127.5 * float(alpha.sum())
+    paper = 0 if light and rgba[..., 3].min() < 255 else 255
+    return (rgba[..., :3] * alpha + paper * (1 - alpha) + 0.5).astype(np.uint8)
 
 
 def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
@@ -111,8 +117,8 @@ def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
         white = next((white for white in (1, 255, 65535) if brightest <= white), brightest)
         image = Image.fromarray((deep.clip(min=0) * (255 / white)).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        rgba = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        image = Image.fromarray(_on_paper(np.asarray(image.convert("RGBA").reduce(max(1, shrink)))))
+        shrink = 1
     image = image.convert("L" if image.mode in ("1", "L") else "RGB")
     return np.asarray(image.reduce(shrink) if shrink > 1 else image)
 
