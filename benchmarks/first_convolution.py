@@ -19,7 +19,7 @@ from digits_edge.export.graph import with_metadata, wrap
 from digits_edge.export.network import Network
 from digits_edge.export.report import table
 from digits_edge.export.scheme import Scheme
-from digits_edge.runtime.classifier import _open_session
+from digits_edge.runtime.session import open_session
 from digits_edge.trainer.run import Run
 
 ROUNDS, CALLS = 40, 50
@@ -35,7 +35,7 @@ def timed(run: Run) -> list[tuple[str, ...]]:
     cores = {"float": core, "int8, all of it": whole, "int8": to_onnx.quantize(core, calibration, how)}
     picture = calibration[:1]
     sessions = {
-        name: _open_session(with_metadata(wrap(made, picture.shape[1:]), {}), name) for name, made in cores.items()
+        name: open_session(with_metadata(wrap(made, picture.shape[1:]), {}), name) for name, made in cores.items()
     }
     seconds = np.empty((len(sessions), ROUNDS))
     for turn in range(ROUNDS):

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import json
 import os
-import stat
 from dataclasses import dataclass
-from pathlib import Path, PureWindowsPath
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from .contract import Contract, check_schema
 from .errors import BundleError, IntegrityError
+from .files import leads_outside, read_whole, sha256
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_MODEL: Final = "default.onnx"
 KIND: Final = "digits-edge bundle"
 MANIFEST: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 2**26
@@ -35,12 +36,12 @@ class Bundle:
     """A folder that `digits-edge export` published.
 
     Attributes:
-        path: the folder.
+        folder: where it is.
         files: every file but the manifest.
         manifest: the manifest's JSON, whole.
     """
 
-    path: Path
+    folder: str
     files: tuple[BundleFile, ...]
     manifest: dict[str, Any]
 
@@ -51,20 +52,24 @@ class Bundle:
         Raises:
             BundleError: no bundle is there, or one of a newer schema.
         """
-        folder = find_published(Path(path))
-        if not folder.is_dir():
-            found = "another file" if folder.exists() else "nothing there"
+        folder = _find_published(os.fspath(path))
+        if not os.path.isdir(folder):
+            found = "another file" if os.path.exists(folder) else "nothing there"
             raise BundleError(f"{path}: expected a bundle's folder or an .onnx file, found {found}")
-        if not (folder / MANIFEST).exists() and find_published(folder / "bundle").is_dir():
-            folder = find_published(folder / "bundle")  # a run, which holds its bundle
-        where = str(folder / MANIFEST)
+        if not os.path.exists(os.path.join(folder, MANIFEST)):
+            inner = _find_published(os.path.join(folder, "bundle"))
+            folder = inner if os.path.isdir(inner) else folder  # of a run, which holds its bundle
         try:
-            data = read_whole(folder / MANIFEST, MAX_MANIFEST_BYTES)
-            manifest = json.loads(data.decode(), parse_constant=_no_number)
+            manifest = _read_manifest(folder)
         except FileNotFoundError:
             raise BundleError(f"{path}: expected a bundle, found a folder without {MANIFEST}") from None
         except (OSError, ValueError, RecursionError) as error:
-            raise BundleError(f"{where}: not readable as JSON: {error}") from None
+            raise BundleError(f"{os.path.join(folder, MANIFEST)}: not readable as JSON: {error}") from None
+        return cls._of(folder, manifest)
+
+    @classmethod
+    def _of(cls, folder: str, manifest: Any) -> Bundle:
+        where = os.path.join(folder, MANIFEST)
         if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
             raise BundleError(f"{where}: expected the manifest of a {KIND}, received another JSON")
         check_schema(manifest.get("schema"), where)
@@ -73,8 +78,7 @@ class Bundle:
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise BundleError(f"{where}: its list of files is damaged: {type(error).__name__}: {error}") from None
         for file in files:
-            name = PureWindowsPath(file.name)  # takes / and \\ alike
-            if name.anchor or ".." in name.parts or not file.name.isprintable() or not name.name:
+            if not _is_inside(file.name):
                 raise IntegrityError(f"{where}: it names a file outside the bundle, {file.name!r}")
         return cls(folder, files, manifest)
 
@@ -87,18 +91,18 @@ class Bundle:
         """
         file = next((f for f in self.files if f.name == name), None)
         if file is None:
-            raise BundleError(f"{self.path}: expected one of {', '.join(self.names)}, received {name!r}")
-        path = self.path / name
+            raise BundleError(f"{self.folder}: expected one of {', '.join(self.names)}, received {name!r}")
+        path = os.path.join(self.folder, name)
         try:
-            if not path.resolve().is_relative_to(self.path.resolve()):
-                raise IntegrityError(f"{path}: it is a link that leads outside the bundle, to {path.resolve()}")
-            size = path.stat().st_size
+            if leads_outside(self.folder, path):
+                raise IntegrityError(f"{path}: it is a link that leads outside the bundle")
+            size = os.stat(path).st_size
             data = read_whole(path, file.bytes) if size == file.bytes else b""  # another size needs no reading
         except FileNotFoundError:
             raise IntegrityError(f"{path}: missing; the manifest names it ({file.bytes:,} bytes)") from None
-        except (OSError, RuntimeError) as error:  # RuntimeError: of links that lead in a circle
-            raise IntegrityError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-        digest = hashlib.sha256(data).hexdigest() if size == file.bytes else "others"
+        except OSError as error:
+            raise IntegrityError(f"{path}: cannot be read: {error.strerror or error}") from None
+        digest = sha256(data) if size == file.bytes else "others"
         if digest != file.sha256:
             raise IntegrityError(
                 f"{path}: expected {file.bytes:,} bytes with SHA-256 {file.sha256[:12]}…, "
@@ -121,11 +125,12 @@ class Bundle:
         Raises:
             BundleError: the manifest is damaged.
         """
+        where = os.path.join(self.folder, MANIFEST)
         answers = self.section("golden", "answers")
         if not answers:
-            raise BundleError(f"{self.path / MANIFEST}: expected golden vectors, found none")
+            raise BundleError(f"{where}: expected golden vectors, found none")
         golden = {**self.section("golden"), "probabilities": next(iter(answers.values()))}
-        return Contract.from_json({**self.manifest, "golden": golden}, str(self.path / MANIFEST))
+        return Contract.from_json({**self.manifest, "golden": golden}, where)
 
     def section(self, *keys: str) -> dict[str, Any]:
         """A part of the manifest by its keys, empty where there is none."""
@@ -133,6 +138,13 @@ class Bundle:
         for key in keys:
             part = part.get(key) if isinstance(part, dict) else None
         return part if isinstance(part, dict) else {}
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        from pathlib import Path
+
+        return Path(self.folder)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -150,67 +162,72 @@ class Bundle:
             if name in self.names:
                 return name
         raise BundleError(
-            f"{self.path}: it has no ONNX model (only {', '.join(self.names)}): export with --format onnx"
+            f"{self.folder}: it has no ONNX model (only {', '.join(self.names)}): export with --format onnx"
         )
 
 
-def read_model(path: str | os.PathLike[str]) -> tuple[bytes, str]:
+def read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
     """The model that stands at a path, and where that is for messages.
 
     Args:
-        path: a bundle's folder, whose best ONNX model is taken, or one `.onnx` file. Of a file that a published
-            bundle's manifest beside it names, too, the hash is checked.
+        path: a bundle's folder, whose best ONNX model is taken, or one `.onnx` file; None for the package's model. Of a
+            file that a published bundle's manifest beside it names, too, the hash is checked.
 
     Raises:
         BundleError: there is none, or it cannot be read.
         IntegrityError: it is missing in its bundle, or was altered.
     """
+    if path is None:
+        return read_whole(os.path.join(os.path.dirname(__file__), DEFAULT_MODEL), MAX_MODEL_BYTES), DEFAULT_MODEL
     try:
-        path = Path(os.fsdecode(path))
-        if path.suffix != ".onnx" or path.is_dir():
-            bundle = Bundle.open(path)
+        place = os.fsdecode(path)
+        if not place.endswith(".onnx") or os.path.isdir(place):
+            bundle = Bundle.open(place)
             name = bundle.best_onnx
-            return bundle.read(name), str(bundle.path / name)
-        for file in (path, path.resolve()):  # a link into a bundle is one of its files, too
-            published = _published_with(file)
-            if published is not None and file.name in published.names:
-                return published.read(file.name), str(file)
-        return read_whole(path, MAX_MODEL_BYTES), str(path)
+            return bundle.read(name), os.path.join(bundle.folder, name)
+        for file in (place, os.path.realpath(place)):  # a link into a bundle is one of its files, too
+            folder, name = os.path.split(file)
+            published = _published(folder)
+            if published is not None and name in published.names:
+                return published.read(name), file
+        return read_whole(place, MAX_MODEL_BYTES), place
     except OSError as error:
-        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (TypeError, ValueError, RuntimeError) as error:  # no path at all, with a null character, links in a circle
+        raise BundleError(f"{place}: cannot be read: {error.strerror or error}") from None
+    except (TypeError, ValueError) as error:  # no path at all, or one with a null character
         raise BundleError(f"{path!r:.200}: expected the path of a bundle or an .onnx file: {error}") from None
 
 
-def read_whole(path: Path, limit: int) -> bytes:
-    """A regular file's bytes.
-
-    Raises:
-        OSError: it cannot be read, is a pipe or a device, or has more than `limit` bytes, which are not read then.
-    """
-    found = path.stat()
-    if not stat.S_ISREG(found.st_mode):
-        raise OSError(errno.EINVAL, "expected a regular file")
-    if found.st_size > limit:
-        raise OSError(errno.EFBIG, f"expected at most {limit:,} bytes, found {found.st_size:,}")
-    with path.open("rb") as file:
-        return file.read(found.st_size)
-
-
-def _published_with(file: Path) -> Bundle | None:
-    """The bundle in whose folder a file stands."""
-    manifest = file.with_name(MANIFEST)
-    if not manifest.is_file():
-        return None
+def _published(folder: str) -> Bundle | None:
+    """The bundle that a folder is, or None."""
     try:
-        ours = json.loads(read_whole(manifest, MAX_MANIFEST_BYTES)).get("kind") == KIND
-    except (OSError, ValueError, RecursionError, AttributeError):  # another program's, or damaged
-        ours = False
-    return Bundle.open(file.parent) if ours else None
+        manifest = _read_manifest(folder)
+    except (OSError, ValueError, RecursionError):  # there is none, or another program's, or a damaged one
+        return None
+    ours = isinstance(manifest, dict) and manifest.get("kind") == KIND
+    return Bundle._of(folder, manifest) if ours else None
+
+
+def _read_manifest(folder: str) -> Any:
+    data = read_whole(os.path.join(folder, MANIFEST), MAX_MANIFEST_BYTES)
+    return json.loads(data.decode(), parse_constant=_no_number)
+
+
+def _is_inside(name: str) -> bool:
+    """Whether a file's name stays in its folder, on every system."""
+    parts = name.replace("\\", "/").split("/")
+    return name.isprintable() and ":" not in name and not {"", ".", ".."} & set(parts)
 
 
 def _no_number(constant: str) -> float:
     raise ValueError(f"it holds {constant}")
+
+
+def _find_published(path: str) -> str:
+    if os.path.exists(path):
+        return path
+    from pathlib import Path
+
+    return str(find_published(Path(path)))
 
 
 def find_published(path: Path) -> Path:

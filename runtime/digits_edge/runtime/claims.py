@@ -1,10 +1,10 @@
 """What a model file claims of its tensors, looked at before memory is reserved for them.
 
 onnxruntime believes a file: where it asks for a constant of eight gigabytes it makes eight gigabytes, and its weights
-may come from a neighbour in the working directory. So the file's protobuf is walked first
-(field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto), without the onnx package; then onnxruntime
-infers every activation's shape, in a session that is never run. A shape that depends on the pixels' values cannot be
-known before: a model is a program, and only one from somebody you trust should be run.
+may come from a neighbour in the working directory. So the file's protobuf is walked first, without the onnx package
+(field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto); then onnxruntime infers the shape of every
+activation, in a session that is not made ready to run. A shape that depends on the pixels' values cannot be known
+before: a model is a program, and only one from somebody you trust should be run.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ def check_claims(model: bytes, where: str) -> None:
     except (IndexError, RecursionError):
         raise BundleError(f"{where}: expected an ONNX model, received other or damaged bytes") from None
     try:
-        session = _unoptimized(model + _as_graph_outputs(outputs))
-        shapes = {output.name: output.shape for output in session.get_outputs()}
+        shapes = _shapes(model + _as_graph_outputs(outputs))
     except Exception:  # onnxruntime's exceptions share no base class; what is wrong is said where the model is opened
         return
     for name, shape in shapes.items():
@@ -147,15 +146,12 @@ def _as_varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _unoptimized(model: bytes) -> onnxruntime.InferenceSession:
-    """A session that infers shapes and does little else."""
+def _shapes(model: bytes) -> dict[str, list[Any]]:
+    """What onnxruntime infers of a model's outputs: whole numbers, or names and None where a side is not known."""
     options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # folds no constants
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False
-    options.add_session_config_entry("session.disable_prepacking", "1")
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.log_severity_level = 4
-    return onnxruntime.InferenceSession(
-        model, options, providers=["CPUExecutionProvider"], enable_fallback=0, read_config_from_model=0
-    )
+    # The class behind onnxruntime.InferenceSession, which loads and infers, but does not yet make anything of it.
+    session = onnxruntime.capi.onnxruntime_pybind11_state.InferenceSession(options, model, False, False)
+    return {output.name: output.shape for output in session.outputs_meta}

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from .find import Finding
 
-DEFAULT_MODEL: Final = "default.onnx"
-CHUNK: Final = 32  # pictures a session sees at once; many more are slower without an arena (benchmarks/bulk.py --batches)
+CHUNK: Final = 32  # pictures a session sees at once; more are slower without an arena (benchmarks/bulk.py --batches)
 SELF_TEST_TOLERANCE: Final = 0.05  # in probability; integer kernels may round differently from CPU to CPU
 
 
@@ -121,7 +120,9 @@ class Classifier:
             IntegrityError: a bundle's model is missing or was altered.
             UsageError: one of the other arguments has a value that cannot be.
         """
-        model, where = _read_model(path)
+        from .bundle import read_model
+
+        model, where = read_model(path)
         return cls(
             model, where, threads=threads, providers=providers, session_options=session_options, min_score=min_score
         )
@@ -282,14 +283,3 @@ class Classifier:
 
     def _nothing(self) -> npt.NDArray[np.float32]:
         return np.zeros(len(self.labels), np.float32)
-
-
-def _read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
-    """A model's bytes, and where they come from."""
-    if path is None:
-        from pathlib import Path
-
-        return Path(__file__).with_name(DEFAULT_MODEL).read_bytes(), DEFAULT_MODEL
-    from .bundle import read_model
-
-    return read_model(path)
