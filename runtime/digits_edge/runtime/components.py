@@ -91,12 +91,12 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
     count = int(labels.max(initial=-1)) + 1
     rows, left = np.divmod(starts, stride)
     lengths = ends - starts
+    start = rows * width + left
     sums: list[npt.NDArray[np.float64]] = []
     for image in images:
-        before = np.zeros(height * width + 1)
-        np.cumsum(image, dtype=np.float64, out=before[1:])
-        start = rows * width + left
-        sums.append(np.bincount(labels, before[start + lengths] - before[start], count).astype(np.float64))
+        flat = np.append(image, np.float32(0)).astype(np.float32)  # so that a run may end with the picture
+        along = np.add.reduceat(flat, np.stack([start, start + lengths], axis=1).ravel())[::2] if count else start
+        sums.append(np.bincount(labels, along, count).astype(np.float64))
     return Components(
         mask.shape,
         top=_extreme(np.minimum, labels, rows, np.full(count, height)),

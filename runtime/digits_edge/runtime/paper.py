@@ -96,7 +96,8 @@ def _shade(grey: Floats) -> Floats:
     near = np.ones(len(values), bool)
     for _ in range(GLOBAL):
         chosen = sampled[near]
-        fit = np.linalg.solve(chosen.T @ chosen + RIDGE * np.eye(6), chosen.T @ values[near])
+        normal = np.einsum("ki,kj->ij", chosen, chosen)  # not by BLAS, which would wake its threads
+        fit = np.linalg.solve(normal + RIDGE * np.eye(6), np.einsum("ki,k->i", chosen, values[near]))
         distance = np.abs(values - sampled @ fit)
         near = distance <= max(FROM_NOISE * 1.4826 * float(np.median(distance)), 2.0)
     return np.asarray(terms(y, x) @ fit, np.float32)

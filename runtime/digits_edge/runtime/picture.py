@@ -57,7 +57,8 @@ def to_grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """uint8[H, W] from uint8[H, W] or uint8[H, W, 3], by the luma of ITU-R BT.601."""
     if pixels.ndim == 2:
         return pixels
-    return (pixels @ np.array([0.299, 0.587, 0.114], np.float32) + 0.5).astype(np.uint8)
+    red, green, blue = (pixels[..., channel] * np.float32(share) for channel, share in enumerate((0.299, 0.587, 0.114)))
+    return np.asarray(red + green + blue + np.float32(0.5), np.uint8)
 
 
 def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

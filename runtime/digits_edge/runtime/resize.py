@@ -21,20 +21,25 @@ def resize(image: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArr
     Returns:
         float32[height, width] or float32[height, width, C], within the range of `image`.
     """
-    rows, columns = _weights(image.shape[0], height), _weights(image.shape[1], width)
-    if image.ndim == 2:
-        return np.asarray(rows @ image @ columns.T, np.float32)
-    return np.asarray(np.einsum("hi,ijc,wj->hwc", rows, image, columns, optimize=True), np.float32)
+    return _along_rows(_along_rows(image, height).swapaxes(0, 1), width).swapaxes(0, 1)
+
+
+def _along_rows(image: npt.NDArray[np.float32], out: int) -> npt.NDArray[np.float32]:
+    """Resize the first axis. No matrix product: that would wake the threads of numpy's BLAS in somebody's program."""
+    places, shares = _taps(len(image), out)
+    resized = np.zeros((out, *image.shape[1:]), np.float32)
+    for tap in range(places.shape[0]):
+        resized += image[places[tap]] * shares[tap].reshape(-1, *[1] * (image.ndim - 1))
+    return resized
 
 
 @lru_cache(maxsize=64)
-def _weights(size: int, out: int) -> npt.NDArray[np.float32]:
-    """float32[out, size]: the share of each input pixel in each output pixel; rows add up to 1."""
+def _taps(size: int, out: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    """Which input rows make up each output row, and their shares, which add up to 1: int64 and float32 [taps, out]."""
     scale = size / out
     support = max(scale, 1.0)
-    centres = (np.arange(out, dtype=np.float32)[:, None] + 0.5) * scale  # (out, 1)
-    distance = np.abs(np.arange(size, dtype=np.float32)[None, :] + 0.5 - centres) / support  # (out, size)
-    weights = np.maximum(1 - distance, 0)
-    shares = np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
-    shares.setflags(write=False)
-    return shares
+    centres = (np.arange(out) + 0.5) * scale
+    first = np.floor(centres - support).astype(np.int64)
+    places = first + np.arange(int(np.ceil(2 * support)) + 1)[:, None]  # (taps, out)
+    shares = np.maximum(1 - np.abs(places + 0.5 - centres) / support, 0) * ((places >= 0) & (places < size))
+    return places.clip(0, size - 1), np.asarray(shares / shares.sum(axis=0), np.float32)
