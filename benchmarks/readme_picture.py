@@ -1,8 +1,9 @@
-"""Draw the README's picture: digits on uneven paper, what the runtime makes of them, and its answers.
+"""Draw the README's pictures: digits on uneven paper and the runtime's answers, and one of them step by step.
 
-python benchmarks/readme_picture.py docs/predictions.png
+python benchmarks/readme_picture.py docs/predictions.png docs/steps.png
 
-The digits are from the embedded sample (MNIST); the paper is made up: grain, shade and place are drawn at random.
+The digits are from the embedded sample (MNIST); the paper is made up: grain, shade, squares and place are drawn at
+random.
 """
 
 import argparse
@@ -12,28 +13,39 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from digits_edge.runtime import Classifier
+from digits_edge.runtime.explain import explain
 from digits_edge.runtime.resize import resize
 from digits_edge.trainer.datasets import read
 
 
-def on_paper(digit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A digit, uint8[28, 28], as dark ink somewhere on shaded paper, uint8[160, 160]."""
-    side = int(rng.integers(70, 120))
-    ink = np.zeros((160, 160), np.float32)
-    row, column = rng.integers(0, 160 - side, 2)
+def on_paper(digit: np.ndarray, rng: np.random.Generator, squared: bool) -> np.ndarray:
+    """A digit, uint8[28, 28], as dark ink somewhere on shaded paper, uint8[240, 240]."""
+    side = int(rng.integers(90, 160))
+    ink = np.zeros((240, 240), np.float32)
+    row, column = rng.integers(8, 232 - side, 2)
     ink[row : row + side, column : column + side] = resize(digit.astype(np.float32), side, side) / 255
-    shade = 225 - 25 * np.linspace(0, 1, 160) * rng.random() + rng.normal(0, 3, (160, 160))
-    return np.clip(shade - 150 * ink, 0, 255).astype(np.uint8)
+    if squared:
+        for start in range(int(rng.integers(10, 40)), 240, 40):
+            ink[start : start + 2] = np.maximum(ink[start : start + 2], 0.45)
+            ink[:, start : start + 2] = np.maximum(ink[:, start : start + 2], 0.45)
+    y, x = np.mgrid[-1:1:240j, -1:1:240j]
+    shadow = 1 / (1 + np.exp(-8 * (x * rng.uniform(0.5, 1) + y - rng.uniform(0.2, 0.8))))
+    shade = (230 - 50 * rng.random() * (x**2 + y**2)) * (1 - 0.35 * shadow)
+    return np.clip(shade * (1 - rng.uniform(0.35, 0.75) * ink) + rng.normal(0, 2, ink.shape), 0, 255).astype(np.uint8)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", type=Path)
-    out = parser.parse_args().out
+    parser.add_argument("steps", type=Path)
+    options = parser.parse_args()
+    out = options.out
     rng, sample, classifier = np.random.default_rng(3), read("sample"), Classifier.load()
     figure = Figure(figsize=(10, 2.8), layout="constrained")
     for column, (paper, pixels) in enumerate(figure.subplots(2, 10).T):
-        picture = on_paper(sample.pixels[column * 500 + int(rng.integers(500))], rng)
+        picture = on_paper(sample.pixels[column * 500 + int(rng.integers(500))], rng, squared=column % 3 == 2)
+        if column == 5:
+            explain(classifier.find(picture), classifier.predict(picture), classifier.labels).save(options.steps)
         prediction, normalised = classifier.predict(picture), classifier.find(picture).pixels
         assert normalised is not None
         for axes, image in ((paper, picture), (pixels, normalised)):
