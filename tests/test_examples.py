@@ -1,0 +1,122 @@
+"""The examples of embedding do what they say, as processes of their own."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits_edge.runtime import Classifier
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A picture of a digit, and what the package's model reads in it."""
+    classifier = Classifier.load()
+    path = tmp_path_factory.mktemp("photo") / "photo.png"
+    digit = Image.fromarray(255 - classifier.contract.golden.pixels[0])
+    digit.resize((140, 140), Image.Resampling.BILINEAR).save(path)
+    label = classifier.labels[classifier.contract.golden.probabilities[0].argmax()]
+    return path, label
+
+
+def camera(*words: object) -> subprocess.Popen[str]:
+    command = [sys.executable, str(EXAMPLES / "camera_folder.py"), *map(str, words)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_camera_folder_is_read_once_with_a_line_for_each_picture(photo, tmp_path):
+    path, label = photo
+    shutil.copy(path, tmp_path / "b.png")
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    (tmp_path / "notes.txt").write_text("no picture, nor meant to be one")
+    out, err = camera(tmp_path, "--once").communicate()
+    bad, good = map(json.loads, out.splitlines())
+    assert err == ""
+    assert bad["path"] == str(tmp_path / "a.png")
+    assert bad["error"].endswith("received bytes of no known picture format")
+    assert (good["path"], good["label"], good["accepted"]) == (str(tmp_path / "b.png"), label, True)
+
+
+def test_pictures_that_come_later_are_read_once_each(photo, tmp_path):
+    path, label = photo
+    with camera(tmp_path) as watching:
+        assert watching.stdout is not None
+        try:
+            for name in ("b.png", "a.png", "c.png"):  # one after the other, whatever their order by name
+                shutil.copy(path, tmp_path / name)
+                line = json.loads(watching.stdout.readline())
+                assert (line["path"], line["label"]) == (str(tmp_path / name), label)
+        finally:
+            watching.terminate()
+
+
+def test_a_camera_folder_that_is_none_is_refused(tmp_path):
+    process = camera(tmp_path / "none")
+    assert "expected a folder" in process.communicate()[1]
+    assert process.returncode == 2
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Where the endpoint listens."""
+    command = [sys.executable, str(EXAMPLES / "http_endpoint.py"), "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        yield int(server.stdout.readline().rpartition(":")[2].partition("/")[0])
+        server.terminate()
+
+
+def ask(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict[str, object]]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+    response = connection.getresponse()
+    answer = response.status, json.loads(response.read())
+    connection.close()
+    return answer
+
+
+def test_the_endpoint_answers_a_picture_with_json(port, photo):
+    path, label = photo
+    status, answer = ask(port, "POST", "/predict", path.read_bytes())
+    assert status == 200
+    assert (answer["label"], answer["accepted"], answer["reason"]) == (label, True, None)
+    assert isinstance(answer["probabilities"], dict)
+    assert answer["probabilities"][label] == pytest.approx(answer["score"])
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+
+
+def test_the_endpoint_says_what_is_wrong_with_a_picture(port):
+    assert ask(port, "POST", "/predict", b"no picture") == (
+        400,
+        {"error": "picture bytes: expected a picture, received bytes of no known picture format"},
+    )
+    assert ask(port, "POST", "/predict", b"")[0] == 400
+
+
+def test_the_endpoint_reads_no_body_that_is_too_large(port):
+    assert ask(port, "POST", "/predict", None, Content_Length="20000001")[0] == 413
+    assert ask(port, "POST", "/predict", None, Content_Length="9" * 30)[0] == 413
+    assert ask(port, "POST", "/predict", None, Content_Length="-1")[0] == 411
+
+
+def test_the_endpoint_tells_its_health_and_knows_no_other_place(port):
+    status, answer = ask(port, "GET", "/health")
+    assert (status, answer["passed"], answer["mismatches"]) == (200, True, 0)
+    assert ask(port, "GET", "/predict")[0] == ask(port, "POST", "/health", b"")[0] == 404
+
+
+def test_blank_paper_has_no_label_there_either(port, tmp_path):
+    Image.fromarray(np.full((40, 40), 240, np.uint8)).save(tmp_path / "blank.webp")
+    status, answer = ask(port, "POST", "/predict", (tmp_path / "blank.webp").read_bytes())
+    assert (status, answer["label"], answer["reason"]) == (200, None, "no ink")
