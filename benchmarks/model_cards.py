@@ -39,13 +39,13 @@ def write_card(folder: Path, info: dict[str, Any], facts: dict[str, str], corrup
 
 Single digits, 0 to 9, that were found and brought to MNIST's form as `digits_edge.runtime` does it: white ink on black,
 boxed to 20 x 20, centre of mass in the middle. On forms, meters, toys, in class. Not for anything where a wrong digit
-harms somebody and nobody checks; not for letters, several digits at once or things that are not digits: whatever is
-there is read as some digit, and only the probability tells.
+harms somebody and nobody checks. Most letters, objects and several digits at once are refused, not all: see
+`accepted` in the README.
 
 ## Figures
 
-Mean over the seeds after the last epoch; in brackets the lowest and the highest. `t10k` is MNIST's test part: nothing
-was chosen by it, nor by any other column. Calibration error is the expected one over 15 bins, on t10k.
+Mean over the seeds after the last epoch; in brackets the lowest and the highest. `t10k` is MNIST's test part, no
+picture of which was trained on, nor of any other column. Calibration error is the expected one over 15 bins, on t10k.
 
 {table(("", name), list(facts.items()))}
 
@@ -60,7 +60,8 @@ MNIST's 60,000: {split["training"]:,} to train on, {split["validation"]:,} held 
 that calibrates its probabilities. Published is seed {info["seed"]}, the first, whatever the others did.
 Recipe `{recipe["name"]}`: {recipe["epochs"]} epochs of batch {recipe["batch_size"]}, the last {recipe["gentle_epochs"]}
 with little augmentation, {recipe["optimizer"]} at {recipe["learning_rate"]} with {recipe["schedule"]} schedule, weight
-decay {recipe["weight_decay"]}{taught}.
+decay {recipe["weight_decay"]}{taught}. For each digit it saw {recipe["outliers"]} outliers, to be unsure of: letters,
+scribbles, shapes, textures, cut-up digits.
 Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
 
 ## Limits

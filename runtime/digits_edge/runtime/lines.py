@@ -56,12 +56,14 @@ def _level_lines(strength: Floats, level: float) -> list[Line]:
     inked = strength > level
     inked[1:-1] |= inked[:-2] | inked[2:]
     cover = (inked.ravel()[places] & inside).sum(axis=2) / np.maximum(inside.sum(axis=2), width / 2)  # (slopes, H)
-    flat = strength.ravel()
+    found = np.nonzero(cover >= COVERED)
+    flat, ink = strength.ravel(), np.zeros(cover.shape, np.float32)
+    ink[found] = (flat[places[found]] * inside[found]).sum(axis=1)  # most where the slope is right
     lines: list[Line] = []
-    while len(lines) < MOST and cover.max() >= COVERED:
-        slope, row = np.unravel_index(int(np.argmax(cover)), cover.shape)
+    while len(lines) < MOST and ink.max() > 0:
+        slope, row = np.unravel_index(int(np.argmax(ink)), ink.shape)
         middle = places[slope, row][inside[slope, row]]
-        cover[:, max(0, row - 2 * HALF) : row + 2 * HALF + 1] = 0
+        ink[:, max(0, row - 2 * HALF) : row + 2 * HALF + 1] = 0
         band = _rows_around(middle, width, range(-HALF, HALF + 1), flat.size)
         printed = float(np.median(flat[band].max(axis=1)))
         beyond = flat[_rows_around(middle, width, (-HALF - 2, -HALF - 1, HALF + 1, HALF + 2), flat.size)]
