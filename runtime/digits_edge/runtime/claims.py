@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, Final
 
-from .errors import BundleError
+from .errors import BundleError, first_line
 from .quiet import onnxruntime
 
 MAX_VALUES: Final = 2**28  # of one activation of one picture: a gigabyte in float32
@@ -49,7 +49,9 @@ def check_claims(model: bytes, where: str) -> None:
         raise BundleError(f"{where}: expected an ONNX model, received other or damaged bytes") from None
     try:
         shapes = _shapes(model + _as_graph_outputs(outputs))
-    except Exception:  # onnxruntime's exceptions share no base class; what is wrong is said where the model is opened
+    except (ValueError, RuntimeError) as error:  # names that are no text; some versions would print of these and go on
+        raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
+    except Exception:  # onnxruntime's own share no base class; what is wrong is said where the model is opened
         return
     for name, shape in shapes.items():
         known = [side for side in shape if isinstance(side, int)]
@@ -154,4 +156,5 @@ def _shapes(model: bytes) -> dict[str, list[Any]]:
     options.log_severity_level = 4
     # The class behind onnxruntime.InferenceSession, which loads and infers, but does not yet make anything of it.
     session = onnxruntime.capi.onnxruntime_pybind11_state.InferenceSession(options, model, False, False)
+    _ = session.inputs_meta, session.model_meta  # these are read again when the model is opened
     return {output.name: output.shape for output in session.outputs_meta}
