@@ -108,8 +108,10 @@ def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
     from PIL import Image, ImageOps
 
     _check_size(image.width, image.height, where)
-    image = ImageOps.exif_transpose(image)
     shrink = min(max(image.size) // WORKING_SIDE, min(image.size) // MIN_SIDE)
+    if shrink > 1 and image.mode in ("L", "RGB", "RGBA"):  # before anything else makes a copy of it
+        image, shrink = image.reduce(shrink), 1
+    image = ImageOps.exif_transpose(image)
     if image.mode.startswith(("I", "F")):  # 16 and 32 bits a pixel: Pillow's own conversion clips instead of scaling
         deep = np.asarray(image, np.float32)
         if not np.isfinite(deep).all():
