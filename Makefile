@@ -9,9 +9,9 @@ DATA ?= mnist
 JOBS ?= 1
 SOURCES := pyproject.toml $(shell find runtime trainer export cli -name '*.py' -o -name '*.onnx')
 
-.PHONY: help install demo lint test test-isa soak release clean
+.PHONY: help install demo lint test test-isa test-arm64 soak release clean
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z0-9-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed  ## the virtual environment, with everything
 
@@ -35,7 +35,10 @@ test: lint $(BARE)/.installed  ## lint, types and tests
 test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs qemu-x86_64 (Debian: qemu-user)
 	$(BIN)/pytest -m isa
 
-soak: $(VENV)/.installed  ## what takes too long for every day: exports killed at random moments
+test-arm64: $(VENV)/.installed  ## the same answers on 64-bit Arm; needs qemu-aarch64 (Debian: qemu-user), apt, network
+	$(BIN)/pytest -m arm64
+
+soak: $(VENV)/.installed  ## what takes too long for every day: killed exports, other versions, thousands of damaged files
 	$(BIN)/pytest -m soak
 
 release: $(VENV)/.installed  ## train the released models (hours; goes on where it was stopped); DATA=IDX folder JOBS=2
