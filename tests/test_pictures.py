@@ -174,6 +174,14 @@ def test_whatever_the_array_there_is_a_normalised_picture_or_no_ink(array):
         assert pixels.max() >= 128
 
 
+@pytest.mark.parametrize("shape", [(8, 6000), (3000, 8), (9, 161), (8, 8), (100, 20_000)])
+def test_strips_of_any_shape_are_looked_at(shape):
+    noise = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    for array in (noise, noise // 2 + 100, np.zeros(shape, np.uint8), np.tile(noise[:, :1], shape[1])):
+        pixels = find_digit(array).pixels
+        assert pixels is None or pixels.shape == (28, 28)
+
+
 def test_blank_paper_has_no_ink():
     assert find_digit(np.full((50, 50), 230, np.uint8)).pixels is None
     gentle = np.linspace(200, 215, 2500).reshape(50, 50).astype(np.uint8)

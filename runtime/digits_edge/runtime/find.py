@@ -18,6 +18,7 @@ from .components import Components, components
 from .lines import without_lines
 from .normalise import in_box, is_normalised
 from .paper import FEW, find_ink, flat_ink
+from .picture import MIN_SIDE
 from .strokes import evened, outline
 
 Floats = npt.NDArray[np.float32]
@@ -46,8 +47,6 @@ ALIKE: Final = 0.5  # of the digit's size, from which on a part beside it is ano
 THICKEST: Final = 0.3  # of a figure's diagonal: what is wider is no stroke
 # What a figure is worth by how many sides of the picture it touches: neighbours and tables are cut off by the border.
 BY_SIDES: Final = np.array([1, 0.6, 0.3, 0.1, 0.1])
-
-
 INK, OUTLINE, SEED = range(3)  # of the sums over figures
 
 
@@ -132,8 +131,8 @@ def _find(grey: Pixels) -> Finding:
 
 def _reduced(grey: Pixels) -> tuple[Floats, int]:
     """The picture in float32 with at most `WORKING` pixels a side, by means over squares, and how many make up one."""
-    factor = -(-max(grey.shape) // WORKING)
-    if factor == 1:
+    factor = min(-(-max(grey.shape) // WORKING), min(grey.shape) // MIN_SIDE)  # a strip keeps its width
+    if factor <= 1:
         return grey.astype(np.float32), 1
     height, width = (side // factor for side in grey.shape)
     whole = grey[: height * factor, : width * factor]
