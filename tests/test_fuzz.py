@@ -219,7 +219,7 @@ def with_nodes(nodes: list[Any], value: str, **constants: np.ndarray) -> bytes:
                 node.output[place] = "before"
     model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
     model.graph.node.extend([*nodes, helper.make_node("Add", ["before", value], ["probabilities"])])
-    return model.SerializeToString()
+    return bytes(model.SerializeToString())
 
 
 def constant(*sides: int) -> bytes:
@@ -305,7 +305,7 @@ def test_a_model_that_answers_for_other_pictures_than_it_got_is_refused():
             if name == "probabilities":
                 node.output[place] = "before"
     model.graph.node.append(helper.make_node("Gather", ["before", "zero"], ["probabilities"], axis=0))
-    with pytest.raises(BundleError, match="expected probabilities of 20 pictures, received 1"):
+    with pytest.raises(BundleError, match=r"expected probabilities of \d+ pictures, received 1"):
         Classifier(model.SerializeToString()).self_test()
 
 
@@ -371,7 +371,7 @@ def test_whatever_the_array_only_our_errors_come_out(ready, array):
         {1},
         iter("a"),
         2.5,
-        memoryview(np.zeros((40, 40), np.uint8))[::2],
+        np.zeros((40, 40), np.uint8).data[::2],
         bytearray(b"\x89PNG"),
         io.BytesIO(b"\x89PNG"),
         Path("/"),
