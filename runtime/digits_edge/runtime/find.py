@@ -2,8 +2,8 @@
 
     picture ─▶ ink ─▶ printed lines taken off ─▶ the strokes that look most like a digit ─▶ even strokes ─▶ 28 x 28
 
-A picture that has MNIST's form already is left as it is. One of few pixels, such as a scan of 16 x 16, has paper of one
-shade and strokes as wide as its pixels: there the ink is parted from the paper by Otsu's threshold, and its greys stay.
+A picture that has MNIST's form already is left as it is. One of few pixels, such as a scan of 16 x 16, is taken to have
+paper of one shade, and is enlarged.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .lines import without_lines
 from .normalise import in_box, is_normalised
 from .paper import FEW, find_ink, flat_ink
 from .picture import MIN_SIDE
+from .resize import resize
 from .strokes import evened, outline
 
 Floats = npt.NDArray[np.float32]
@@ -27,6 +28,7 @@ Pixels = npt.NDArray[np.uint8]
 Box = tuple[slice, slice]  # rows and columns
 
 WORKING: Final = 160  # pixels of the longer side in which a digit is looked for
+ENLARGED: Final = 4  # times as many pixels a side, of a picture that has few
 ZOOMED: Final = 48  # a digit smaller than this is looked at again in its surroundings, where there are more pixels
 CLOSER: Final = 0.75  # of a picture, more than which is not worth a second look
 SURROUNDINGS: Final = 0.6  # of the digit's size, on each side
@@ -101,7 +103,8 @@ def _find(grey: Pixels) -> Finding:
     small, factor = _reduced(grey)
     ink = flat_ink(small) or find_ink(small)
     if max(grey.shape) <= FEW:
-        strength = np.pad(ink.strength, 1)
+        framed = np.pad(ink.strength, 1)
+        strength = resize(framed, *(ENLARGED * side for side in framed.shape))
     else:
         strength = without_lines(ink.strength, max(GROWN_FROM_NOISE * ink.noise, LEVELS[0]))
     steps = (Step("picture", small / 255), Step("ink", ink.strength), Step("without printed lines", strength))
@@ -123,7 +126,7 @@ def _find(grey: Pixels) -> Finding:
     if size < SMALLEST:
         return Finding(None, steps=steps)
     digit = ((strength / seed.strong - OFFSET) / (1 - OFFSET)).clip(0, 1) * _fringed(mask)
-    drawn = evened(digit[box], narrow=size * factor >= RESOLVED)
+    drawn = evened(digit[box], narrow=max(grey.shape) > FEW and size * factor >= RESOLVED)
     pixels = in_box(drawn)
     last = (Step("digit", digit), Step("even strokes", drawn), Step("28 x 28", pixels))
     return Finding(pixels, several, (*steps, *last))
