@@ -22,7 +22,6 @@ EXTRAS: Final = {
     "PIL": ("pillow", "image"),
     "keras": ("keras", "train"),
     "tensorflow": ("tensorflow", "train"),
-    "pandas": ("pandas", "train"),
     "sklearn": ("scikit-learn", "train"),
     "matplotlib": ("matplotlib", "train"),
     "mlxtend": ("mlxtend", "train"),

@@ -13,6 +13,7 @@ from .errors import (
     IntegrityError,
     MissingExtra,
     PictureError,
+    UsageError,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "PictureError",
     "Prediction",
     "SelfTest",
+    "UsageError",
 ]

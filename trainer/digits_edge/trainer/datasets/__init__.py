@@ -100,7 +100,7 @@ def _read(spec: str, part: Part, preprocess: Preprocess | None, shape: tuple[int
     if path.suffix == ".npz":
         return _Raw(*npz.read(path))
     if _is_csv(path):
-        from . import kaggle_csv  # pandas takes its time
+        from . import kaggle_csv
 
         return _Raw(*kaggle_csv.read_labelled(path))
     raise DatasetError(f"{spec}: expected a name ending in .csv, .csv.gz or .npz, or a folder")
