@@ -204,15 +204,13 @@ def test_that_check_notices_a_leak():
 
 
 def test_a_callers_min_score_decides_what_is_accepted(known):
-    classifier, pixels, _ = known
-    mixed = next(
-        p for p in pixels[0] // 2 + pixels // 2 if classifier.predict(p).reason == "unsure"
-    )  # two digits in one
-    score = classifier.predict(mixed).score
-    for min_score, accepted in ((0.99 * score, True), (1.01 * score, False)):
+    _, pixels, _ = known
+    sure, unsure = (np.array([score, 1 - score, *[0] * 8], np.float32) for score in (0.9, 0.7))
+    for min_score, reasons in ((0.6, [None, None]), (0.8, [None, "unsure"]), (0.95, ["unsure", "unsure"])):
         other = Classifier.load(min_score=min_score)
         assert other.contract.min_score == min_score
-        assert other.predict(mixed).accepted == accepted
+        assert [other.contract.refusal(answer) for answer in (sure, unsure)] == reasons
+        assert other.predict(pixels[0]).reason == other.contract.refusal(other.predict(pixels[0]).probabilities)
 
 
 def test_a_callers_session_options_are_used_as_they_are(tmp_path):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .contract import Contract, check_schema
 from .errors import BundleError, IntegrityError
@@ -22,8 +22,7 @@ MAX_MODEL_BYTES: Final = 2**31 - 1  # of a protobuf
 ONNX_BEST_FIRST: Final = ("model.int8.onnx", "model.onnx")
 
 
-@dataclass(frozen=True)
-class BundleFile:
+class BundleFile(NamedTuple):
     """One file of a bundle, as the manifest has it."""
 
     name: str
@@ -31,7 +30,7 @@ class BundleFile:
     sha256: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bundle:
     """A folder that `digits-edge export` published.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 import numpy as np
 
@@ -24,8 +24,7 @@ MAX_GOLDEN_BYTES: Final = 2**24
 PREPROCESS: Final[tuple[Preprocess, ...]] = ("digit", "resize")
 
 
-@dataclass(frozen=True, eq=False)
-class Golden:
+class Golden(NamedTuple):
     """Pictures with the answers that the exporting machine got for them.
 
     Attributes:

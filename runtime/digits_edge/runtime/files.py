@@ -8,7 +8,7 @@ import os
 import stat
 from typing import Final
 
-BYTES_FOR_OPENSSL: Final = 2**19
+BYTES_FOR_OPENSSL: Final = 2**20
 
 
 def read_whole(path: str, limit: int) -> bytes:

@@ -18,7 +18,7 @@ DEFAULT_PROVIDERS: Final = ("CPUExecutionProvider",)
 
 
 class SessionSettings(NamedTuple):
-    """How a model is to be run; checked by `open_session`. A tuple, which is made sooner than a dataclass at import.
+    """How a model is to be run; checked by `open_session`.
 
     Attributes:
         threads: that one operator may use, 1 to 256; None for one, or for what `session_options` say.
