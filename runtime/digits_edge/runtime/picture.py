@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 import os
 import sys
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import MissingExtra, PictureError, first_line
+from .files import read_whole
 
 MIN_SIDE: Final = 8
 MAX_PIXELS: Final = 64_000_000  # a phone's 50-megapixel picture has 50.1 million; a decompression bomb has more
+MAX_BYTES: Final = 2**29  # of a file
+LONGEST: Final = 100  # times as long as wide: nobody writes a digit on a longer strip
 WORKING_SIDE: Final = 1024  # larger pictures are shrunk while they are decoded
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
@@ -31,26 +33,38 @@ def read_picture(source: Any) -> npt.NDArray[np.uint8]:
         orientation says.
 
     Raises:
-        PictureError: it cannot be read, is smaller than 8 pixels on a side, or larger than 64 megapixels.
+        PictureError: it cannot be read, is smaller than 8 pixels on a side, larger than 64 megapixels, or a strip more
+            than 100 times as long as wide.
         MissingExtra: a file is to be decoded and pillow is not installed.
     """
     if isinstance(source, np.ndarray):
         return _from_array(np.asarray(source))
     if isinstance(source, str | os.PathLike):
-        path = os.fsdecode(source)
+        path = _as_text(source)
         try:
-            data = Path(path).read_bytes()
+            data = read_whole(path, MAX_BYTES)
         except OSError as error:
             raise PictureError(f"{path}: cannot be read: {error.strerror or error}") from None
         except ValueError as error:  # a path with a null character
             raise PictureError(f"{path!r}: not a path: {error}") from None
         return _decode(data, path)
     if isinstance(source, bytes | bytearray | memoryview):
-        return _decode(bytes(source), "picture bytes")
+        try:
+            data = bytes(source)
+        except ValueError as error:  # a memoryview that was released
+            raise PictureError(f"picture bytes: cannot be read: {error}") from None
+        return _decode(data, "picture bytes")
     pil = sys.modules.get("PIL.Image")
     if pil is not None and isinstance(source, pil.Image):
         return _decode(source, "picture")
     raise PictureError(f"expected a path, bytes, a PIL image or a uint8 array, received {type(source).__name__}")
+
+
+def _as_text(path: str | os.PathLike[str]) -> str:
+    try:
+        return os.fsdecode(path)
+    except Exception as error:  # whatever somebody's __fspath__ raises
+        raise PictureError(f"expected a path, received {type(path).__name__}: {first_line(error)}") from None
 
 
 def to_grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -131,3 +145,5 @@ def _check_size(width: int, height: int, where: str) -> None:
         raise PictureError(f"{where}: expected at most {MAX_PIXELS:,} pixels, received {width} x {height}")
     if min(width, height) < MIN_SIDE:
         raise PictureError(f"{where}: expected at least {MIN_SIDE} x {MIN_SIDE} pixels, received {width} x {height}")
+    if max(width, height) > LONGEST * min(width, height):
+        raise PictureError(f"{where}: expected sides of up to 1 : {LONGEST}, received {width} x {height} pixels")
