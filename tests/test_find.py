@@ -17,7 +17,6 @@ from digits_edge.runtime.components import components
 from digits_edge.runtime.explain import explain
 from digits_edge.runtime.find import find_digit
 from digits_edge.runtime.lines import without_lines
-from digits_edge.runtime.normalise import SIDE
 from digits_edge.runtime.paper import find_ink
 from digits_edge.runtime.resize import resize
 from digits_edge.runtime.strokes import evened, stroke_width
@@ -247,8 +246,3 @@ def test_strokes_of_any_width_come_near_to_mnists(width):
     box = ink[ink.any(axis=1)][:, ink.any(axis=0)]
     even = evened(box, narrow=True)
     assert 0.07 < stroke_width(np.pad(even, 1) > 0.5) / (max(even.shape) - (14 if even is not box else 0)) < 0.27
-
-
-def test_pictures_of_mnists_form_pass_byte_for_byte(digits):
-    assert all(find_digit(picture).pixels is picture for picture in digits.pixels[::10])
-    assert digits.pixels.shape[1:] == (SIDE, SIDE)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
     from digits_edge.runtime import Classifier, Prediction
-    from digits_edge.runtime.bulk import Answer
+    from digits_edge.runtime.bulk import Answer, Batch
 
 
 def command(
@@ -64,7 +64,7 @@ def command(
     digits-edge predict test.csv --bundle artifacts/runs/kaggle/bundle --submission submission.csv
     """
     from digits_edge.runtime import Classifier
-    from digits_edge.runtime.bulk import BATCH, is_csv, predict_paths
+    from digits_edge.runtime.bulk import BATCH, predict_paths
     from digits_edge.runtime.in_order import cores
 
     if json and jsonl:
@@ -76,21 +76,32 @@ def command(
     if explain:
         _draw(classifier, paths, explain)
     if submission:
-        if len(paths) != 1 or not is_csv(paths[0]):
-            raise UsageError(f"--submission: expected one Kaggle test.csv, received {' '.join(paths)}")
-        from digits_edge.runtime.kaggle.submission import write_submission
-
-        with bar("classifying", prints=False) as seen:
-            rows = write_submission(
-                classifier, Path(paths[0]), submission, batch_size=batch_size, threads=cores(), seen=seen
-            )
-        if json or jsonl:
-            typer.echo(encoder.dumps({"submission": str(submission), "rows": rows}, indent=1 if json else None))
-        else:
-            typer.echo(f"{submission}: {rows:,} rows")
+        _submit(classifier, paths, submission, batch_size, json, jsonl)
         return
     stdin = cast("BufferedReader", sys.stdin.buffer) if "-" in paths and sys.stdin else None
     batches = predict_paths(classifier, paths, stdin=stdin, batch_size=batch_size, threads=cores())
+    if not _answer(batches, json, jsonl):
+        raise typer.Exit(2)
+
+
+def _submit(classifier: Classifier, paths: list[str], target: Path, batch_size: int, json: bool, jsonl: bool) -> None:
+    """Write a Kaggle submission, and say so."""
+    from digits_edge.runtime.bulk import is_csv
+    from digits_edge.runtime.in_order import cores
+    from digits_edge.runtime.kaggle.submission import write_submission
+
+    if len(paths) != 1 or not is_csv(paths[0]):
+        raise UsageError(f"--submission: expected one Kaggle test.csv, received {' '.join(paths)}")
+    with bar("classifying", prints=False) as seen:
+        rows = write_submission(classifier, Path(paths[0]), target, batch_size=batch_size, threads=cores(), seen=seen)
+    if json or jsonl:
+        typer.echo(encoder.dumps({"submission": str(target), "rows": rows}, indent=1 if json else None))
+    else:
+        typer.echo(f"{target}: {rows:,} rows")
+
+
+def _answer(batches: Iterable[Batch], json: bool, jsonl: bool) -> bool:
+    """Print answers as they come; whether all pictures could be read."""
     failed = False
     document: list[dict[str, Any]] = []
     with bar("classifying", prints=not json) as seen, _until_nobody_reads():
@@ -111,8 +122,7 @@ def command(
             seen(done, batch.share)
         if json:
             print_json(document)
-    if failed:
-        raise typer.Exit(2)
+    return not failed
 
 
 def _draw(classifier: Classifier, paths: list[str], target: Path) -> None:
