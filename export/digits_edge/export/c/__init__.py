@@ -1,0 +1,1 @@
+"""An int8 network as C: planned, written, compiled and run."""

@@ -1,0 +1,246 @@
+"""An int8 network as plain numbers, with its arithmetic: what the C and web formats are written from.
+
+Values are held as uint8, q + 128: a pixel is its own value, since the input's zero point is -128, and a padded zero is
+the zero point. A layer's sum comes to the next layer's scale by a fixed-point multiplication that is rounded once, to
+nearest and half up; that is TFLite's int8 specification with TFLITE_SINGLE_ROUNDING, and what LiteRT's own kernels come
+to but for ties. (TensorFlow Lite for Microcontrollers rounds twice, and is up to two steps of a logit away from both.)
+
+Source: ai.google.dev/edge/litert/models/quantization_spec, and B. Jacob et al., "Quantization and Training of Neural
+Networks for Efficient Integer-Arithmetic-Only Inference", 2018.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+Shape = tuple[int, int, int]  # height, width, channels
+Pair = tuple[int, int]  # down, across
+Values = npt.NDArray[np.uint8]  # [N, height, width, channels]
+
+CHUNK: Final = 64  # pictures at once
+LARGEST_SHIFT: Final = 62
+
+
+@dataclass(frozen=True)
+class Multiplier:
+    """A positive real factor, as value x 2^-shift: value from 2^30 to 2^31 - 1, shift from 1 to 62; or 0 and 1."""
+
+    value: int
+    shift: int
+
+    @classmethod
+    def of(cls, factor: float) -> Multiplier:
+        """The nearest.
+
+        Raises:
+            ValueError: it is 2^30 or more, as no sane scales come to.
+        """
+        fraction, exponent = math.frexp(factor)
+        value = round(fraction * 2**31)
+        if value == 2**31:
+            value, exponent = value // 2, exponent + 1
+        if not value or exponent < 31 - LARGEST_SHIFT:
+            return cls(0, 1)
+        if exponent > 30:
+            raise ValueError(f"a factor of {factor:g} between two scales")
+        return cls(value, 31 - exponent)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What becomes of a layer's sums.
+
+    Attributes:
+        multipliers: of all channels, or one for each.
+        zero: the value that stands for 0.
+        low: the least value, by the activation.
+        high: the greatest.
+    """
+
+    multipliers: tuple[Multiplier, ...]
+    zero: int
+    low: int = 0
+    high: int = 255
+
+    def of(self, sums: npt.NDArray[np.int64]) -> Values:
+        """uint8[..., C] of sums int64[..., C]."""
+        value = np.array([m.value for m in self.multipliers], np.int64)
+        shift = np.array([m.shift for m in self.multipliers], np.int64)
+        scaled = (sums * value + (np.int64(1) << (shift - 1))) >> shift
+        return np.asarray((scaled + self.zero).clip(self.low, self.high), np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """A convolution, or a dense layer, whose kernel is as large as what it reads.
+
+    Attributes:
+        name: of the layer.
+        source: shape of what it reads.
+        shape: of what it makes.
+        kernel, stride, padding: down and across; padding before the first row and column.
+        fill: the value of what is padded, its source's zero.
+        weights: int8[O, kernel down, kernel across, channels of the source].
+        bias: int32[O], from which `fill` times the sum of the weights was taken.
+        result: of its sums.
+    """
+
+    name: str
+    source: Shape
+    shape: Shape
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+    fill: int
+    weights: npt.NDArray[np.int8]
+    bias: npt.NDArray[np.int32]
+    result: Result
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of one picture."""
+        return self.shape[0] * self.shape[1] * self.weights.size
+
+    def __call__(self, values: Values) -> Values:
+        """uint8[N, *shape] of uint8[N, *source]."""
+        windows = _windows(values, self)  # (N, height, width, channels, down, across)
+        patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)
+        filters = self.weights.reshape(len(self.weights), -1)
+        # in float64, whose 53 bits hold these sums, since numpy has no fast product of integers
+        sums = np.asarray(patches.astype(np.float64) @ filters.T.astype(np.float64), np.int64)
+        return self.result.of(sums + self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class MaxPool:
+    """The largest of each window; attributes as of `Convolution`."""
+
+    name: str
+    source: Shape
+    shape: Shape
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+    fill: int = 0  # never the largest
+    macs: int = 0
+
+    def __call__(self, values: Values) -> Values:
+        """uint8[N, *shape] of uint8[N, *source]."""
+        return np.asarray(_windows(values, self).max(axis=(4, 5)), np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Mean:
+    """The mean of each channel.
+
+    Attributes:
+        name: of the layer.
+        source: shape of what it reads.
+        bias: what is added to each sum, its source's zero taken away from every value.
+        result: of the sums; its multiplier divides them by their number, too.
+    """
+
+    name: str
+    source: Shape
+    bias: int
+    result: Result
+    macs: int = 0
+    fill: int = 0
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+
+    @property
+    def shape(self) -> Shape:
+        """Of what it makes."""
+        return (1, 1, self.source[2])
+
+    @property
+    def kernel(self) -> Pair:
+        """All of its source."""
+        return self.source[:2]
+
+    def __call__(self, values: Values) -> Values:
+        """uint8[N, *shape] of uint8[N, *source]."""
+        return self.result.of(values.astype(np.int64).sum(axis=(1, 2), keepdims=True) + self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Each value by itself, such as a pixel's into another range: uint8[256]; other attributes as of `Convolution`."""
+
+    name: str
+    source: Shape
+    entries: npt.NDArray[np.uint8]
+    macs: int = 0
+    fill: int = 0
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+
+    @property
+    def shape(self) -> Shape:
+        """Of what it makes."""
+        return self.source
+
+    def __call__(self, values: Values) -> Values:
+        """uint8[N, *shape] of uint8[N, *source]."""
+        return np.asarray(self.entries[values])
+
+
+Layer = Convolution | MaxPool | Mean | Table
+
+
+@dataclass(frozen=True, eq=False)
+class Int8Network:
+    """Layers, each of which reads what the one before it makes; the last one makes the logits, of shape (1, 1, C)."""
+
+    layers: tuple[Layer, ...]
+
+    @property
+    def shape(self) -> Shape:
+        """Of a picture."""
+        return self.layers[0].source
+
+    @property
+    def classes(self) -> int:
+        """How many logits."""
+        return self.layers[-1].shape[2]
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of one picture."""
+        return sum(layer.macs for layer in self.layers)
+
+    def logits(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
+        """int8[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
+        chunks = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
+        return np.concatenate([self._logits(chunk.reshape(-1, *self.shape)) for chunk in chunks])
+
+    def _logits(self, values: Values) -> npt.NDArray[np.int8]:
+        for layer in self.layers:
+            values = layer(values)
+        return (values.reshape(len(values), -1).astype(np.int16) - 128).astype(np.int8)
+
+
+def padded(layer: Layer) -> tuple[Pair, Pair]:
+    """How many rows, and how many columns, are padded before and after a layer's source."""
+    sides = []
+    for axis in (0, 1):
+        reach = (layer.shape[axis] - 1) * layer.stride[axis] + layer.kernel[axis]
+        before = layer.padding[axis]
+        sides.append((before, max(0, reach - before - layer.source[axis])))
+    return sides[0], sides[1]
+
+
+def _windows(values: Values, layer: Convolution | MaxPool) -> npt.NDArray[np.uint8]:
+    """uint8[N, height, width, channels, down, across] of uint8[N, *source]."""
+    framed = np.pad(values, ((0, 0), *padded(layer), (0, 0)), constant_values=layer.fill)
+    windows = np.lib.stride_tricks.sliding_window_view(framed, layer.kernel, axis=(1, 2))
+    height, width = layer.shape[:2]
+    return windows[:, :: layer.stride[0], :: layer.stride[1]][:, :height, :width]
+
