@@ -56,54 +56,72 @@ function shrunk(rgba, width, height, factor) {
     for (let y = row * factor; y < bottom; y++) addRow(sums, rgba, y * width, width, factor);
     for (let column = 0; column < columns; column++) {
       const count = (bottom - row * factor) * (Math.min((column + 1) * factor, width) - column * factor);
-      const share = Math.floor(2 ** 24 / count);
-      const [red, green, blue, alpha] = sums
-        .subarray(column * 4, column * 4 + 4)
-        .map((sum) => Math.floor(((sum + (count >> 1)) * share) / 2 ** 24));
-      const plain = (colour) => (alpha === 0 ? colour : Math.floor((255 * colour) / alpha));
-      data.set([plain(red), plain(green), plain(blue), alpha], (row * columns + column) * 4);
+      const to = (row * columns + column) * 4;
+      const alpha = meanOf(sums[column * 4 + 3], count);
+      for (let channel = 0; channel < 3; channel++) {
+        const colour = meanOf(sums[column * 4 + channel], count);
+        data[to + channel] = alpha === 0 ? colour : Math.floor((255 * colour) / alpha);
+      }
+      data[to + 3] = alpha;
     }
   }
   return { data, width: columns, height: rows };
 }
 
+function meanOf(sum, count) {
+  return Math.floor(((sum + (count >> 1)) * Math.floor(2 ** 24 / count)) / 2 ** 24);
+}
+
 /** Add a row of pixels, times their alpha, to the sums of the squares they are in. */
 function addRow(sums, rgba, start, width, factor) {
   for (let x = 0, square = 0; x < width; square += 4) {
+    let [red, green, blue, opaque] = [0, 0, 0, 0];
     for (const end = Math.min(x + factor, width); x < end; x++) {
       const place = (start + x) * 4;
       const alpha = rgba[place + 3];
-      for (let channel = 0; channel < 3; channel++) {
-        const product = rgba[place + channel] * alpha + 128;
-        sums[square + channel] += (product + (product >> 8)) >> 8; // over 255, rounded
-      }
-      sums[square + 3] += alpha;
+      red += over255(rgba[place] * alpha);
+      green += over255(rgba[place + 1] * alpha);
+      blue += over255(rgba[place + 2] * alpha);
+      opaque += alpha;
     }
+    sums[square] += red;
+    sums[square + 1] += green;
+    sums[square + 2] += blue;
+    sums[square + 3] += opaque;
   }
+}
+
+/** A product of two bytes over 255, rounded. */
+function over255(product) {
+  return (product + 128 + ((product + 128) >> 8)) >> 8;
 }
 
 /** RGB of RGBA: laid on white, or on black where what is opaque is light. */
 function onPaper(rgba) {
-  const paper = isLightOnNothing(rgba) ? 0 : 255;
   const rgb = new Uint8Array((rgba.length / 4) * 3);
-  for (let from = 0, to = 0; from < rgba.length; from += 4) {
-    const alpha = f32(rgba[from + 3] / 255);
-    const behind = f32(paper * f32(1 - alpha));
-    for (let channel = 0; channel < 3; channel++) {
-      rgb[to++] = f32(f32(f32(rgba[from + channel] * alpha) + behind) + 0.5);
-    }
+  let opaque = true;
+  for (let from = 0, to = 0; from < rgba.length; from += 4, to += 3) {
+    rgb[to] = rgba[from];
+    rgb[to + 1] = rgba[from + 1];
+    rgb[to + 2] = rgba[from + 2];
+    opaque &&= rgba[from + 3] === 255;
   }
-  return rgb;
+  if (opaque) return rgb;
+  const paper = isLight(rgba) ? 0 : 255;
+  return rgb.map((value, place) => {
+    const alpha = f32(rgba[Math.floor(place / 3) * 4 + 3] / 255);
+    return f32(f32(f32(value * alpha) + f32(paper * f32(1 - alpha))) + 0.5);
+  });
 }
 
-function isLightOnNothing(rgba) {
+function isLight(rgba) {
   let [light, opaque] = [0, 0];
   for (let place = 0; place < rgba.length; place += 4) {
     const alpha = f32(rgba[place + 3] / 255);
     light += f32(luma(rgba[place], rgba[place + 1], rgba[place + 2]) * alpha);
     opaque += alpha;
   }
-  return opaque < rgba.length / 4 && light > 127.5 * opaque;
+  return light > 127.5 * opaque;
 }
 
 /** One channel of one or three. */
