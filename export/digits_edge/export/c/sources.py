@@ -137,7 +137,7 @@ def _arrays(layer: Part) -> Iterable[tuple[str, str, npt.NDArray[Any]]]:
     if isinstance(layer, Convolution):
         channels = len(layer.weights)
         weights = np.pad(layer.weights.reshape(channels, -1), ((0, -channels % TILE), (0, 0)))
-        yield "weights", "int8_t", weights
+        yield "weights", "int8_t", weights.reshape(-1, TILE, weights.shape[1]).transpose(0, 2, 1)
         yield "bias", "int32_t", layer.bias
     if isinstance(layer, Mean):
         yield "bias", "int32_t", np.array([layer.bias])
