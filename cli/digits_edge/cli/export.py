@@ -23,7 +23,11 @@ def command(
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Also quantize to int8; else the float models only.")] = False,
     format: Annotated[
-        list[str] | None, typer.Option(help="onnx or tflite; may be repeated. Both unless given.")
+        list[str] | None,
+        typer.Option(
+            help="onnx, tflite, c or web; may be repeated. The first two unless given; the others are made of the int8 "
+            "TFLite model, which comes along."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -96,9 +100,11 @@ def command(
 
     digits-edge export artifacts/runs/kaggle --int8 --format onnx --max-drop 0.001 --out device
 
+    digits-edge export --format onnx --format c --format web
+
     digits-edge export mine.keras --data pictures/ --pixel-range 0..255 --int8
     """
-    from digits_edge.export.export import FORMATS, ExportOptions, export
+    from digits_edge.export.export import FORMATS, MODELS, ExportOptions, export
     from digits_edge.export.form import PIXEL_RANGES
     from digits_edge.export.gate import Limits
     from digits_edge.export.report import gate_table
@@ -106,7 +112,7 @@ def command(
     from digits_edge.trainer.datasets import read_names
     from digits_edge.trainer.run import Run
 
-    formats = tuple(one_of("--format", name, FORMATS) for name in format) if format else FORMATS
+    formats = tuple(one_of("--format", name, FORMATS) for name in format) if format else MODELS
     limits = Limits(
         max_drop=max_drop,
         max_error_ratio=max_error_ratio,

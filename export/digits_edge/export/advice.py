@@ -36,8 +36,8 @@ def advise(options: ExportOptions, refused: Attempt) -> str:
     if "max_difference" in failed:
         other = "tflite" if refused.file.endswith(".onnx") else "onnx"
         return shlex.join([*words, "--format", other])
-    if len(options.formats) == 1:
-        words += ["--format", *options.formats]
+    if set(options.formats) != {"onnx", "tflite"}:
+        words += [word for name in options.formats for word in ("--format", name)]
     if "min_accuracy" in failed and isinstance(source, Run):
         return shlex.join(["digits-edge", "train", "--init", str(source.path), "--data", "SPEC"])
     if options.ladder or "min_accuracy" in failed:

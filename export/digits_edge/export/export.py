@@ -28,14 +28,16 @@ from .evidence import Evidence
 from .gate import Limits, Verdict, judge
 from .ladder import Attempt, Quantized, Skipped, best, climb
 from .manifest import gate_of, write_bundle
-from .models import open_model
+from .models import SUFFIXES, open_model
 from .parity import Parity, agreement, compare
 from .refusal import refusal
 from .report import gate_table
 from .subject import OwnModel, from_model, from_run
+from .translate import TRANSLATIONS, Translated, translate
 from .workshop import OnnxWorkshop, TfliteWorkshop
 
-FORMATS: Final = ("onnx", "tflite")
+MODELS: Final = ("onnx", "tflite")
+FORMATS: Final = (*MODELS, *TRANSLATIONS)
 REJECTED: Final = "digits-edge rejected export"  # what a refused export leaves calls itself
 
 
@@ -47,7 +49,7 @@ class ExportOptions:
         source: a finished run, or a model of one's own.
         out: the bundle's folder.
         int8: also quantize; else the float models only.
-        formats: some of `FORMATS`.
+        formats: some of `FORMATS`. C and web are the int8 TFLite model in another dress, and bring it along.
         limits: of the gate.
         ladder: try remedies where an int8 model is refused; else the first attempt decides.
         timed: benchmark the models on this machine, for the report.
@@ -57,7 +59,7 @@ class ExportOptions:
     source: Run | OwnModel
     out: Path
     int8: bool = False
-    formats: Sequence[str] = FORMATS
+    formats: Sequence[str] = MODELS
     limits: Limits = field(default_factory=Limits)
     ladder: bool = True
     timed: bool = True
@@ -75,7 +77,9 @@ def export(options: ExportOptions) -> Bundle:
         UsageError: `out` is not ours, or an unknown format.
     """
     if unknown := set(options.formats) - set(FORMATS):
-        raise UsageError(f"--format: expected {' or '.join(FORMATS)}, received {min(unknown)!r}")
+        raise UsageError(f"--format: expected {', '.join(FORMATS)}, received {min(unknown)!r}")
+    if set(options.formats) & set(TRANSLATIONS):
+        options = replace(options, int8=True, formats=(*options.formats, "tflite"))
     out = options.out.resolve()
     check_ours(out, marker=bundles.MANIFEST, kind=bundles.KIND)
     with Converter(options.time_limit) as convert, tempfile.TemporaryDirectory() as work:
@@ -97,10 +101,12 @@ def _try(options: ExportOptions, convert: Converter, work: Path) -> Evidence:
     contract = describe(subject, keras)
     evidence = Evidence(subject, contract, options.limits, keras, rungs=(), models=())
 
+    def verdict(precision: str, answers: npt.NDArray[np.float32]) -> Verdict:
+        return judge(precision, subject.targets, keras, answers, options.limits, subject.labels, contract.accepts)
+
     def examine(file: str, precision: str, data: bytes) -> tuple[npt.NDArray[np.float32], Verdict]:
         answers = open_engine(data, file)(subject.pixels)
-        limits = options.limits
-        return answers, judge(precision, subject.targets, keras, answers, limits, subject.labels, contract.accepts)
+        return answers, verdict(precision, answers)
 
     made = (subject.network, subject.calibration, contract, convert, examine, work)
     onnx, tflite = OnnxWorkshop(*made), TfliteWorkshop(*made)
@@ -122,6 +128,13 @@ def _try(options: ExportOptions, convert: Converter, work: Path) -> Evidence:
             evidence = replace(evidence, layers=tuple(onnx.layers(replace(chosen.how, in_float=()))))
         if evidence.refused:
             return evidence
+    for format in (name for name in TRANSLATIONS if name in options.formats):
+        facts = {"parameters": subject.parameters}
+        translated = translate(format, chosen, contract, facts, subject.pixels, verdict)
+        _tell(translated)
+        evidence = replace(evidence, rungs=(*evidence.rungs, translated), models=(*evidence.models, translated))
+        if evidence.refused:
+            return evidence
     return evidence
 
 
@@ -131,7 +144,7 @@ def _tell(outcome: Attempt | Skipped) -> None:
         say(f"{outcome.file}: {outcome.rung}: skipped, {outcome.reason}")
         return
     ending = f"refused: {outcome.verdict.refused}" if outcome.verdict.failed else "passed"
-    say(f"{outcome.file} ({len(outcome.data):,} bytes): {outcome.rung}: {ending}")
+    say(f"{outcome.file} ({outcome.bytes:,} bytes): {outcome.rung}: {ending}")
     if isinstance(outcome, Quantized) and outcome.in_float and not outcome.verdict.failed:
         say(f"{outcome.file}: stays in float: {', '.join(outcome.in_float)}")
 
@@ -158,25 +171,29 @@ def _measured(options: ExportOptions, evidence: Evidence) -> Evidence:
         parity=tuple(_parity(evidence, options.time_limit)),
         int8_agreement=agreement(int8) if len(int8) > 1 else None,
         refusals=tuple(
-            refusal(m.file, evidence.subject, evidence.contract, m.answers, open_engine(m.data, m.file))
-            for m in evidence.models
+            refusal(m.file, evidence.subject, evidence.contract, m.answers, m.engine) for m in evidence.models
         ),
     )
     if not options.timed:
         return evidence
-    models = [open_model(model.data, model.file) for model in evidence.models]
+    models = [open_model(model.data, model.file) for model in evidence.models if model.file.endswith(SUFFIXES)]
     accuracies = {model.file: model.verdict.accuracy for model in evidence.models}
     with progress("timing", steps(models)) as step:
         times = benchmark(models, accuracies=accuracies, step=step)
     return replace(evidence, benchmark=times)
 
 
+def _ran_by(model: Attempt) -> str:
+    if isinstance(model, Translated):
+        return model.rung
+    return "LiteRT" if model.file.endswith(".tflite") else "digits_edge.runtime"
+
+
 def _parity(evidence: Evidence, time_limit: float) -> Iterator[Parity]:
     targets, keras = evidence.subject.targets, evidence.keras
     yield compare("Keras", targets, keras, keras)
     for model in evidence.models:
-        engine = "LiteRT" if model.file.endswith(".tflite") else "digits_edge.runtime"
-        yield compare(f"{model.file}, {engine}", targets, keras, model.answers)
+        yield compare(f"{model.file}, {_ran_by(model)}", targets, keras, model.answers)
         if model.file == TfliteWorkshop.file and MicroModel.available():
             engine = f"{model.file}, TensorFlow Lite for Microcontrollers"
             try:

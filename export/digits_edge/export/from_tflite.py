@@ -91,6 +91,11 @@ class _Step:
             raise self.refuse(f"a picture of {self.shape}", f"one reshaped to {self.inputs[0].shape[1:]}")
         return self.shape
 
+    def made(self) -> Shape:
+        """The shape of a picture that it makes."""
+        height, width, channels = self.output.shape[1:]
+        return height, width, channels
+
     def low_high(self) -> Pair:
         """The least and greatest value that the activation leaves, as uint8."""
         kind, scale, zero = self.options.fusedActivationFunction, self.output.scale, self.output.zero
@@ -117,9 +122,8 @@ def _convolution(step: _Step) -> Layer:
         raise step.refuse(f"a convolution over all {shape[2]} channels", f"groups of {weights.shape[3]}")
     result = step.result([source.scale * scale / step.output.scale for scale in filters.scales])
     kernel, stride, padding = _window(shape, weights.shape[1:3], options)
-    made = step.output.shape[1:]
     folded = _folded(bias, weights, source.zero)
-    return Convolution(step.where, shape, made, kernel, stride, padding, source.zero, weights, folded, result)
+    return Convolution(step.where, shape, step.made(), kernel, stride, padding, source.zero, weights, folded, result)
 
 
 def _dense(step: _Step) -> Layer:
@@ -144,7 +148,7 @@ def _max_pool(step: _Step) -> Layer:
     if step.low_high() != (0, 255):
         raise step.refuse("max pooling without an activation", "one with")
     window = _window(shape, (options.filterHeight, options.filterWidth), options)
-    return MaxPool(step.where, shape, step.output.shape[1:], *window)
+    return MaxPool(step.where, shape, step.made(), *window)
 
 
 def _mean(step: _Step) -> Layer:
@@ -199,7 +203,7 @@ def _window(shape: Shape, kernel: tuple[int, ...], options: Any) -> tuple[Pair, 
     if options.padding == schema.Padding.SAME:
         down, across = (
             max(0, (-(-side // step) - 1) * step + window - side) // 2
-            for side, step, window in zip(shape, stride, kernel, strict=False)
+            for side, step, window in zip(shape[:2], stride, kernel, strict=True)
         )
         before = (down, across)
     return (int(kernel[0]), int(kernel[1])), stride, before
@@ -213,13 +217,15 @@ def _folded(bias: _Tensor, weights: npt.NDArray[np.int8], zero: int) -> npt.NDAr
 
 def _tensor(tensor: Any, buffers: list[Any]) -> _Tensor:
     quantization, data = tensor.quantization, buffers[tensor.buffer].data
-    scales = () if quantization is None or quantization.scale is None else quantization.scale
-    zeros = () if quantization is None or quantization.zeroPoint is None else quantization.zeroPoint
+    scales, zeros = (
+        [] if part is None else part.tolist()
+        for part in (getattr(quantization, "scale", None), getattr(quantization, "zeroPoint", None))
+    )
     return _Tensor(
         name=tensor.name.decode(errors="replace"),
-        shape=tuple(int(side) for side in (() if tensor.shape is None else tensor.shape)),
-        scales=tuple(float(scale) for scale in scales),
-        zero=int(zeros[0]) + 128 if len(zeros) else 128,
+        shape=() if tensor.shape is None else tuple(tensor.shape.tolist()),
+        scales=tuple(scales),
+        zero=zeros[0] + 128 if zeros else 128,
         data=None if data is None else bytes(data),
     )
 

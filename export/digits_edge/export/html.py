@@ -63,9 +63,7 @@ def write_html(path: Path, manifest: dict[str, Any], evidence: Evidence) -> None
         mistakes=gallery.mistakes(evidence, models[0]),
         noises=_noises(evidence),
         in_float={m.file: m.in_float for m in evidence.models if isinstance(m, Quantized) and m.in_float},
-        chart=chart.draw(
-            {m.file: (len(m.data), m.verdict.accuracy) for m in evidence.models}, _keras_accuracy(evidence)
-        ),
+        chart=chart.draw({m.file: (m.bytes, m.verdict.accuracy) for m in evidence.models}, _keras_accuracy(evidence)),
     )
     path.write_text(text, encoding="utf-8")
 
@@ -132,7 +130,7 @@ def _figures(evidence: Evidence) -> list[Figure]:
     note = f"{verdict.keras_wrong:,} wrong of {verdict.pictures:,}"
     told = [Figure("Keras accuracy", _percent(_keras_accuracy(evidence)), note)]
     for model in compared(evidence):
-        note = f"{model.verdict.wrong:,} wrong, {len(model.data):,} bytes"
+        note = f"{model.verdict.wrong:,} wrong, {model.bytes:,} bytes"
         name = f"{model.file.removeprefix('model.')} accuracy"
         told.append(Figure(name, _percent(model.verdict.accuracy), note))
     return told

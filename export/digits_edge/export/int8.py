@@ -192,6 +192,24 @@ class Table:
         return np.asarray(self.entries[values])
 
 
+@dataclass(frozen=True)
+class Copy:
+    """The picture itself, where a place to pad it in is needed; attributes as of `Convolution`."""
+
+    source: Shape
+    name: str = "image"
+    macs: int = 0
+    fill: int = 0
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+
+    @property
+    def shape(self) -> Shape:
+        """Of what it makes."""
+        return self.source
+
+
 Layer = Convolution | MaxPool | Mean | Table
 
 
@@ -227,7 +245,7 @@ class Int8Network:
         return (values.reshape(len(values), -1).astype(np.int16) - 128).astype(np.int8)
 
 
-def padded(layer: Layer) -> tuple[Pair, Pair]:
+def padded(layer: Layer | Copy) -> tuple[Pair, Pair]:
     """How many rows, and how many columns, are padded before and after a layer's source."""
     sides = []
     for axis in (0, 1):
@@ -243,4 +261,3 @@ def _windows(values: Values, layer: Convolution | MaxPool) -> npt.NDArray[np.uin
     windows = np.lib.stride_tricks.sliding_window_view(framed, layer.kernel, axis=(1, 2))
     height, width = layer.shape[:2]
     return windows[:, :: layer.stride[0], :: layer.stride[1]][:, :height, :width]
-

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from digits_edge.runtime.errors import BundleError, ExportError
 
+from .engines import Engine, open_engine
 from .fine_tune import LEAST_PICTURES
 from .gate import Verdict
 from .network import Network
@@ -45,6 +46,16 @@ class Attempt:
     data: bytes
     answers: npt.NDArray[np.float32]
     verdict: Verdict
+
+    @property
+    def engine(self) -> Engine:
+        """What answers for it."""
+        return open_engine(self.data, self.file)
+
+    @property
+    def bytes(self) -> int:
+        """What it takes up on a device."""
+        return len(self.data)
 
 
 @dataclass(frozen=True, eq=False)

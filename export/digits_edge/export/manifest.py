@@ -17,11 +17,12 @@ from digits_edge.runtime import bundle as bundles
 from digits_edge.runtime.host import cpu_name, versions
 from digits_edge.trainer.plots import draw_flips
 
-from .engines import TfliteModel, open_engine
+from .engines import TfliteModel
 from .evidence import Evidence
 from .html import write_html
 from .ladder import Attempt, Quantized, Skipped
 from .report import write_report
+from .translate import Translated
 
 
 def write_bundle(folder: Path, evidence: Evidence, kind: str) -> None:
@@ -33,9 +34,11 @@ def write_bundle(folder: Path, evidence: Evidence, kind: str) -> None:
         kind: what the manifest says the folder is.
     """
     for model in evidence.models:
-        (folder / model.file).write_bytes(model.data)
+        for name, data in _files(model).items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(data)
     manifest = _plain(_manifest(evidence, kind))
-    write_report(folder / "report.md", manifest, {model.file: len(model.data) for model in evidence.models})
+    write_report(folder / "report.md", manifest, {model.file: model.bytes for model in evidence.models})
     write_html(folder / "report.html", manifest, evidence)
     reports = ["report.md", "report.html"]
     if evidence.refused:
@@ -45,7 +48,11 @@ def write_bundle(folder: Path, evidence: Evidence, kind: str) -> None:
         )
         reports.append("flipped.png")
     manifest["files"] = [
-        *(_entry(m.file, m.data, precision=precision(m), **_quantization(m)) for m in evidence.models),
+        *(
+            _entry(name, data, precision=precision(model), **(_details(model) if name == model.file else {}))
+            for model in evidence.models
+            for name, data in _files(model).items()
+        ),
         *(_entry(name, (folder / name).read_bytes()) for name in reports),
     ]
     (folder / bundles.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
@@ -53,7 +60,12 @@ def write_bundle(folder: Path, evidence: Evidence, kind: str) -> None:
 
 def precision(model: Attempt) -> str:
     """`int8` or `float32`."""
-    return "int8" if isinstance(model, Quantized) else "float32"
+    return "int8" if isinstance(model, Quantized | Translated) else "float32"
+
+
+def _files(model: Attempt) -> dict[str, bytes]:
+    """Its own file first, then what belongs to it."""
+    return {model.file: model.data, **(model.beside if isinstance(model, Translated) else {})}
 
 
 def _manifest(evidence: Evidence, kind: str) -> dict[str, Any]:
@@ -122,11 +134,13 @@ def _entry(name: str, data: bytes, **more: Any) -> dict[str, Any]:
 
 
 def _answers(model: Attempt, pixels: npt.NDArray[np.uint8]) -> list[list[float]]:
-    return [[round(float(p), 6) for p in row] for row in open_engine(model.data, model.file)(pixels)]
+    return [[round(float(p), 6) for p in row] for row in model.engine(pixels)]
 
 
-def _quantization(model: Attempt) -> dict[str, Any]:
-    """For int8 TFLite, whose softmax is the caller's: how to read its tensors."""
+def _details(model: Attempt) -> dict[str, Any]:
+    """What a translation costs; of int8 TFLite, whose softmax is the caller's, how to read its tensors."""
+    if isinstance(model, Translated):
+        return model.costs
     if model.file != "model.int8.tflite":
         return {}
     opened = TfliteModel.load(model.data, model.file)

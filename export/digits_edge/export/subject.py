@@ -53,6 +53,13 @@ class Subject:
     judged_by: str
     provenance: dict[str, Any]
 
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers the network has learnt; None where nobody has counted them."""
+        source = self.provenance.get("run") or self.provenance["model"]
+        parameters: int | None = source.get("parameters")
+        return parameters
+
 
 @dataclass(frozen=True)
 class OwnModel:

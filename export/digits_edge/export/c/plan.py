@@ -10,26 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..int8 import Int8Network, Layer, Pair, Shape, padded
-
-
-@dataclass(frozen=True)
-class Copy:
-    """The picture itself, to be padded; attributes as of `int8.Convolution`."""
-
-    source: Shape
-    name: str = "image"
-    macs: int = 0
-    fill: int = 0
-    kernel: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-
-    @property
-    def shape(self) -> Shape:
-        """Of what it makes."""
-        return self.source
-
+from ..int8 import Copy, Int8Network, Layer, Pair, Shape, padded
 
 Part = Layer | Copy
 

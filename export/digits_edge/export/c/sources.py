@@ -16,8 +16,8 @@ import numpy.typing as npt
 from digits_edge.runtime.contract import Contract
 
 from ..form import Quantization
-from ..int8 import Convolution, Int8Network, MaxPool, Mean, Table
-from .plan import Copy, Part, Plan, plan
+from ..int8 import Convolution, Copy, Int8Network, MaxPool, Mean, Table
+from .plan import Part, Plan, plan
 
 # On a Cortex-M4, of a network with all kinds of layers, by GCC 12.2 with -O2; benchmarks/c_engine.py measures them.
 CODE_BYTES: Final = 1200
@@ -37,12 +37,14 @@ class Sources:
     Attributes:
         name: by which its files and functions are called.
         files: text, by file name.
+        classes: how many logits.
         flash: bytes of constants and code on a 32-bit Arm.
         arena: bytes.
     """
 
     name: str
     files: dict[str, str]
+    classes: int
     flash: int
     arena: int
 
@@ -105,7 +107,7 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
     names = {"model.c": f"{name}.c", "model.h": f"{name}.h"}
     templates = ("model.c", "model.h", "selftest.c", "main.c", "Makefile")
     files = {names.get(t, t): environment.get_template(f"{t}.jinja").render(told) for t in templates}
-    return Sources(name, files, constants + CODE_BYTES, planned.arena)
+    return Sources(name, files, network.classes, constants + CODE_BYTES, planned.arena)
 
 
 def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
@@ -152,12 +154,8 @@ def _arrays(layer: Part) -> Iterable[tuple[str, str, npt.NDArray[Any]]]:
 def _constant_bytes(planned: Plan) -> int:
     """Of all constants, where pointers have 32 bits."""
     sizes = {"int32_t": 4}
-    arrays = sum(
-        values.size * sizes.get(type_, 1) for layer in planned.layers for _, type_, values in _arrays(layer)
-    )
-    return (
-        arrays + len(planned.rows) * TENSOR_BYTES + len(planned.layers) * LAYER_BYTES + len(planned.schedule)
-    )
+    arrays = sum(values.size * sizes.get(type_, 1) for layer in planned.layers for _, type_, values in _arrays(layer))
+    return arrays + len(planned.rows) * TENSOR_BYTES + len(planned.layers) * LAYER_BYTES + len(planned.schedule)
 
 
 def _array(name: str, type_: str, values: npt.NDArray[Any]) -> str:
