@@ -67,11 +67,20 @@ def own_run(trained: Run, tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def exported(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The run's int8 bundle in every format; tests must not change it."""
+    """The run's int8 bundle of models; tests must not change it."""
     from digits_edge.export.export import ExportOptions, export
 
     out = tmp_path_factory.mktemp("bundles") / "bundle"
     return export(ExportOptions(trained, out, int8=True, limits=_PATIENT, timed=False))
+
+
+@pytest.fixture(scope="session")
+def translated(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The run's bundle with C and web page; tests must not change it."""
+    from digits_edge.export.export import ExportOptions, export
+
+    out = tmp_path_factory.mktemp("bundles") / "translated"
+    return export(ExportOptions(trained, out, formats=("c", "web"), limits=_PATIENT, timed=False))
 
 
 @pytest.fixture
