@@ -73,7 +73,7 @@ def compared(evidence: Evidence) -> tuple[Attempt, ...]:
 
     The refused one comes first, since it is what has to be understood.
     """
-    int8 = tuple(model for model in evidence.models if isinstance(model, Quantized))
+    int8 = tuple(model for model in evidence.models if isinstance(model, Quantized) or model.verdict.failed)
     return tuple(sorted(int8 or evidence.models[-1:], key=lambda model: not model.verdict.failed))
 
 

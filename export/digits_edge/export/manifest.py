@@ -120,6 +120,8 @@ def _rung(rung: Attempt | Skipped) -> dict[str, Any]:
         how = rung.how
         told |= {"method": how.method, "pictures_calibrating": how.pictures, "weights": how.weights}
         told["in_float"] = list(rung.in_float)
+    if isinstance(rung, Translated):
+        told |= rung.costs
     return {**told, **asdict(rung.verdict), "refused": rung.verdict.refused}
 
 

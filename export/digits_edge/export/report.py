@@ -121,7 +121,8 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         f"{len(manifest['labels'])} classes: {', '.join(manifest['labels'])}. {_cost(manifest['provenance'])}",
         f"## Gate: {gate['verdict']}",
         f"Each model against the Keras model it came from, on {gate['judged_by']}. Net lost is broken (right in Keras, "
-        "wrong here) less fixed. ONNX ran through digits_edge.runtime, TFLite through LiteRT.",
+        "wrong here) less fixed. ONNX ran through digits_edge.runtime, TFLite through LiteRT, and what was made of TFLite "
+        "as the ladder says.",
         gate_table(gate),
         *([f"To try next: `{gate['advice']}`"] if gate["advice"] else []),
         "## Ladder",
@@ -138,6 +139,12 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         *_benchmark(manifest["benchmark"]),
         "## Files",
         table(("file", "bytes", "smaller by"), files),
+        *(
+            f"Of {rung['file']} that is flash on a 32-bit Arm, code and all; it needs {rung['arena_bytes']:,} bytes of "
+            f"RAM and {rung['macs']:,} multiplications."
+            for rung in judged(gate)
+            if "arena_bytes" in rung
+        ),
         f"Input: uint8, {' x '.join(map(str, manifest['input']['shape']))}, white ink (255) on black (0); the models "
         f"scale it themselves. A photograph is brought to this form by `{manifest['preprocess']}`. The int8 TFLite "
         "takes int8 (pixel - 128) and gives logits; scale and zero point are in the manifest.",
