@@ -9,7 +9,7 @@ DATA ?= mnist
 JOBS ?= 1
 SOURCES := pyproject.toml $(shell find runtime trainer export cli -name '*.py' -o -name '*.onnx')
 
-.PHONY: help install demo lint test test-isa test-arm64 soak release clean
+.PHONY: help install demo lint test test-isa test-arm64 test-c soak release clean
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
 
@@ -37,6 +37,9 @@ test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs q
 
 test-arm64: $(VENV)/.installed  ## the same answers on 64-bit Arm; needs qemu-aarch64 (Debian: qemu-user), apt, network
 	$(BIN)/pytest -m arm64
+
+test-c: $(VENV)/.installed  ## the C of an export on other machines; needs cross compilers and qemu (Debian: gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm qemu-user gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross clang)
+	$(BIN)/pytest -m cross
 
 soak: $(VENV)/.installed  ## what takes too long for every day: killed exports, other versions, thousands of damaged files
 	$(BIN)/pytest -m soak
