@@ -100,7 +100,8 @@ static void say(const char *what, uint64_t number)
 }
 
 /* SysTick counts down from 2^24 - 1 with the processor's clock. qemu's -icount shift=0 lets a nanosecond go by for each
- * instruction, whichever it is, so that a tick is as many instructions as the clock has nanoseconds. */
+ * instruction, whichever it is, so that a tick is as many instructions as the clock's period has nanoseconds. A picture
+ * may take 2^24 ticks, 671 million instructions at 25 MHz. */
 struct systick {
     volatile uint32_t control, reload, current;
 };
