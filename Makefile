@@ -38,7 +38,7 @@ test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs q
 test-arm64: $(VENV)/.installed  ## the same answers on 64-bit Arm; needs qemu-aarch64 (Debian: qemu-user), apt, network
 	$(BIN)/pytest -m arm64
 
-test-c: $(VENV)/.installed  ## the C of an export on other machines; needs cross compilers and qemu (Debian: gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm qemu-user gcc-riscv64-linux-gnu libc6-dev-riscv64-cross gcc-s390x-linux-gnu libc6-dev-s390x-cross clang)
+test-c: $(VENV)/.installed  ## the C of an export on other machines; needs cross compilers and qemu (see CONTRIBUTING)
 	$(BIN)/pytest -m cross
 
 soak: $(VENV)/.installed  ## what takes too long for every day: killed exports, other versions, thousands of damaged files

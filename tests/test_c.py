@@ -21,7 +21,7 @@ from digits_edge.export.engines import MicroModel, TfliteModel, run_interpreter
 from digits_edge.export.export import ExportOptions, export
 from digits_edge.export.form import Quantization
 from digits_edge.export.from_tflite import read_network
-from digits_edge.export.int8 import Convolution, Int8Network, MaxPool, Mean, Multiplier, Result, Table
+from digits_edge.export.int8 import Convolution, Int8Network, Layer, MaxPool, Mean, Multiplier, Result, Table
 from digits_edge.export.network import Network
 from digits_edge.export.to_web import run_scripts
 from digits_edge.runtime.bundle import Bundle
@@ -72,7 +72,7 @@ def plain():
         layers.Conv2D(5, 2),
         layers.Flatten(),
         layers.Dense(9, activation="relu"),
-        layers.Dense(3, activation="softmax"),
+        layers.Dense(3, activation="softmax", use_bias=False),
     ]
     return keras.Sequential([keras.Input((20, 24, 3)), *parts])
 
@@ -133,16 +133,23 @@ def test_the_c_of_a_model_of_ones_own_agrees_with_its_int8_tflite(architecture, 
     near(logits, litert(data, pixels))
 
 
+def pair(numbers):
+    down, across = numbers
+    return down, across
+
+
 def random_network(seed):
     """Layers of any kernel, stride and padding, which read whatever the one before makes."""
     random = np.random.default_rng(seed)
     shape = (int(random.integers(9, 21)), int(random.integers(9, 21)), int(random.choice([1, 3])))
-    made = [Table("table", shape, random.permutation(256).astype(np.uint8))] if random.random() < 0.5 else []
+    made: list[Layer] = (
+        [Table("table", shape, random.permutation(256).astype(np.uint8))] if random.random() < 0.5 else []
+    )
     while shape[0] > 3 and shape[1] > 3 and len(made) < 6:
-        kernel = tuple(int(random.integers(1, min(5, side) + 1)) for side in shape[:2])
-        stride = tuple(int(random.integers(1, 3)) for _ in range(2))
-        padding = tuple(int(random.integers(0, side)) for side in kernel)
-        sides = tuple((shape[i] + padding[i] * 2 - kernel[i]) // stride[i] + 1 for i in range(2))
+        kernel = pair(int(random.integers(1, min(5, side) + 1)) for side in shape[:2])
+        stride = pair(int(random.integers(1, 3)) for _ in range(2))
+        padding = pair(int(random.integers(0, side)) for side in kernel)
+        sides = pair((shape[i] + padding[i] * 2 - kernel[i]) // stride[i] + 1 for i in range(2))
         if random.random() < 0.3:
             made.append(MaxPool("pool", shape, (*sides, shape[2]), kernel, stride, padding))
         else:
@@ -329,8 +336,8 @@ def test_a_translation_that_answers_worse_is_refused_like_every_other_model(
 ):
     if format == "c" and COMPILER is None:
         pytest.skip("there is no C compiler here")
-    monkeypatch.setattr(translate, runs, lambda _network, *rest: np.roll(honest(_network, *rest), 1, axis=1))
-    honest = {"run_compiled": run_compiled, "run_scripts": run_scripts}[runs]
+    honest = getattr(translate, runs)
+    monkeypatch.setattr(translate, runs, lambda *given: np.roll(honest(*given), 1, axis=1))
     options = ExportOptions(trained, tmp_path / "bundle", formats=(format,), limits=patient, timed=False)
     with pytest.raises(GateFailed, match=r"c/short\.c" if format == "c" else r"web/index\.html"):
         export(options)

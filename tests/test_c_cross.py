@@ -212,7 +212,7 @@ def test_a_compiler_has_nothing_to_say(case, compiler):
 def stated(case: Case) -> tuple[int, int, int]:
     """Bytes of flash, arena and stack, as the header has them."""
     header = case.sources.files[f"{case.sources.name}.h"]
-    found = re.search(r"Flash: +([\d,]+) bytes.*\n.*RAM: +([\d,]+) bytes of arena, and about ([\d,]+) of stack", header)
+    found = re.search(r"Flash: +([\d,]+) bytes.*\n.*RAM: +([\d,]+) bytes of arena, and ([\d,]+) of stack", header)
     assert found is not None, header
     flash, arena, stack = (int(number.replace(",", "")) for number in found.groups())
     return flash, arena, stack

@@ -114,7 +114,7 @@ class _Step:
 
 
 def _convolution(step: _Step) -> Layer:
-    options, (source, filters, bias) = step.options, step.inputs
+    options, (source, filters) = step.options, step.inputs[:2]
     if (options.dilationHFactor, options.dilationWFactor) != (1, 1):
         raise step.refuse("a convolution without dilation", (options.dilationHFactor, options.dilationWFactor))
     shape, weights = step.as_image(), _constant(filters, np.int8)
@@ -122,12 +122,12 @@ def _convolution(step: _Step) -> Layer:
         raise step.refuse(f"a convolution over all {shape[2]} channels", f"groups of {weights.shape[3]}")
     result = step.result([source.scale * scale / step.output.scale for scale in filters.scales])
     kernel, stride, padding = _window(shape, weights.shape[1:3], options)
-    folded = _folded(bias, weights, source.zero)
+    folded = _folded(step, weights)
     return Convolution(step.where, shape, step.made(), kernel, stride, padding, source.zero, weights, folded, result)
 
 
 def _dense(step: _Step) -> Layer:
-    source, filters, bias = step.inputs
+    source, filters = step.inputs[:2]
     weights = _constant(filters, np.int8)
     outputs, reads = weights.shape
     whole = reads == math.prod(step.shape)
@@ -138,7 +138,7 @@ def _dense(step: _Step) -> Layer:
     kernel, made = ((height, width), (1, 1, outputs)) if whole else ((1, 1), (height, width, outputs))
     # with the product of scales in float32, as TFLite has it for dense layers and not for convolutions
     factors = [float(np.float32(source.scale) * np.float32(scale)) / step.output.scale for scale in filters.scales]
-    result, folded = step.result(factors), _folded(bias, weights, source.zero)
+    result, folded = step.result(factors), _folded(step, weights)
     weights = weights.reshape(outputs, *kernel, channels)
     return Convolution(step.where, step.shape, made, kernel, (1, 1), (0, 0), source.zero, weights, folded, result)
 
@@ -209,10 +209,11 @@ def _window(shape: Shape, kernel: tuple[int, ...], options: Any) -> tuple[Pair, 
     return (int(kernel[0]), int(kernel[1])), stride, before
 
 
-def _folded(bias: _Tensor, weights: npt.NDArray[np.int8], zero: int) -> npt.NDArray[np.int32]:
-    """int32[O]: the bias, less what the source's zero point adds to every sum."""
+def _folded(step: _Step, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int32]:
+    """int32[O]: the bias, if there is one, less what the source's zero point adds to every sum."""
+    bias = _constant(step.inputs[2], np.int32) if len(step.inputs) > 2 else 0
     sums = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
-    return np.asarray(_constant(bias, np.int32) - zero * sums, np.int32)
+    return np.asarray(bias - step.inputs[0].zero * sums, np.int32)
 
 
 def _tensor(tensor: Any, buffers: list[Any]) -> _Tensor:

@@ -121,7 +121,7 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         f"{len(manifest['labels'])} classes: {', '.join(manifest['labels'])}. {_cost(manifest['provenance'])}",
         f"## Gate: {gate['verdict']}",
         f"Each model against the Keras model it came from, on {gate['judged_by']}. Net lost is broken (right in Keras, "
-        "wrong here) less fixed. ONNX ran through digits_edge.runtime, TFLite through LiteRT, and what was made of TFLite "
+        "wrong here) less fixed. ONNX ran through digits_edge.runtime, TFLite through LiteRT, and what was made of it "
         "as the ladder says.",
         gate_table(gate),
         *([f"To try next: `{gate['advice']}`"] if gate["advice"] else []),
@@ -140,7 +140,7 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         "## Files",
         table(("file", "bytes", "smaller by"), files),
         *(
-            f"Of {rung['file']} that is flash on a 32-bit Arm, code and all; it needs {rung['arena_bytes']:,} bytes of "
+            f"Of {rung['file']} that is flash on a Cortex-M4, code and all; it needs {rung['arena_bytes']:,} bytes of "
             f"RAM and {rung['macs']:,} multiplications."
             for rung in judged(gate)
             if "arena_bytes" in rung
