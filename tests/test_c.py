@@ -307,6 +307,19 @@ def test_a_layer_that_c_does_not_have_is_named(layer, named, tmp_path):
     assert layer.name in str(refusal.value)
 
 
+def test_sums_that_32_bits_do_not_hold_are_refused(tmp_path):
+    def architecture():
+        return keras.Sequential([keras.Input((300, 300, 1)), layers.Flatten(), layers.Dense(2, use_bias=False)])
+
+    model = architecture()
+    model.set_weights([np.ones_like(weights) for weights in model.get_weights()])
+    model.save(tmp_path / "own.keras")
+    pixels = np.zeros((2, 300, 300), np.uint8)
+    data = conversions.tflite(Network(tmp_path / "own.keras"), pixels)
+    with pytest.raises(ExportError, match="expected sums that 32 bits hold, received up to 2,9"):
+        read_network(data)
+
+
 def test_an_export_with_a_layer_that_c_does_not_have_publishes_nothing(digits_npz, tmp_path, digits_edge):
     model = keras.Sequential([keras.Input((28, 28, 1)), layers.AveragePooling2D(4), layers.Flatten(), layers.Dense(10)])
     model.save(tmp_path / "own.keras")

@@ -120,9 +120,9 @@ def _convolution(step: _Step) -> Layer:
     shape, weights = step.as_image(), _constant(filters, np.int8)
     if weights.shape[3] != shape[2]:
         raise step.refuse(f"a convolution over all {shape[2]} channels", f"groups of {weights.shape[3]}")
-    result = step.result([source.scale * scale / step.output.scale for scale in filters.scales])
+    factors = [source.scale * scale / step.output.scale for scale in filters.scales]
     kernel, stride, padding = _window(shape, weights.shape[1:3], options)
-    folded = _folded(step, weights)
+    folded, result = _folded(step, weights, factors), step.result(factors)
     return Convolution(step.where, shape, step.made(), kernel, stride, padding, source.zero, weights, folded, result)
 
 
@@ -138,7 +138,7 @@ def _dense(step: _Step) -> Layer:
     kernel, made = ((height, width), (1, 1, outputs)) if whole else ((1, 1), (height, width, outputs))
     # with the product of scales in float32, as TFLite has it for dense layers and not for convolutions
     factors = [float(np.float32(source.scale) * np.float32(scale)) / step.output.scale for scale in filters.scales]
-    result, folded = step.result(factors), _folded(step, weights)
+    folded, result = _folded(step, weights, factors), step.result(factors)
     weights = weights.reshape(outputs, *kernel, channels)
     return Convolution(step.where, step.shape, made, kernel, (1, 1), (0, 0), source.zero, weights, folded, result)
 
@@ -209,11 +209,19 @@ def _window(shape: Shape, kernel: tuple[int, ...], options: Any) -> tuple[Pair, 
     return (int(kernel[0]), int(kernel[1])), stride, before
 
 
-def _folded(step: _Step, weights: npt.NDArray[np.int8]) -> npt.NDArray[np.int32]:
-    """int32[O]: the bias, if there is one, less what the source's zero point adds to every sum."""
+def _folded(step: _Step, weights: npt.NDArray[np.int8], factors: list[float]) -> npt.NDArray[np.int32]:
+    """int32[O]: the bias, if there is one, less what the source's zero point adds to every sum.
+
+    Raises:
+        ExportError: a sum, or twice what becomes of it by its factor, may be more than 32 bits hold.
+    """
     bias = _constant(step.inputs[2], np.int32) if len(step.inputs) > 2 else 0
-    sums = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.int64)
-    return np.asarray(bias - step.inputs[0].zero * sums, np.int32)
+    filters = weights.reshape(len(weights), -1).astype(np.int64)
+    folded = bias - step.inputs[0].zero * filters.sum(axis=1)
+    largest = int((np.abs(folded) + 255 * np.abs(filters).sum(axis=1)).max() * max(1, 2 * max(factors)))
+    if largest >= 2**31:
+        raise step.refuse("sums that 32 bits hold", f"up to {largest:,} of {filters.shape[1]:,} products")
+    return np.asarray(folded, np.int32)
 
 
 def _tensor(tensor: Any, buffers: list[Any]) -> _Tensor:
