@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from digits_edge.export import conversions, translate
+from digits_edge.export import conversions, to_web, translate
 from digits_edge.export.c.compiled import Compiler, run_compiled
 from digits_edge.export.c.plan import plan
 from digits_edge.export.c.sources import identifier, write_sources
@@ -26,7 +27,7 @@ from digits_edge.export.network import Network
 from digits_edge.export.to_web import run_scripts
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.contract import Contract, Golden
-from digits_edge.runtime.errors import ExportError, GateFailed
+from digits_edge.runtime.errors import ExportError, GateFailed, MissingExtra
 
 ROOT = Path(__file__).resolve().parents[1]
 RELEASED = ("micro", "compact", "notebook")
@@ -368,6 +369,20 @@ def test_without_a_compiler_the_same_numbers_come_from_numpy_and_the_manifest_sa
     assert "want of a C compiler" in rung["rung"]
     assert rung["wrong"] == translated.manifest["metrics"]["c/short.c"]["wrong"]
     assert set(bundle.manifest["gate"]["models"]) == {"model.tflite", "model.int8.tflite", "c/short.c"}
+
+
+def test_without_v8_a_page_is_refused_before_anything_is_converted(trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "py_mini_racer", None)
+    monkeypatch.setattr("digits_edge.export.export.Converter", None)
+    with pytest.raises(MissingExtra, match=r'pip install "digits-edge\[web\]"'):
+        export(ExportOptions(trained, tmp_path / "bundle", formats=("web",)))
+
+
+def test_a_script_that_fails_is_one_line(trained, patient, tmp_path, monkeypatch):
+    monkeypatch.setattr(to_web, "scripts", lambda: "const openEngine = 7;")
+    with pytest.raises(ExportError, match="openEngine is not a function"):
+        export(ExportOptions(trained, tmp_path / "bundle", formats=("web",), limits=patient, timed=False))
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_a_compiler_that_fails_is_one_line(trained, patient, tmp_path, monkeypatch):

@@ -33,6 +33,7 @@ from .parity import Parity, agreement, compare
 from .refusal import refusal
 from .report import gate_table
 from .subject import OwnModel, from_model, from_run
+from .to_web import require_v8
 from .translate import TRANSLATIONS, Translated, translate
 from .workshop import OnnxWorkshop, TfliteWorkshop
 
@@ -75,11 +76,14 @@ def export(options: ExportOptions) -> Bundle:
         ExportError: a conversion failed, or its process died or took too long.
         RunError: the run is damaged.
         UsageError: `out` is not ours, or an unknown format.
+        MissingExtra: a page is to be made, and there is nothing to run its scripts with.
     """
     if unknown := set(options.formats) - set(FORMATS):
         raise UsageError(f"--format: expected {', '.join(FORMATS)}, received {min(unknown)!r}")
     if set(options.formats) & set(TRANSLATIONS):
         options = replace(options, int8=True, formats=(*options.formats, "tflite"))
+    if "web" in options.formats:
+        require_v8()
     out = options.out.resolve()
     check_ours(out, marker=bundles.MANIFEST, kind=bundles.KIND)
     with Converter(options.time_limit) as convert, tempfile.TemporaryDirectory() as work:

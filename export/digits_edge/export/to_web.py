@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 import numpy as np
@@ -69,23 +67,26 @@ def run_scripts(network: Int8Network, pixels: npt.NDArray[np.uint8]) -> npt.NDAr
         ExportError: a script failed.
     """
     size = int(np.prod(pixels.shape[1:]))
-    with _v8() as context:
-        context.eval(f"{scripts()}\nconst ENGINE = {json.dumps(engine_of(network))};\n{CLASSIFY}")
-        answers = context.call("logitsOf", pixels.tobytes().decode("latin-1"), size)
+    with require_v8()() as context:  # left open, it can keep the process from ending
+        try:
+            context.eval(f"{scripts()}\nconst ENGINE = {json.dumps(engine_of(network))};\n{CLASSIFY}")
+            answers = context.call("logitsOf", pixels.tobytes().decode("latin-1"), size)
+        except Exception as error:  # whatever the scripts throw
+            raise ExportError(f"the page's scripts: {first_line(error)}") from None
     return np.array(json.loads(answers), np.int8)
 
 
-@contextmanager
-def _v8() -> Iterator[Any]:
+def require_v8() -> Any:
+    """The class whose contexts run scripts.
+
+    Raises:
+        MissingExtra: V8 is not installed.
+    """
     try:
-        from py_mini_racer import JSEvalException, MiniRacer
+        from py_mini_racer import MiniRacer
     except ImportError:
         raise MissingExtra("mini-racer", "web", "running the scripts of a web page") from None
-    try:
-        with MiniRacer() as context:
-            yield context
-    except JSEvalException as error:
-        raise ExportError(f"the page's scripts: {first_line(error)}") from None
+    return MiniRacer
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
