@@ -104,11 +104,12 @@ def command(
 
     digits-edge export mine.keras --data pictures/ --pixel-range 0..255 --int8
     """
-    from digits_edge.export.export import FORMATS, MODELS, ExportOptions, export
+    from digits_edge.export.export import FORMATS, ExportOptions, export
     from digits_edge.export.form import PIXEL_RANGES
     from digits_edge.export.gate import Limits
     from digits_edge.export.report import gate_table
     from digits_edge.export.subject import OwnModel
+    from digits_edge.export.workshop import MODELS
     from digits_edge.trainer.datasets import read_names
     from digits_edge.trainer.run import Run
 

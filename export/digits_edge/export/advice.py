@@ -10,6 +10,7 @@ from digits_edge.trainer.run import Run
 
 from .gate import Check, option
 from .ladder import Attempt
+from .workshop import MODELS
 
 if TYPE_CHECKING:
     from .export import ExportOptions
@@ -36,7 +37,7 @@ def advise(options: ExportOptions, refused: Attempt) -> str:
     if "max_difference" in failed:
         other = "tflite" if refused.file.endswith(".onnx") else "onnx"
         return shlex.join([*words, "--format", other])
-    if set(options.formats) != {"onnx", "tflite"}:
+    if set(options.formats) != set(MODELS):
         words += [word for name in options.formats for word in ("--format", name)]
     if "min_accuracy" in failed and isinstance(source, Run):
         return shlex.join(["digits-edge", "train", "--init", str(source.path), "--data", "SPEC"])

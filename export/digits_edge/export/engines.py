@@ -98,7 +98,11 @@ class TfliteModel:
 
     def predict_proba(self, pixels: Pixels) -> Probabilities:
         """Class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]: softmax of the logits."""
-        return self.form.predict(lambda ready: run_interpreter(self._interpreter, ready), pixels)
+        return self.form.probabilities(self.logits(pixels))
+
+    def logits(self, pixels: Pixels) -> npt.NDArray[Any]:
+        """Logits int8 or float32[N, C] of the same, as the model has them."""
+        return self.form.outputs(lambda ready: run_interpreter(self._interpreter, ready), pixels)
 
 
 @dataclass(frozen=True)

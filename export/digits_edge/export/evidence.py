@@ -16,6 +16,7 @@ from .parity import Parity
 from .refusal import Refusal
 from .sensitivity import Layer
 from .subject import Subject
+from .translate import PAGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,11 @@ class Evidence:
     layers: tuple[Layer, ...] = ()
     benchmark: Benchmark | None = None
     advice: str | None = None
+
+    @property
+    def sized(self) -> tuple[Attempt, ...]:
+        """The models whose sizes can be compared: all but the page, which is a whole program."""
+        return tuple(model for model in self.models if model.file != PAGE)
 
     @property
     def refused(self) -> Attempt | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,11 +34,10 @@ from .parity import Parity, agreement, compare
 from .refusal import refusal
 from .report import gate_table
 from .subject import OwnModel, from_model, from_run
-from .to_web import require_v8
-from .translate import TRANSLATIONS, Translated, translate
-from .workshop import OnnxWorkshop, TfliteWorkshop
+from .to_web import check_v8
+from .translate import TRANSLATIONS, Translated, to_c, to_web
+from .workshop import MODELS, OnnxWorkshop, TfliteWorkshop
 
-MODELS: Final = ("onnx", "tflite")
 FORMATS: Final = (*MODELS, *TRANSLATIONS)
 REJECTED: Final = "digits-edge rejected export"  # what a refused export leaves calls itself
 
@@ -83,7 +83,7 @@ def export(options: ExportOptions) -> Bundle:
     if set(options.formats) & set(TRANSLATIONS):
         options = replace(options, int8=True, formats=(*options.formats, "tflite"))
     if "web" in options.formats:
-        require_v8()
+        check_v8()
     out = options.out.resolve()
     check_ours(out, marker=bundles.MANIFEST, kind=bundles.KIND)
     with Converter(options.time_limit) as convert, tempfile.TemporaryDirectory() as work:
@@ -133,8 +133,10 @@ def _try(options: ExportOptions, convert: Converter, work: Path) -> Evidence:
         if evidence.refused:
             return evidence
     for format in (name for name in TRANSLATIONS if name in options.formats):
-        facts = {"parameters": subject.parameters}
-        translated = translate(format, chosen, contract, facts, subject.pixels, verdict)
+        given = (subject.pixels, partial(verdict, "int8"))
+        translated = (
+            to_c(chosen, contract, *given) if format == "c" else to_web(chosen, contract, subject.parameters, *given)
+        )
         _tell(translated)
         evidence = replace(evidence, rungs=(*evidence.rungs, translated), models=(*evidence.models, translated))
         if evidence.refused:

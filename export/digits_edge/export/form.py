@@ -103,8 +103,8 @@ class Form:
             real = (real - self.output.zero_point) * np.float32(self.output.scale)
         return softmax(real) if self.logits else real
 
-    def predict(self, run: Run, pixels: Pixels) -> Probabilities:
-        """Class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3], N at least 1.
+    def outputs(self, run: Run, pixels: Pixels) -> npt.NDArray[Any]:
+        """The output tensors [N, C] of uint8[N, H, W] or uint8[N, H, W, 3], N at least 1, as the model has them.
 
         Args:
             run: the model.
@@ -114,4 +114,8 @@ class Form:
         for start in range(0, len(pixels), CHUNK):
             ready = self.feed(pixels[start : start + CHUNK])
             outputs += [run(ready)] if self.any_batch else [run(ready[row : row + 1]) for row in range(len(ready))]
-        return self.probabilities(outputs[0] if len(outputs) == 1 else np.concatenate(outputs))
+        return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
+
+    def predict(self, run: Run, pixels: Pixels) -> Probabilities:
+        """Class probabilities float32[N, C] of the same."""
+        return self.probabilities(self.outputs(run, pixels))

@@ -120,7 +120,7 @@ def _convolution(step: _Step) -> Layer:
     shape, weights = step.as_image(), _constant(filters, np.int8)
     if weights.shape[3] != shape[2]:
         raise step.refuse(f"a convolution over all {shape[2]} channels", f"groups of {weights.shape[3]}")
-    factors = [source.scale * scale / step.output.scale for scale in filters.scales]
+    factors = [source.scale * scale / step.output.scale for scale in _each(filters.scales, len(weights))]
     kernel, stride, padding = _window(shape, weights.shape[1:3], options)
     folded, result = _folded(step, weights, factors), step.result(factors)
     return Convolution(step.where, shape, step.made(), kernel, stride, padding, source.zero, weights, folded, result)
@@ -137,7 +137,8 @@ def _dense(step: _Step) -> Layer:
     # over all values, or for every pixel the same
     kernel, made = ((height, width), (1, 1, outputs)) if whole else ((1, 1), (height, width, outputs))
     # with the product of scales in float32, as TFLite has it for dense layers and not for convolutions
-    factors = [float(np.float32(source.scale) * np.float32(scale)) / step.output.scale for scale in filters.scales]
+    products = [np.float32(source.scale) * np.float32(scale) for scale in _each(filters.scales, outputs)]
+    factors = [float(product) / step.output.scale for product in products]
     folded, result = _folded(step, weights, factors), step.result(factors)
     weights = weights.reshape(outputs, *kernel, channels)
     return Convolution(step.where, step.shape, made, kernel, (1, 1), (0, 0), source.zero, weights, folded, result)
@@ -148,7 +149,7 @@ def _max_pool(step: _Step) -> Layer:
     if step.low_high() != (0, 255):
         raise step.refuse("max pooling without an activation", "one with")
     window = _window(shape, (options.filterHeight, options.filterWidth), options)
-    return MaxPool(step.where, shape, step.made(), *window)
+    return MaxPool(step.where, shape, step.made(), *window, fill=0)
 
 
 def _mean(step: _Step) -> Layer:
@@ -161,7 +162,8 @@ def _mean(step: _Step) -> Layer:
     whole = Multiplier.of(source.scale / step.output.scale)
     shift = count.bit_length() - 1
     multiplier = Multiplier((whole.value << shift) // count, whole.shift + shift)
-    return Mean(step.where, shape, -source.zero * count, Result((multiplier,), step.output.zero))
+    result, made = Result((multiplier,), step.output.zero), (1, 1, shape[2])
+    return Mean(step.where, shape, made, shape[:2], (1, 1), (0, 0), 0, -source.zero * count, result)
 
 
 def _table(data: bytes, count: int, shape: Shape) -> Table:
@@ -178,7 +180,7 @@ def _table(data: bytes, count: int, shape: Shape) -> Table:
     if any((answer != answer.flat[0]).any() for answer in answers):
         raise ExportError(f"{where}: expected the same rescaling of all pixels, received one for each channel")
     entries = np.array([answer.flat[0] for answer in answers], np.int16) + 128
-    return Table(where, shape, entries.astype(np.uint8))
+    return Table(where, shape, shape, (1, 1), (1, 1), (0, 0), 0, entries.astype(np.uint8))
 
 
 def _reshaped(_step: _Step) -> None:
@@ -207,6 +209,11 @@ def _window(shape: Shape, kernel: tuple[int, ...], options: Any) -> tuple[Pair, 
         )
         before = (down, across)
     return (int(kernel[0]), int(kernel[1])), stride, before
+
+
+def _each(scales: tuple[float, ...], channels: int) -> tuple[float, ...]:
+    """A scale for each channel, where one may stand for all."""
+    return scales * channels if len(scales) == 1 else scales
 
 
 def _folded(step: _Step, weights: npt.NDArray[np.int8], factors: list[float]) -> npt.NDArray[np.int32]:

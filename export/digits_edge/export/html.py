@@ -63,7 +63,7 @@ def write_html(path: Path, manifest: dict[str, Any], evidence: Evidence) -> None
         mistakes=gallery.mistakes(evidence, models[0]),
         noises=_noises(evidence),
         in_float={m.file: m.in_float for m in evidence.models if isinstance(m, Quantized) and m.in_float},
-        chart=chart.draw({m.file: (m.bytes, m.verdict.accuracy) for m in evidence.models}, _keras_accuracy(evidence)),
+        chart=chart.draw({m.file: (m.bytes, m.verdict.accuracy) for m in evidence.sized}, _keras_accuracy(evidence)),
     )
     path.write_text(text, encoding="utf-8")
 

@@ -12,6 +12,7 @@ Networks for Efficient Integer-Arithmetic-Only Inference", 2018.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Final
 
@@ -56,7 +57,7 @@ class Result:
     """What becomes of a layer's sums.
 
     Attributes:
-        multipliers: of all channels, or one for each.
+        multipliers: one for each channel, or one for all.
         zero: the value that stands for 0.
         low: the least value, by the activation.
         high: the greatest.
@@ -76,18 +77,15 @@ class Result:
 
 
 @dataclass(frozen=True, eq=False)
-class Convolution:
-    """A convolution, or a dense layer, whose kernel is as large as what it reads.
+class Layer(ABC):
+    """What makes values of values; all layers are windows over rows and columns.
 
     Attributes:
         name: of the layer.
         source: shape of what it reads.
         shape: of what it makes.
         kernel, stride, padding: down and across; padding before the first row and column.
-        fill: the value of what is padded, its source's zero.
-        weights: int8[O, kernel down, kernel across, channels of the source].
-        bias: int32[O], from which `fill` times the sum of the weights was taken.
-        result: of its sums.
+        fill: the value of what is padded.
     """
 
     name: str
@@ -97,6 +95,45 @@ class Convolution:
     stride: Pair
     padding: Pair
     fill: int
+
+    @property
+    def macs(self) -> int:
+        """Multiplications of one picture."""
+        return 0
+
+    @abstractmethod
+    def __call__(self, values: Values) -> Values:
+        """uint8[N, *shape] of uint8[N, *source]."""
+
+    @property
+    def padded(self) -> tuple[Pair, Pair]:
+        """How many rows, and how many columns, are padded before and after what it reads."""
+        down, across = (
+            (before, max(0, (made - 1) * step + window - before - side))
+            for before, made, step, window, side in zip(
+                self.padding, self.shape[:2], self.stride, self.kernel, self.source[:2], strict=True
+            )
+        )
+        return down, across
+
+    def windows(self, values: Values) -> Values:
+        """uint8[N, height, width, channels, down, across] of uint8[N, *source]."""
+        framed = np.pad(values, ((0, 0), *self.padded, (0, 0)), constant_values=self.fill)
+        windows = np.lib.stride_tricks.sliding_window_view(framed, self.kernel, axis=(1, 2))
+        height, width = self.shape[:2]
+        return windows[:, :: self.stride[0], :: self.stride[1]][:, :height, :width]
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution(Layer):
+    """A convolution, or a dense layer, whose kernel is as large as what it reads; it is padded with its source's zero.
+
+    Attributes:
+        weights: int8[O, kernel down, kernel across, channels of the source].
+        bias: int32[O], from which `fill` times the sum of the weights was taken.
+        result: of its sums, a multiplier for each channel.
+    """
+
     weights: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
     result: Result
@@ -108,7 +145,7 @@ class Convolution:
 
     def __call__(self, values: Values) -> Values:
         """uint8[N, *shape] of uint8[N, *source]."""
-        windows = _windows(values, self)  # (N, height, width, channels, down, across)
+        windows = self.windows(values)
         patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)
         filters = self.weights.reshape(len(self.weights), -1)
         # in float64, whose 53 bits hold these sums, since numpy has no fast product of integers
@@ -117,52 +154,25 @@ class Convolution:
 
 
 @dataclass(frozen=True, eq=False)
-class MaxPool:
-    """The largest of each window; attributes as of `Convolution`."""
-
-    name: str
-    source: Shape
-    shape: Shape
-    kernel: Pair
-    stride: Pair
-    padding: Pair
-    fill: int = 0  # never the largest
-    macs: int = 0
+class MaxPool(Layer):
+    """The largest of each window; it is padded with 0, which is never the largest."""
 
     def __call__(self, values: Values) -> Values:
         """uint8[N, *shape] of uint8[N, *source]."""
-        return np.asarray(_windows(values, self).max(axis=(4, 5)), np.uint8)
+        return np.asarray(self.windows(values).max(axis=(4, 5)), np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
-class Mean:
-    """The mean of each channel.
+class Mean(Layer):
+    """The mean of each channel: its kernel is as large as what it reads.
 
     Attributes:
-        name: of the layer.
-        source: shape of what it reads.
         bias: what is added to each sum, its source's zero taken away from every value.
-        result: of the sums; its multiplier divides them by their number, too.
+        result: of the sums; its only multiplier divides them by their number, too.
     """
 
-    name: str
-    source: Shape
     bias: int
     result: Result
-    macs: int = 0
-    fill: int = 0
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-
-    @property
-    def shape(self) -> Shape:
-        """Of what it makes."""
-        return (1, 1, self.source[2])
-
-    @property
-    def kernel(self) -> Pair:
-        """All of its source."""
-        return self.source[:2]
 
     def __call__(self, values: Values) -> Values:
         """uint8[N, *shape] of uint8[N, *source]."""
@@ -170,47 +180,27 @@ class Mean:
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
-    """Each value by itself, such as a pixel's into another range: uint8[256]; other attributes as of `Convolution`."""
+class Table(Layer):
+    """Each value by itself, such as a pixel's into another range.
 
-    name: str
-    source: Shape
+    Attributes:
+        entries: uint8[256].
+    """
+
     entries: npt.NDArray[np.uint8]
-    macs: int = 0
-    fill: int = 0
-    kernel: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-
-    @property
-    def shape(self) -> Shape:
-        """Of what it makes."""
-        return self.source
 
     def __call__(self, values: Values) -> Values:
         """uint8[N, *shape] of uint8[N, *source]."""
         return np.asarray(self.entries[values])
 
 
-@dataclass(frozen=True)
-class Copy:
-    """The picture itself, where a place to pad it in is needed; attributes as of `Convolution`."""
+@dataclass(frozen=True, eq=False)
+class Copy(Layer):
+    """The picture itself, where a place to pad it in is needed."""
 
-    source: Shape
-    name: str = "image"
-    macs: int = 0
-    fill: int = 0
-    kernel: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-
-    @property
-    def shape(self) -> Shape:
-        """Of what it makes."""
-        return self.source
-
-
-Layer = Convolution | MaxPool | Mean | Table
+    def __call__(self, values: Values) -> Values:
+        """uint8[N, *shape] of uint8[N, *source]."""
+        return values
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,21 +233,3 @@ class Int8Network:
         for layer in self.layers:
             values = layer(values)
         return (values.reshape(len(values), -1).astype(np.int16) - 128).astype(np.int8)
-
-
-def padded(layer: Layer | Copy) -> tuple[Pair, Pair]:
-    """How many rows, and how many columns, are padded before and after a layer's source."""
-    sides = []
-    for axis in (0, 1):
-        reach = (layer.shape[axis] - 1) * layer.stride[axis] + layer.kernel[axis]
-        before = layer.padding[axis]
-        sides.append((before, max(0, reach - before - layer.source[axis])))
-    return sides[0], sides[1]
-
-
-def _windows(values: Values, layer: Convolution | MaxPool) -> npt.NDArray[np.uint8]:
-    """uint8[N, height, width, channels, down, across] of uint8[N, *source]."""
-    framed = np.pad(values, ((0, 0), *padded(layer), (0, 0)), constant_values=layer.fill)
-    windows = np.lib.stride_tricks.sliding_window_view(framed, layer.kernel, axis=(1, 2))
-    height, width = layer.shape[:2]
-    return windows[:, :: layer.stride[0], :: layer.stride[1]][:, :height, :width]

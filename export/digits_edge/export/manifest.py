@@ -38,7 +38,7 @@ def write_bundle(folder: Path, evidence: Evidence, kind: str) -> None:
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(data)
     manifest = _plain(_manifest(evidence, kind))
-    write_report(folder / "report.md", manifest, {model.file: model.bytes for model in evidence.models})
+    write_report(folder / "report.md", manifest, {model.file: model.bytes for model in evidence.sized})
     write_html(folder / "report.html", manifest, evidence)
     reports = ["report.md", "report.html"]
     if evidence.refused:
@@ -121,7 +121,7 @@ def _rung(rung: Attempt | Skipped) -> dict[str, Any]:
         told |= {"method": how.method, "pictures_calibrating": how.pictures, "weights": how.weights}
         told["in_float"] = list(rung.in_float)
     if isinstance(rung, Translated):
-        told |= rung.costs
+        told["note"] = rung.note
     return {**told, **asdict(rung.verdict), "refused": rung.verdict.refused}
 
 

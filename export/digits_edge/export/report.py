@@ -139,12 +139,7 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         *_benchmark(manifest["benchmark"]),
         "## Files",
         table(("file", "bytes", "smaller by"), files),
-        *(
-            f"Of {rung['file']} that is flash on a Cortex-M4, code and all; it needs {rung['arena_bytes']:,} bytes of "
-            f"RAM and {rung['macs']:,} multiplications."
-            for rung in judged(gate)
-            if "arena_bytes" in rung
-        ),
+        *(f"{rung['file']}: {rung['note']}." for rung in judged(gate) if "note" in rung),
         f"Input: uint8, {' x '.join(map(str, manifest['input']['shape']))}, white ink (255) on black (0); the models "
         f"scale it themselves. A photograph is brought to this form by `{manifest['preprocess']}`. The int8 TFLite "
         "takes int8 (pixel - 128) and gives logits; scale and zero point are in the manifest.",

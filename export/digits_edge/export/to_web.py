@@ -1,9 +1,12 @@
-"""From an int8 TFLite model to the page that runs it, and the page's own scripts run outside a browser."""
+"""An int8 network as the page's scripts read it, and those scripts run outside a browser."""
 
 from __future__ import annotations
 
 import base64
 import json
+import math
+from dataclasses import asdict
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -13,8 +16,8 @@ from digits_edge.runtime.contract import Contract
 from digits_edge.runtime.errors import ExportError, MissingExtra, first_line
 
 from .form import Quantization
-from .int8 import Convolution, Int8Network, Layer, MaxPool, Mean, Table, padded
-from .web_page import page, scripts
+from .int8 import Convolution, Int8Network, Layer, MaxPool, Mean, Table
+from .web_page import scripts
 
 KINDS: Final = {Convolution: "convolution", MaxPool: "max_pool", Mean: "mean", Table: "table"}
 # Pictures come as text of one character a byte, logits go as JSON: what V8 is given and gives are plain values.
@@ -35,28 +38,23 @@ def engine_of(network: Int8Network) -> dict[str, Any]:
     return {"layers": [_layer(layer) for layer in network.layers]}
 
 
-def web_page(network: Int8Network, contract: Contract, output: Quantization, facts: dict[str, Any]) -> bytes:
-    """The page.
+def model_of(network: Int8Network, contract: Contract, output: Quantization, facts: dict[str, Any]) -> dict[str, Any]:
+    """All that the page knows of its model, as `web_page.page` takes it.
 
     Args:
         network: of an int8 TFLite model.
         contract: labels, form and thresholds.
         output: quantization of the logits.
-        facts: for the foot, as `web_page.page` has them.
+        facts: for the foot.
     """
     described = contract.to_json()
-    return page(
-        {
-            "name": contract.name,
-            "labels": described["labels"],
-            "shape": described["input"]["shape"],
-            "preprocess": contract.preprocess,
-            "thresholds": described["thresholds"],
-            "output": {"scale": output.scale, "zero_point": output.zero_point},
-            "engine": engine_of(network),
-            "facts": facts,
-        }
-    )
+    return {
+        **{key: described[key] for key in ("name", "labels", "preprocess", "thresholds")},
+        "shape": described["input"]["shape"],
+        "output": asdict(output),
+        "engine": engine_of(network),
+        "facts": facts,
+    }
 
 
 def run_scripts(network: Int8Network, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
@@ -66,8 +64,11 @@ def run_scripts(network: Int8Network, pixels: npt.NDArray[np.uint8]) -> npt.NDAr
         MissingExtra: V8 is not installed.
         ExportError: a script failed.
     """
-    size = int(np.prod(pixels.shape[1:]))
-    with require_v8()() as context:  # left open, it can keep the process from ending
+    check_v8()
+    from py_mini_racer import MiniRacer
+
+    size = math.prod(pixels.shape[1:])
+    with MiniRacer() as context:  # left open, it can keep the process from ending
         try:
             context.eval(f"{scripts()}\nconst ENGINE = {json.dumps(engine_of(network))};\n{CLASSIFY}")
             answers = context.call("logitsOf", pixels.tobytes().decode("latin-1"), size)
@@ -76,32 +77,25 @@ def run_scripts(network: Int8Network, pixels: npt.NDArray[np.uint8]) -> npt.NDAr
     return np.array(json.loads(answers), np.int8)
 
 
-def require_v8() -> Any:
-    """The class whose contexts run scripts.
+def check_v8() -> None:
+    """Make sure that a page's scripts can be run here.
 
     Raises:
         MissingExtra: V8 is not installed.
     """
-    try:
-        from py_mini_racer import MiniRacer
-    except ImportError:
-        raise MissingExtra("mini-racer", "web", "running the scripts of a web page") from None
-    return MiniRacer
+    if find_spec("py_mini_racer") is None:
+        raise MissingExtra("mini-racer", "web", "running the scripts of a web page")
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
     told: dict[str, Any] = {"kind": KINDS[type(layer)], "source": layer.source, "shape": layer.shape}
+    told |= {"kernel": layer.kernel, "stride": layer.stride, "padded": layer.padded, "fill": layer.fill}
     if isinstance(layer, Table):
-        return told | {"entries": layer.entries.tolist()}
-    told |= {"kernel": layer.kernel, "stride": layer.stride, "padded": padded(layer), "fill": layer.fill}
-    if isinstance(layer, MaxPool):
-        return told
-    result = layer.result
-    told |= {"zero": result.zero, "low": result.low, "high": result.high}
-    told["multipliers"] = [[m.value, m.shift] for m in result.multipliers]
-    if isinstance(layer, Mean):
-        return told | {"bias": [layer.bias]}
-    if len(result.multipliers) == 1:
-        told["multipliers"] *= len(layer.weights)
-    weights = base64.b64encode(layer.weights.tobytes()).decode().rstrip("=")
-    return told | {"bias": layer.bias.tolist(), "weights": weights}
+        told["entries"] = layer.entries.tolist()
+    if isinstance(layer, Convolution | Mean):
+        result = layer.result
+        told |= {"zero": result.zero, "low": result.low, "high": result.high}
+        told |= {"multipliers": [[m.value, m.shift] for m in result.multipliers], "bias": np.ravel(layer.bias).tolist()}
+    if isinstance(layer, Convolution):
+        told["weights"] = base64.b64encode(layer.weights.tobytes()).decode().rstrip("=")
+    return told

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import partial
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,12 +20,13 @@ from .from_tflite import read_network
 from .gate import Verdict
 from .int8 import Int8Network
 from .ladder import Attempt, Quantized
-from .to_web import run_scripts, web_page
+from .to_web import model_of, run_scripts
+from .web_page import page
 
 TRANSLATIONS: Final = ("c", "web")
 PAGE: Final = "web/index.html"
 
-Judge = Callable[[str, Probabilities], Verdict]  # precision, answers
+Judge = Callable[[Probabilities], Verdict]
 Logits = Callable[[Pixels], npt.NDArray[np.int8]]
 
 
@@ -34,11 +36,13 @@ class Translated(Attempt):
 
     Attributes:
         answering: what answers for it.
+        note: what it takes up, in words.
         costs: on a device, for the manifest; of a page, nothing.
         beside: files that belong to it, by their names in the bundle.
     """
 
     answering: Engine
+    note: str
     costs: dict[str, int] = field(default_factory=dict)
     beside: dict[str, bytes] = field(default_factory=dict)
 
@@ -53,58 +57,71 @@ class Translated(Attempt):
         return self.costs.get("flash_bytes", len(self.data))
 
 
-def translate(
-    format: str, tflite: Quantized, contract: Contract, facts: dict[str, Any], pixels: Pixels, judge: Judge
-) -> Translated:
-    """Translate a gated model.
+def to_c(tflite: Quantized, contract: Contract, pixels: Pixels, judge: Judge) -> Translated:
+    """The model as C, run and judged: compiled where there is a compiler, else the same arithmetic in numpy.
 
     Args:
-        format: one of `TRANSLATIONS`.
-        tflite: the model.
+        tflite: the gated model.
         contract: what it says of itself.
-        facts: of the network, what is known: `parameters`.
-        pixels: of the validation split.
+        pixels: uint8[N, H, W] or uint8[N, H, W, 3] of the validation split.
         judge: the gate.
 
     Raises:
-        ExportError: the model has a layer that neither C nor the page has, or the translation does not run.
-        MissingExtra: there is nothing here to run a page's scripts with.
+        ExportError: the model has a layer that C does not have, or the C does not compile or run.
     """
-    network, form = read_network(tflite.data), TfliteModel.load(tflite.data, tflite.file).form
-    return (_to_c if format == "c" else _to_web)(network, form, contract, facts, pixels, judge)
-
-
-def _to_c(
-    network: Int8Network, form: Form, contract: Contract, _facts: dict[str, Any], pixels: Pixels, judge: Judge
-) -> Translated:
+    network, form = _opened(tflite)
     compiler = Compiler.find()
 
     def written(accuracy: str) -> Sources:
         return write_sources(network, contract, form.output, accuracy)
 
     draft = written("not judged yet")
-    run: Logits = network.logits if compiler is None else lambda pixels: run_compiled(draft, compiler, pixels)
-    ran = "not compiled, for want of a C compiler: its arithmetic ran in numpy"
-    ran = ran if compiler is None else f"compiled by {compiler.version}"
+    if compiler is None:
+        run: Logits = network.logits
+        ran = "not compiled, for want of a C compiler: its arithmetic ran in numpy"
+    else:
+        run = partial(run_compiled, draft, compiler)
+        ran = f"compiled by {compiler.version}"
     answering = _engine(run, form)
     answers = answering(pixels)
-    verdict = judge("int8", answers)
+    verdict = judge(answers)
     sources = written(f"{verdict.accuracy:.2%} of {verdict.pictures:,} pictures kept from the training")
     files = {f"c/{name}": text.encode() for name, text in sources.files.items()}
     file = f"c/{sources.name}.c"
+    note = (
+        f"{sources.flash:,} bytes of flash on a Cortex-M4, weights, tables and code; {sources.arena:,} bytes of RAM; "
+        f"{network.macs:,} multiplications a picture"
+    )
     costs = {"flash_bytes": sources.flash, "arena_bytes": sources.arena, "macs": network.macs}
-    return Translated(file, ran, files.pop(file), answers, verdict, answering, costs, files)
+    return Translated(file, ran, files.pop(file), answers, verdict, answering, note, costs, files)
 
 
-def _to_web(
-    network: Int8Network, form: Form, contract: Contract, facts: dict[str, Any], pixels: Pixels, judge: Judge
-) -> Translated:
-    answering = _engine(lambda pixels: run_scripts(network, pixels), form)
+def to_web(tflite: Quantized, contract: Contract, parameters: int | None, pixels: Pixels, judge: Judge) -> Translated:
+    """The model as a web page, whose scripts are run and judged.
+
+    Args:
+        tflite: the gated model.
+        contract: what it says of itself.
+        parameters: of the network, where they were counted.
+        pixels: uint8[N, H, W] or uint8[N, H, W, 3] of the validation split.
+        judge: the gate.
+
+    Raises:
+        ExportError: the model has a layer that the page does not have, or its scripts fail.
+        MissingExtra: there is nothing here to run scripts with.
+    """
+    network, form = _opened(tflite)
+    answering = _engine(partial(run_scripts, network), form)
     answers = answering(pixels)
-    verdict = judge("int8", answers)
-    told = {"accuracy": verdict.accuracy, "pictures": verdict.pictures, "macs": network.macs, "bytes": None, **facts}
-    data = web_page(network, contract, form.output, told)
-    return Translated(PAGE, "its scripts ran in V8", data, answers, verdict, answering)
+    verdict = judge(answers)
+    facts = {"accuracy": verdict.accuracy, "pictures": verdict.pictures, "parameters": parameters}
+    data = page(model_of(network, contract, form.output, facts))
+    note = f"{len(data):,} bytes, with what finds a digit in a picture"
+    return Translated(PAGE, "its scripts ran in V8", data, answers, verdict, answering, note)
+
+
+def _opened(tflite: Quantized) -> tuple[Int8Network, Form]:
+    return read_network(tflite.data), TfliteModel.load(tflite.data, tflite.file).form
 
 
 def _engine(logits: Logits, form: Form) -> Engine:

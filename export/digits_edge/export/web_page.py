@@ -46,8 +46,8 @@ def page(model: dict[str, Any]) -> bytes:
 
     Args:
         model: plain JSON values: `name`, `labels`, `shape`, `preprocess`, `thresholds` and `output` as the scripts read
-            them, `engine` as engine.js does, and `facts` for the foot: `parameters`, `macs`, `accuracy` from 0 to 1,
-            `pictures`, `bytes`, each of which may be None.
+            them, `engine` as engine.js does, and `facts` for the foot: `accuracy` from 0 to 1, of how many `pictures`,
+            and `parameters`, which may be None.
     """
     # In blocks, the names that scripts declare stay out of the global scope, and the page's out of the others' way.
     script = f'"use strict";\n{{\n{scripts()}\n{{\n{_read(PAGE)}}}\n}}\n'

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from .network import Network
 from .scheme import Scheme
 from .sensitivity import Layer, sensitivity
 
+MODELS: Final = ("onnx", "tflite")  # the formats
 Examine = Callable[[str, str, bytes], tuple[npt.NDArray[np.float32], Verdict]]  # file, precision, data
 
 

@@ -8,11 +8,9 @@ at the same time share their place. The order is worked out here, and is a const
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from ..int8 import Copy, Int8Network, Layer, Pair, Shape, padded
-
-Part = Layer | Copy
+from ..int8 import Copy, Int8Network, Layer, Pair, Shape
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class Plan:
         arena: bytes of memory for all rows but the picture's.
     """
 
-    layers: tuple[Part, ...]
+    layers: tuple[Layer, ...]
     rows: tuple[Rows, ...]
     schedule: tuple[int, ...]
     arena: int
@@ -62,20 +60,20 @@ class Plan:
 
 def plan(network: Int8Network) -> Plan:
     """Work out the order, the rings and their places."""
-    layers: tuple[Part, ...] = network.layers
-    if any(map(any, padded(layers[0]))):  # the picture is the caller's, and has no room for what is padded
-        layers = (Copy(network.shape), *layers)
+    layers = network.layers
+    if any(map(any, layers[0].padded)):  # the picture is the caller's, and has no room for what is padded
+        layers = (Copy("image", network.shape, network.shape, (1, 1), (1, 1), (0, 0), 0), *layers)
     schedule = _schedule(layers)
     depths = _depths(layers, schedule)
     rows = [_rows(layer.shape, layers[place + 1 :], depths[place]) for place, layer in enumerate(layers)]
     height, width, channels = network.shape
     picture = Rows(network.shape, height, 0, width * channels, height, 0)
     offsets = _places([row.bytes for row in rows], _lives(len(layers), schedule))
-    placed = [_at(row, offset) for row, offset in zip(rows, offsets, strict=True)]
+    placed = [replace(row, offset=offset) for row, offset in zip(rows, offsets, strict=True)]
     return Plan(layers, (picture, *placed), schedule, max(row.offset + row.bytes for row in placed))
 
 
-def _schedule(layers: Sequence[Part]) -> tuple[int, ...]:
+def _schedule(layers: Sequence[Layer]) -> tuple[int, ...]:
     """Each row as late as the last layer's only row allows."""
     made, order = [0] * len(layers), list[int]()
 
@@ -91,7 +89,7 @@ def _schedule(layers: Sequence[Part]) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _depths(layers: Sequence[Part], schedule: Sequence[int]) -> list[int]:
+def _depths(layers: Sequence[Layer], schedule: Sequence[int]) -> list[int]:
     """How many rows of each layer are needed at once, or have still to be."""
     made, depths = [0] * (len(layers) + 1), [1] * len(layers)
     for place in schedule:
@@ -103,11 +101,11 @@ def _depths(layers: Sequence[Part], schedule: Sequence[int]) -> list[int]:
     return depths
 
 
-def _rows(shape: Shape, readers: Sequence[Part], depth: int) -> Rows:
+def _rows(shape: Shape, readers: Sequence[Layer], depth: int) -> Rows:
     """With room for what the layer that reads them pads."""
     if not readers:
         return Rows(shape, depth, 0, shape[1] * shape[2], depth, 0)
-    above_below, (left, right) = padded(readers[0])
+    above_below, (left, right) = readers[0].padded
     slot = (left + shape[1] + right) * shape[2]
     return Rows(shape, depth, left * shape[2], slot, depth + any(above_below), readers[0].fill)
 
@@ -139,7 +137,3 @@ def _places(sizes: Sequence[int], lives: Sequence[Pair]) -> list[int]:
             offset = max(offset, high)
         offsets[index] = offset
     return [offsets[index] for index in range(len(sizes))]
-
-
-def _at(rows: Rows, offset: int) -> Rows:
-    return Rows(rows.shape, rows.depth, rows.left, rows.slot, rows.slots, rows.fill, offset)

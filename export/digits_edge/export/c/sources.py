@@ -16,11 +16,11 @@ import numpy.typing as npt
 from digits_edge.runtime.contract import Contract
 
 from ..form import Quantization
-from ..int8 import Convolution, Copy, Int8Network, MaxPool, Mean, Table
-from .plan import Part, Plan, plan
+from ..int8 import Convolution, Copy, Int8Network, Layer, MaxPool, Mean, Result, Table
+from .plan import Plan, plan
 
 # On a Cortex-M4, by GCC 12.2 with -O2, as tests/test_c_cross.py and benchmarks/c_engine.py measure them.
-CODE_BYTES: Final = 1420  # of a network with all kinds of layers but one
+CODE_BYTES: Final = 1420  # of a network with all kinds of layers that one network has
 STACK_BYTES: Final = 160  # and a pointer for each row of the tallest kernel, and a number for each layer
 TENSOR_BYTES: Final = 24  # of `struct tensor` where pointers have 32 bits
 LAYER_BYTES: Final = 32
@@ -65,7 +65,6 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
         accuracy: what the gate saw, in words.
     """
     planned = plan(network)
-    steps = np.array(planned.schedule)
     kinds = [kind for of, kind in KINDS.items() if any(isinstance(layer, of) for layer in planned.layers)]
     arrays, layers = _constants(planned, kinds)
     height, width, channels = network.shape
@@ -96,8 +95,8 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
         "arrays": arrays,
         "tensors": planned.rows,
         "layers": layers,
-        "steps": steps,
-        "steps_text": _wrapped(map(str, steps), 4),
+        "steps": len(planned.schedule),
+        "schedule": _wrapped(map(str, planned.schedule), 4),
         "vectors": len(golden),
         "images": _rows(golden.reshape(len(golden), -1)),
         "expected": _rows(network.logits(golden)),
@@ -119,9 +118,16 @@ def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[st
         for label, type_, values in _arrays(layer):
             arrays.append(_array(f"{label}{place}", type_, values))
             made[label] = f"{label}{place}"
-        result = getattr(layer, "result", None)
-        low, high, zero = (result.low, result.high, result.zero) if result else (0, 255, 0)
-        fields = [KINDS[type(layer)], low, high, zero, *layer.kernel, *layer.stride, layer.padding[0]]
+        result = layer.result if isinstance(layer, Convolution | Mean) else Result((), zero=0)
+        fields = [
+            KINDS[type(layer)],
+            result.low,
+            result.high,
+            result.zero,
+            *layer.kernel,
+            *layer.stride,
+            layer.padding[0],
+        ]
         if "CONVOLUTION" in kinds:
             fields.append(made.get("weights", "0"))
         if "TABLE" in kinds:
@@ -133,7 +139,7 @@ def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[st
     return arrays, layers
 
 
-def _arrays(layer: Part) -> Iterable[tuple[str, str, npt.NDArray[Any]]]:
+def _arrays(layer: Layer) -> Iterable[tuple[str, str, npt.NDArray[Any]]]:
     """Name, type of C and values of each array of a layer."""
     if isinstance(layer, Table):
         yield "table", "uint8_t", layer.entries
@@ -145,11 +151,8 @@ def _arrays(layer: Part) -> Iterable[tuple[str, str, npt.NDArray[Any]]]:
     if isinstance(layer, Mean):
         yield "bias", "int32_t", np.array([layer.bias])
     if isinstance(layer, Convolution | Mean):
-        multipliers = layer.result.multipliers
-        if isinstance(layer, Convolution) and len(multipliers) == 1:
-            multipliers *= len(layer.weights)
-        yield "multiplier", "int32_t", np.array([m.value for m in multipliers])
-        yield "shift", "uint8_t", np.array([m.shift for m in multipliers])
+        yield "multiplier", "int32_t", np.array([m.value for m in layer.result.multipliers])
+        yield "shift", "uint8_t", np.array([m.shift for m in layer.result.multipliers])
 
 
 def _constant_bytes(planned: Plan) -> int:
