@@ -6,7 +6,8 @@ from typing import Any
 from corruptions import CORRUPTIONS, HELD_OUT
 from release import TAUGHT
 
-from digits_edge.export.report import table
+from digits_edge.export.report import judged, table
+from digits_edge.runtime.bundle import Bundle
 
 ABOUT = {
     "micro": "The smallest: for microcontrollers and wherever a few kilobytes count.",
@@ -24,6 +25,7 @@ def write_card(folder: Path, info: dict[str, Any], facts: dict[str, str], corrup
         facts: the row of the README's table.
         corrupted: accuracy by corruption.
     """
+    gate = Bundle.open(folder).section("gate")
     name, recipe, split = folder.name, info["recipe"], info["split"]
     taught = f", taught by this project's `{TAUGHT[name]}`" if name in TAUGHT else ""
     changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1], "constant")}
@@ -49,6 +51,7 @@ picture of which was trained on, nor of any other column. Calibration error is t
 
 {table(("", name), list(facts.items()))}
 
+{"".join(f"`{rung['file']}`: {rung['note']}." + chr(10) for rung in judged(gate) if "note" in rung)}
 t10k's 10,000, each made harder to read (`benchmarks/corruptions.py`; those held out are of a kind that no recipe
 trains with):
 
