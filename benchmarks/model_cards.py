@@ -26,6 +26,8 @@ def write_card(folder: Path, info: dict[str, Any], facts: dict[str, str], corrup
         corrupted: accuracy by corruption.
     """
     gate = Bundle.open(folder).section("gate")
+    notes = "".join(f"- `{rung['file']}`: {rung['note']}.\n" for rung in judged(gate) if "note" in rung)
+    notes += "\n" * bool(notes)
     name, recipe, split = folder.name, info["recipe"], info["split"]
     taught = f", taught by this project's `{TAUGHT[name]}`" if name in TAUGHT else ""
     changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1], "constant")}
@@ -51,8 +53,7 @@ picture of which was trained on, nor of any other column. Calibration error is t
 
 {table(("", name), list(facts.items()))}
 
-{"".join(f"`{rung['file']}`: {rung['note']}." + chr(10) for rung in judged(gate) if "note" in rung)}
-t10k's 10,000, each made harder to read (`benchmarks/corruptions.py`; those held out are of a kind that no recipe
+{notes}t10k's 10,000, each made harder to read (`benchmarks/corruptions.py`; those held out are of a kind that no recipe
 trains with):
 
 {table(("corruption", "what it does", "accuracy"), described)}
