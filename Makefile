@@ -7,7 +7,7 @@ PIP := -m pip --disable-pip-version-check install
 DEMO := artifacts/runs/demo
 DATA ?= mnist
 JOBS ?= 1
-SOURCES := pyproject.toml $(shell find runtime trainer export cli -name '*.py' -o -name '*.onnx')
+SOURCES := pyproject.toml $(shell find runtime common trainer export cli -name '*.py' -o -name '*.onnx')
 
 .PHONY: help install demo lint test test-isa test-arm64 test-c soak release clean
 help:  ## this list

@@ -21,14 +21,15 @@ import numpy as np
 from cortex_m4 import COMPILER, MACHINE, TARGET, classify, tell
 from release import RECIPES
 
-from digits_edge.export.c.compiled import Compiler, run_compiled
-from digits_edge.export.c.sources import Sources, write_sources
-from digits_edge.export.engines import MicroModel, TfliteModel, open_interpreter
-from digits_edge.export.from_tflite import read_network
-from digits_edge.export.int8 import Int8Network
-from digits_edge.export.report import table
+from digits_edge.common.tables import table
+from digits_edge.export.codegen.c.compiled import Compiler, run_compiled
+from digits_edge.export.codegen.c.sources import Sources, write_sources
+from digits_edge.export.codegen.int8_network import Int8Network
+from digits_edge.export.codegen.tflite_reader import read_network
+from digits_edge.export.engines.litert import TfliteModel, open_interpreter
+from digits_edge.export.engines.tflm import MicroModel
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.trainer.datasets import read
+from digits_edge.trainer.datasets.read import read
 
 ROOT = Path(__file__).parents[1]
 NONE = "–"

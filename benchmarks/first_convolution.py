@@ -13,12 +13,13 @@ from unittest.mock import patch
 import numpy as np
 import onnx
 
-from digits_edge.export import conversions, to_onnx
-from digits_edge.export.converter import Converter
-from digits_edge.export.graph import with_metadata, wrap
-from digits_edge.export.network import Network
-from digits_edge.export.report import table
-from digits_edge.export.scheme import Scheme
+from digits_edge.common.tables import table
+from digits_edge.export.convert.keras_model import KerasModelFile
+from digits_edge.export.convert.onnx import to_onnx_core
+from digits_edge.export.convert.onnx_graph import with_metadata, wrap
+from digits_edge.export.convert.worker import Worker
+from digits_edge.export.quantize import onnx_quantizer
+from digits_edge.export.quantize.scheme import Scheme
 from digits_edge.runtime.session import open_session
 from digits_edge.trainer.run import Run
 
@@ -26,13 +27,13 @@ ROUNDS, CALLS = 40, 50
 
 
 def timed(run: Run) -> list[tuple[str, ...]]:
-    network, calibration = Network(run.model_path), run.calibration()
-    with Converter(600) as convert:
-        core = onnx.load_from_string(convert(conversions.onnx_core, network))
+    network, calibration = KerasModelFile(run.model_path), run.calibration()
+    with Worker(600) as convert:
+        core = onnx.load_from_string(convert(to_onnx_core, network))
     how = Scheme(network)
-    with patch.object(to_onnx, "spare_first_convolution", lambda core: (core, ())):
-        whole = to_onnx.quantize(core, calibration, how)
-    cores = {"float": core, "int8, all of it": whole, "int8": to_onnx.quantize(core, calibration, how)}
+    with patch.object(onnx_quantizer, "spare_first_convolution", lambda core: (core, ())):
+        whole = onnx_quantizer.quantize(core, calibration, how)
+    cores = {"float": core, "int8, all of it": whole, "int8": onnx_quantizer.quantize(core, calibration, how)}
     picture = calibration[:1]
     sessions = {
         name: open_session(with_metadata(wrap(made, picture.shape[1:]), {}), name) for name, made in cores.items()

@@ -6,7 +6,8 @@ from typing import Any
 from corruptions import CORRUPTIONS, HELD_OUT
 from release import TAUGHT
 
-from digits_edge.export.report import judged, table
+from digits_edge.common.tables import table
+from digits_edge.export.report.gate_table import judged
 from digits_edge.runtime.bundle import Bundle
 
 ABOUT = {

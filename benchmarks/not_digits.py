@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy.stats import mannwhitneyu
 
-from digits_edge.export.report import table
+from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier, Prediction
-from digits_edge.runtime.contract import familiarity
-from digits_edge.runtime.resize import resize
-from digits_edge.trainer.datasets import read
+from digits_edge.runtime.metadata import familiarity
+from digits_edge.runtime.picture.resize import resize
+from digits_edge.trainer.datasets.read import read
 
 LETTERS = "AEFHKMNPRUVWXadefhkmnprtuvwx"
 # Hebrew, Devanagari, Tamil, kana, and some Chinese: as many of each as the font has.

@@ -19,12 +19,12 @@ import numpy as np
 from robustness import enlarged_load_digits
 from sklearn.datasets import load_digits
 
-from digits_edge.export.report import table
+from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier
-from digits_edge.runtime.find import find_digit
-from digits_edge.runtime.picture import read_picture, to_grey
-from digits_edge.runtime.resize import resize
-from digits_edge.trainer.datasets import read
+from digits_edge.runtime.picture.decode import read_picture, to_grey
+from digits_edge.runtime.picture.finder import find_digit
+from digits_edge.runtime.picture.resize import resize
+from digits_edge.trainer.datasets.read import read
 
 TIMES = 20
 

@@ -13,9 +13,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from digits_edge.runtime import Classifier
-from digits_edge.runtime.explain import explain
-from digits_edge.runtime.resize import resize
-from digits_edge.trainer.datasets import read
+from digits_edge.runtime.picture.explain import explain
+from digits_edge.runtime.picture.resize import resize
+from digits_edge.trainer.datasets.read import read
 
 
 def on_paper(digit: np.ndarray, rng: np.random.Generator, squared: bool) -> np.ndarray:

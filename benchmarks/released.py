@@ -15,12 +15,12 @@ from model_cards import write_card
 from release import RECIPES, SEEDS, run_folder
 from robustness import accuracy, on_drawn, on_load_digits
 
-from digits_edge.export.models import open_models
-from digits_edge.export.report import table
+from digits_edge.common.numerics import expected_calibration_error
+from digits_edge.common.tables import table
+from digits_edge.export.engines.model_files import open_models
 from digits_edge.runtime import Classifier
-from digits_edge.trainer.datasets import read
+from digits_edge.trainer.datasets.read import read
 from digits_edge.trainer.run import Run
-from digits_edge.trainer.scaling import expected_calibration_error
 
 FILES = ("model.onnx", "model.int8.onnx", "model.int8.tflite")
 

@@ -19,7 +19,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits_edge.export.report import table
+from digits_edge.common.tables import table
 
 MODEL = Path(__file__).parents[1] / "artifacts/compact/model.int8.onnx"
 IMPORT_MS, START, CALL_US, MEMORY, IDLE_MS = 5, 1.1, 5, 1.1, 1  # the limits

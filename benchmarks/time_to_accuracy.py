@@ -12,14 +12,14 @@ import time
 import keras
 import numpy as np
 
-from digits_edge.trainer.backend import on_device, precision
-from digits_edge.trainer.datasets import SHAPE, read
-from digits_edge.trainer.models import build
-from digits_edge.trainer.predict import predict_logits
+from digits_edge.common.keras_backend import on_device, precision
+from digits_edge.common.keras_models import predict_logits
+from digits_edge.common.numerics import one_hot
+from digits_edge.trainer.datasets.read import SHAPE, read
+from digits_edge.trainer.fitting.architectures import build
+from digits_edge.trainer.fitting.steps import training_steps
+from digits_edge.trainer.fitting.training_model import TrainingModel, compile_training_model
 from digits_edge.trainer.recipes import RECIPES
-from digits_edge.trainer.scaling import one_hot
-from digits_edge.trainer.steps import training_steps
-from digits_edge.trainer.trainee import Trainee, compile_trainee
 
 
 def main() -> None:
@@ -41,10 +41,10 @@ def main() -> None:
         keras.utils.set_random_seed(options.seed)
         steps = recipe.epochs * -(-len(training) // recipe.batch_size)
         network = build(recipe.model, SHAPE, 10, steps, precision(recipe.precision, device))
-        trainee = Trainee(network, recipe, options.seed)
-        trainee(training.pixels[:1])
-        compile_trainee(trainee, recipe, steps)
-        run = training_steps(trainee, training.pixels, one_hot(training.targets, 10))
+        model = TrainingModel(network, recipe, options.seed)
+        model(training.pixels[:1])
+        compile_training_model(model, recipe, steps)
+        run = training_steps(model, training.pixels, one_hot(training.targets, 10))
 
         def epoch(number: int) -> float:
             order = np.random.default_rng((options.seed, number)).permutation(len(training)).astype(np.int32)
@@ -53,7 +53,7 @@ def main() -> None:
                 pass
             return time.perf_counter() - started
 
-        state = [*trainee.variables, *trainee.optimizer.variables]
+        state = [*model.variables, *model.optimizer.variables]
         fresh = [keras.ops.convert_to_numpy(variable) for variable in state]
         compiling = epoch(0)
         for variable, value in zip(state, fresh, strict=True):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from digits_edge.export.report import table
+from digits_edge.common.tables import table
 
 
 def train(data: Path, name: str, *words: object) -> tuple[float, float]:

@@ -12,10 +12,11 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from digits_edge.cli.app import run as command_line
-from digits_edge.export.gate import Limits
+from digits_edge.export.verify.gate import Limits
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.trainer.datasets import Dataset, read
+from digits_edge.trainer.datasets.dataset import Dataset
+from digits_edge.trainer.datasets.read import read
 from digits_edge.trainer.recipes import COMPACT, Augmentation
 from digits_edge.trainer.run import Run
 from digits_edge.trainer.train import TrainOptions, train
@@ -68,7 +69,8 @@ def own_run(trained: Run, tmp_path: Path) -> Run:
 @pytest.fixture(scope="session")
 def exported(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The run's int8 bundle of models; tests must not change it."""
-    from digits_edge.export.export import ExportOptions, export
+    from digits_edge.export.export import export
+    from digits_edge.export.options import ExportOptions
 
     out = tmp_path_factory.mktemp("bundles") / "bundle"
     return export(ExportOptions(trained, out, int8=True, limits=_PATIENT, timed=False))
@@ -77,7 +79,8 @@ def exported(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture(scope="session")
 def translated(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The run's bundle with C and web page; tests must not change it."""
-    from digits_edge.export.export import ExportOptions, export
+    from digits_edge.export.export import export
+    from digits_edge.export.options import ExportOptions
 
     out = tmp_path_factory.mktemp("bundles") / "translated"
     return export(ExportOptions(trained, out, formats=("c", "web"), limits=_PATIENT, timed=False))

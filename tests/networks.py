@@ -9,12 +9,21 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
-from digits_edge.export import conversions
-from digits_edge.export.c.sources import Sources, write_sources
-from digits_edge.export.form import Quantization
-from digits_edge.export.int8 import Convolution, Int8Network, Layer, MaxPool, Mean, Multiplier, Result, Table
-from digits_edge.export.network import Network
-from digits_edge.runtime.contract import Contract, Golden
+from digits_edge.export.codegen.c.sources import Sources, write_sources
+from digits_edge.export.codegen.int8_network import (
+    Convolution,
+    Int8Network,
+    Layer,
+    MaxPool,
+    Mean,
+    Multiplier,
+    Result,
+    Table,
+)
+from digits_edge.export.convert.keras_model import KerasModelFile, read_facts
+from digits_edge.export.convert.tflite import to_tflite
+from digits_edge.export.engines.tensor_spec import Quantization
+from digits_edge.runtime.metadata import Contract, Golden
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
 RELEASED = ("micro", "compact", "notebook")
@@ -63,10 +72,10 @@ def tflite_of(architecture, pixel_range, folder):
     model, random = architecture(), np.random.default_rng(0)
     model.set_weights([w + np.abs(0.1 * random.standard_normal(w.shape)) for w in model.get_weights()])
     model.save(folder / "own.keras")
-    network = Network(folder / "own.keras", pixel_range)
-    shape = conversions.describe(network).shape
+    network = KerasModelFile(folder / "own.keras", pixel_range)
+    shape = read_facts(network).shape
     pixels = random.integers(0, 256, (60, *shape), dtype=np.uint8)
-    return conversions.tflite(network, pixels), pixels
+    return to_tflite(network, pixels), pixels
 
 
 def sources_of(

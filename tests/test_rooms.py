@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -12,6 +13,16 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+# From the bottom up: a name may import itself and what stands before it, anywhere, in type hints and functions, too.
+ORDER = {
+    "runtime": "errors files system_info ort fork_safety metadata model_limits session bundle prediction picture "
+    "classifier in_order folder kaggle bulk",
+    "common": "progress silence numerics tables atomic_folder keras_backend keras_models model_cost",
+    "trainer": "recipes plots fitting run datasets run_list train",
+    "export": "engines verify convert quantize codegen benchmark options source result report next_command export "
+    "inspect",
+    "cli": "options bar commands app __main__",
+}
 HEAVY = (
     "tensorflow",
     "keras",
@@ -41,6 +52,69 @@ assert classifier.predict_proba(numpy.zeros((3, 28, 28), numpy.uint8)).shape == 
 """
 
 
+def imports_of(file: Path, module: str) -> set[str]:
+    """The modules of digits_edge that a file names in its imports."""
+    package = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = (
+                ".".join([*package[: len(package) - node.level + 1], node.module or ""]) if node.level else node.module
+            )
+            found |= {f"{base}.{alias.name}".replace("..", ".") for alias in node.names}
+    return {name for name in found if name.startswith("digits_edge.")}
+
+
+def upward_imports(root: Path) -> list[str]:
+    """Every import that runs up the order of rooms, as `importer -> imported`."""
+    names = [f"digits_edge.{room}.{name}" for room, inner in ORDER.items() for name in ("", *inner.split())]
+    ranks = {name.rstrip("."): rank for rank, name in enumerate(names)}
+    upward = []
+    for room in ORDER:
+        for file in (root / room).rglob("*.py"):
+            module = ".".join(file.relative_to(root / room).with_suffix("").parts).removesuffix(".__init__")
+            if module == f"digits_edge.{room}":
+                continue  # the public face of a room may name all that is in it
+            for imported in imports_of(file, module):
+                if rank(imported, ranks) > rank(module, ranks):
+                    upward.append(f"{module} -> {imported}")
+    return upward
+
+
+def rank(module: str, ranks: dict[str, int]) -> int:
+    """The place of a module in the order, by the longest name in it that begins the module's own."""
+    parts = module.split(".")
+    return next(ranks[name] for end in range(len(parts), 0, -1) if (name := ".".join(parts[:end])) in ranks)
+
+
+def test_imports_run_downwards():
+    assert upward_imports(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "line"),
+    [
+        ("runtime/digits_edge/runtime/files.py", "from digits_edge.trainer.run import Run"),
+        ("runtime/digits_edge/runtime/files.py", "from .classifier import Classifier"),
+        ("export/digits_edge/export/verify/gate.py", "def f():\n    from ..report import markdown"),
+    ],
+)
+def test_that_check_of_imports_can_fail(importer, line, tmp_path):
+    file = tmp_path / importer
+    file.parent.mkdir(parents=True)
+    file.write_text(line)
+    assert len(upward_imports(tmp_path)) == 1
+
+
+def test_every_module_has_its_place_in_the_order():
+    for room, inner in ORDER.items():
+        folder = ROOT / room / "digits_edge" / room
+        found = {path.stem for path in folder.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+        assert found - {"__init__"} == set(inner.split())
+
+
 def imports(statement: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
     code = CHECK.format(statement=statement)
     return subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=False)
@@ -67,7 +141,7 @@ def test_commands_that_need_no_keras_do_not_import_it(tmp_path):
 
 def test_no_portion_has_an_init_file_at_the_namespace():
     portions = [p.parent for p in ROOT.glob("*/digits_edge/*/py.typed")]
-    assert sorted(p.name for p in portions) == ["cli", "export", "runtime", "trainer"]
+    assert sorted(p.name for p in portions) == ["cli", "common", "export", "runtime", "trainer"]
     assert [p for p in portions if (p.parent / "__init__.py").exists()] == []
 
 

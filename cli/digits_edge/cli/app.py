@@ -12,7 +12,7 @@ import typer
 
 from digits_edge.runtime.errors import DigitsEdgeError
 
-from . import benchmark, evaluate, export, inspect, predict, runs, selftest, train
+from .commands import benchmark, evaluate, export, inspect, predict, runs, selftest, train
 
 INTERNAL_ERROR: Final = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED: Final = 130

@@ -4,144 +4,120 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
-import numpy as np
-import numpy.typing as npt
-
+from digits_edge.common.atomic_folder import check_ours, publishing
+from digits_edge.common.progress import progress, say
 from digits_edge.runtime import bundle as bundles
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.errors import BundleError, ExportError, GateFailed, UsageError
-from digits_edge.trainer.progress import progress, say
-from digits_edge.trainer.publish import check_ours, publishing
-from digits_edge.trainer.run import Run
 
-from . import conversions
-from .advice import advise
-from .benchmark import benchmark, steps
-from .converter import Converter
-from .describe import describe
-from .engines import MicroModel, open_engine
-from .evidence import Evidence
-from .gate import Limits, Verdict, judge
-from .ladder import Attempt, Quantized, Skipped, best, climb
-from .manifest import gate_of, write_bundle
-from .models import SUFFIXES, open_model
-from .parity import Parity, agreement, compare
-from .refusal import refusal
-from .report import gate_table
-from .subject import OwnModel, from_model, from_run
-from .to_web import check_v8
-from .translate import TRANSLATIONS, Translated, to_c, to_web
-from .workshop import MODELS, OnnxWorkshop, TfliteWorkshop
+from .benchmark.benchmark import benchmark, steps
+from .codegen.translation import Translated, to_c, to_web
+from .codegen.web.engine import check_v8
+from .convert.keras_model import keras_probabilities
+from .convert.metadata import describe
+from .convert.worker import Worker
+from .engines.model_files import SUFFIXES, open_model
+from .engines.tflm import MicroModel, run_tflm
+from .next_command import next_command
+from .options import FORMATS, TRANSLATIONS, ExportOptions
+from .quantize.attempt import Attempt, Quantized, Skipped
+from .quantize.backends import OnnxBackend, TfliteBackend
+from .quantize.ladder import best, climb
+from .report.gate_table import gate_table
+from .report.manifest import REJECTED, gate_of, write_bundle
+from .result import ExportResult
+from .source import read_source
+from .verify.gate import Gate
+from .verify.parity import Parity, agreement, compare
+from .verify.rejection import draw_outliers, measure_rejection
 
-FORMATS: Final = (*MODELS, *TRANSLATIONS)
-REJECTED: Final = "digits-edge rejected export"  # what a refused export leaves calls itself
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """What to export, and where to.
-
-    Attributes:
-        source: a finished run, or a model of one's own.
-        out: the bundle's folder.
-        int8: also quantize; else the float models only.
-        formats: some of `FORMATS`. C and web are the int8 TFLite model in another dress, and bring it along.
-        limits: of the gate.
-        ladder: try remedies where an int8 model is refused; else the first attempt decides.
-        timed: benchmark the models on this machine, for the report.
-        time_limit: of one conversion, in seconds.
-    """
-
-    source: Run | OwnModel
-    out: Path
-    int8: bool = False
-    formats: Sequence[str] = MODELS
-    limits: Limits = field(default_factory=Limits)
-    ladder: bool = True
-    timed: bool = True
-    time_limit: float = 600
+Made = tuple[Sequence[Attempt | Skipped], Attempt]  # all that was tried or skipped for one file, and the one chosen
 
 
 def export(options: ExportOptions) -> Bundle:
-    """Convert, prove the float models to be Keras's, quantize, pass the gate, and only then publish.
+    """Convert, prove that the float models are Keras's function, quantize, pass the gate, and only then publish.
+
+    Args:
+        options: What to export, and where to.
 
     Raises:
-        GateFailed: a model is worse than allowed; nothing was published, what stood at `out` stands there still, and
+        GateFailed: A model is worse than allowed. Nothing was published, what stood at `out` still stands there, and
             the best attempt is under `rejected/` beside it.
-        ExportError: a conversion failed, or its process died or took too long.
-        RunError: the run is damaged.
-        UsageError: `out` is not ours, or an unknown format.
-        MissingExtra: a page is to be made, and there is nothing to run its scripts with.
+        ExportError: A conversion failed, or its process died or took too long.
+        RunError: The run is damaged.
+        UsageError: `out` is not ours, or a format is unknown.
+        MissingExtra: A page is to be made, and V8 is not installed to run its scripts with.
     """
-    if unknown := set(options.formats) - set(FORMATS):
-        raise UsageError(f"--format: expected {', '.join(FORMATS)}, received {min(unknown)!r}")
-    if set(options.formats) & set(TRANSLATIONS):
-        options = replace(options, int8=True, formats=(*options.formats, "tflite"))
-    if "web" in options.formats:
-        check_v8()
+    options = _checked(options)
     out = options.out.resolve()
     check_ours(out, marker=bundles.MANIFEST, kind=bundles.KIND)
-    with Converter(options.time_limit) as convert, tempfile.TemporaryDirectory() as work:
-        evidence = _try(options, convert, Path(work))
-    if evidence.refused:
-        raise _refusal(options, evidence, evidence.refused, out)
-    evidence = _measured(options, evidence)
+    with Worker(options.time_limit) as worker, tempfile.TemporaryDirectory() as work:
+        result = _make_models(options, worker, Path(work))
+    if result.refused:
+        raise _refuse(options, result, result.refused, out)
+    result = _measure(options, result)
     with publishing(out, marker=bundles.MANIFEST, kind=bundles.KIND) as folder:
-        write_bundle(folder, evidence, bundles.KIND)
+        write_bundle(folder, result, bundles.KIND)
     return Bundle.open(out)
 
 
-def _try(options: ExportOptions, convert: Converter, work: Path) -> Evidence:
-    """Make one model after the other, the float ones first; the first that cannot pass ends it."""
-    source = options.source
-    subject = from_run(source, convert) if isinstance(source, Run) else from_model(source, convert)
-    say(f"exporting {source.path}, to be judged by {subject.judged_by}")
-    keras = convert(conversions.answers, subject.network, subject.pixels)
-    contract = describe(subject, keras)
-    evidence = Evidence(subject, contract, options.limits, keras, rungs=(), models=())
+def _checked(options: ExportOptions) -> ExportOptions:
+    """The options with what their formats need."""
+    if unknown := set(options.formats) - set(FORMATS):
+        raise UsageError(f"--format: expected {', '.join(FORMATS)}, received {min(unknown)!r}")
+    if "web" in options.formats:
+        check_v8()
+    if set(options.formats) & set(TRANSLATIONS):
+        return replace(options, int8=True, formats=(*options.formats, "tflite"))
+    return options
 
-    def verdict(precision: str, answers: npt.NDArray[np.float32]) -> Verdict:
-        return judge(precision, subject.targets, keras, answers, options.limits, subject.labels, contract.accepts)
 
-    def examine(file: str, precision: str, data: bytes) -> tuple[npt.NDArray[np.float32], Verdict]:
-        answers = open_engine(data, file)(subject.pixels)
-        return answers, verdict(precision, answers)
+def _make_models(options: ExportOptions, worker: Worker, work: Path) -> ExportResult:
+    """Make one model after the other; the first that cannot pass the gate ends it."""
+    source = read_source(options.source, worker)
+    say(f"exporting {options.source.path}, to be judged by {source.validation.description}")
+    keras = worker(keras_probabilities, source.network, source.validation.pixels)
+    contract = describe(source.name, source.preprocess, source.validation, keras)
+    gate = Gate(source.validation, keras, options.limits, contract.accepts)
+    tools = (source.network, source.calibration, contract, worker, gate, work)
+    onnx, tflite = OnnxBackend(*tools), TfliteBackend(*tools)
+    backends = [backend for name, backend in (("onnx", onnx), ("tflite", tflite)) if name in options.formats]
+    result = ExportResult(source, contract, options.limits, keras, rungs=(), models=())
+    for rungs, model in _attempts(options, backends, gate, result):
+        result = replace(result, rungs=(*result.rungs, *rungs), models=(*result.models, model))
+        if isinstance(model, Quantized) and model.file == onnx.file:
+            result = replace(result, layers=tuple(onnx.layers(replace(model.how, in_float=()))))
+        if result.refused:
+            break
+    return result
 
-    made = (subject.network, subject.calibration, contract, convert, examine, work)
-    onnx, tflite = OnnxWorkshop(*made), TfliteWorkshop(*made)
-    workshops = [shop for shop, name in ((onnx, "onnx"), (tflite, "tflite")) if name in options.formats]
-    for workshop in workshops:
-        model = workshop.float_model()
+
+def _attempts(
+    options: ExportOptions, backends: Sequence[OnnxBackend | TfliteBackend], gate: Gate, result: ExportResult
+) -> Iterator[Made]:
+    """The float models, then the int8 models, then what is made from the int8 TFLite model."""
+    for backend in backends:
+        model = backend.float_model()
         _tell(model)
-        evidence = replace(evidence, rungs=(*evidence.rungs, model), models=(*evidence.models, model))
-        if evidence.refused:
-            return evidence
-    for workshop in workshops if options.int8 else ():
-        climbed: list[Attempt | Skipped] = []
-        for outcome in climb(workshop, ladder=options.ladder):
+        yield [model], model
+    for backend in backends if options.int8 else ():
+        rungs: list[Attempt | Skipped] = []
+        for outcome in climb(backend, ladder=options.ladder):
             _tell(outcome)
-            climbed.append(outcome)
-        chosen = best([attempt for attempt in climbed if isinstance(attempt, Quantized)])
-        evidence = replace(evidence, rungs=(*evidence.rungs, *climbed), models=(*evidence.models, chosen))
-        if workshop is onnx:
-            evidence = replace(evidence, layers=tuple(onnx.layers(replace(chosen.how, in_float=()))))
-        if evidence.refused:
-            return evidence
-    for format in (name for name in TRANSLATIONS if name in options.formats):
-        given = (subject.pixels, partial(verdict, "int8"))
-        translated = (
-            to_c(chosen, contract, *given) if format == "c" else to_web(chosen, contract, subject.parameters, *given)
-        )
+            rungs.append(outcome)
+        chosen = best([attempt for attempt in rungs if isinstance(attempt, Quantized)])
+        yield rungs, chosen
+    if "c" in options.formats:
+        translated = to_c(chosen, result.contract, gate)
         _tell(translated)
-        evidence = replace(evidence, rungs=(*evidence.rungs, translated), models=(*evidence.models, translated))
-        if evidence.refused:
-            return evidence
-    return evidence
+        yield [translated], translated
+    if "web" in options.formats:
+        translated = to_web(chosen, result.contract, result.source.parameters, gate)
+        _tell(translated)
+        yield [translated], translated
 
 
 def _tell(outcome: Attempt | Skipped) -> None:
@@ -155,38 +131,43 @@ def _tell(outcome: Attempt | Skipped) -> None:
         say(f"{outcome.file}: stays in float: {', '.join(outcome.in_float)}")
 
 
-def _refusal(options: ExportOptions, evidence: Evidence, refused: Attempt, out: Path) -> GateFailed:
+def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out: Path) -> GateFailed:
     """Keep the best attempt beside the place where the bundle would have been."""
-    evidence = replace(evidence, advice=advise(options, refused), parity=tuple(_parity(evidence, options.time_limit)))
+    result = replace(result, advice=next_command(options, refused), parity=tuple(_parity(result, options.time_limit)))
     rejected = out.parent / "rejected" / out.name
     with publishing(rejected, marker=bundles.MANIFEST, kind=REJECTED) as folder:
-        write_bundle(folder, evidence, REJECTED)
-    gate = gate_of(evidence)
+        write_bundle(folder, result, REJECTED)
+    gate = gate_of(result)
     message = (
         f"nothing was published: {refused.file}: {refused.verdict.refused}\n{gate_table(gate)}\n"
-        f"the best attempt, with a report: {rejected}\nto try next: {evidence.advice}"
+        f"the best attempt, with a report: {rejected}\nto try next: {result.advice}"
     )
     return GateFailed(message, gate)
 
 
-def _measured(options: ExportOptions, evidence: Evidence) -> Evidence:
-    """With what only models that passed are worth: parity in every runtime, and times."""
-    int8 = [model.answers for model in evidence.models if isinstance(model, Quantized)]
-    evidence = replace(
-        evidence,
-        parity=tuple(_parity(evidence, options.time_limit)),
+def _measure(options: ExportOptions, result: ExportResult) -> ExportResult:
+    """Add what only models that passed are worth: parity in every runtime, what they reject, and times."""
+    int8 = [model.answers for model in result.models if isinstance(model, Quantized)]
+    targets, contract = result.source.validation.targets, result.contract
+    outliers = None
+    if contract.preprocess == "digit" and contract.shape == (28, 28):
+        outliers = draw_outliers(result.source.calibration)
+    result = replace(
+        result,
+        parity=tuple(_parity(result, options.time_limit)),
         int8_agreement=agreement(int8) if len(int8) > 1 else None,
-        refusals=tuple(
-            refusal(m.file, evidence.subject, evidence.contract, m.answers, m.engine) for m in evidence.models
+        rejections=tuple(
+            measure_rejection(m.file, targets, m.answers, contract, None if outliers is None else m.engine(outliers))
+            for m in result.models
         ),
     )
     if not options.timed:
-        return evidence
-    models = [open_model(model.data, model.file) for model in evidence.models if model.file.endswith(SUFFIXES)]
-    accuracies = {model.file: model.verdict.accuracy for model in evidence.models}
+        return result
+    models = [open_model(model.data, model.file) for model in result.models if model.file.endswith(SUFFIXES)]
+    accuracies = {model.file: model.verdict.accuracy for model in result.models}
     with progress("timing", steps(models)) as step:
         times = benchmark(models, accuracies=accuracies, step=step)
-    return replace(evidence, benchmark=times)
+    return replace(result, benchmark=times)
 
 
 def _ran_by(model: Attempt) -> str:
@@ -195,16 +176,16 @@ def _ran_by(model: Attempt) -> str:
     return "LiteRT" if model.file.endswith(".tflite") else "digits_edge.runtime"
 
 
-def _parity(evidence: Evidence, time_limit: float) -> Iterator[Parity]:
-    targets, keras = evidence.subject.targets, evidence.keras
+def _parity(result: ExportResult, time_limit: float) -> Iterator[Parity]:
+    targets, keras = result.source.validation.targets, result.keras
     yield compare("Keras", targets, keras, keras)
-    for model in evidence.models:
+    for model in result.models:
         yield compare(f"{model.file}, {_ran_by(model)}", targets, keras, model.answers)
-        if model.file == TfliteWorkshop.file and MicroModel.available():
+        if model.file == TfliteBackend.file and MicroModel.available():
             engine = f"{model.file}, TensorFlow Lite for Microcontrollers"
             try:
-                with Converter(time_limit) as child:
-                    answers, arena = child(conversions.microcontroller, model.data, evidence.subject.pixels)
+                with Worker(time_limit) as child:
+                    answers, arena = child(run_tflm, model.data, result.source.validation.pixels)
             except (BundleError, ExportError) as error:  # it has fewer operators than LiteRT
                 say(f"{engine}: {error}")
                 continue

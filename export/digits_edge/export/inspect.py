@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import MANIFEST, Bundle, find_published
-from digits_edge.runtime.contract import METADATA_KEY, Contract
 from digits_edge.runtime.errors import BundleError
+from digits_edge.runtime.metadata import METADATA_KEY, Contract
 
-from .report import gate_table, table
+from .report.gate_table import gate_table
 
 Rows = list[tuple[str, str]]
 
@@ -64,7 +65,7 @@ def _model_file(path: Path) -> Inspection:
         except BundleError as error:
             if METADATA_KEY in str(error) or "no contract" not in str(error):
                 raise
-    from .models import open_models
+    from .engines.model_files import open_models
 
     models = open_models(path)
     form = models.files[0].form
@@ -79,12 +80,11 @@ def _model_file(path: Path) -> Inspection:
 
 
 def _keras(path: Path) -> Inspection:
-    from . import conversions
-    from .converter import Converter
-    from .network import Network
+    from .convert.keras_model import KerasModelFile, summarize
+    from .convert.worker import Worker
 
-    with Converter(time_limit=600) as convert:
-        facts, layers = convert(conversions.summarize, Network(path))
+    with Worker(time_limit=600) as worker:
+        facts, layers = worker(summarize, KerasModelFile(path))
     rows = [
         ("name", facts.name),
         ("classes", str(facts.classes)),
@@ -122,7 +122,7 @@ def _run(path: Path) -> Inspection:
 
 def _rejected(path: Path) -> Inspection | None:
     """What a refused export left, or None where it is no such folder."""
-    from .export import REJECTED
+    from .report.manifest import REJECTED
 
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))

@@ -9,15 +9,9 @@ Some small classes of this room are a NamedTuple, since a frozen dataclass takes
 inside functions: a program on a small device waits for all of it. benchmarks/runtime_overhead.py has the figures.
 """
 
-from .classifier import Classifier, Prediction, SelfTest
-from .errors import (
-    BundleError,
-    DigitsEdgeError,
-    IntegrityError,
-    MissingExtra,
-    PictureError,
-    UsageError,
-)
+from .classifier import Classifier
+from .errors import BundleError, DigitsEdgeError, IntegrityError, MissingExtra, PictureError, UsageError
+from .prediction import Prediction, SelfTest
 
 __all__ = [
     "BundleError",

@@ -9,12 +9,13 @@ from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Final
 
-from .classifier import Classifier, Prediction
+from .classifier import Classifier
 from .errors import DatasetError, DigitsEdgeError, PictureError, UsageError
 from .folder import pictures_in
 from .in_order import in_order
 from .kaggle import Block, begins_a_csv, read_blocks
-from .picture import SUFFIXES
+from .picture.decode import SUFFIXES
+from .prediction import Prediction
 
 BATCH: Final = 32  # pictures: benchmarks/bulk.py --batches is slower with few and with many
 

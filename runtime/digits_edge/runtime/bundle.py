@@ -7,9 +7,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from .contract import Contract, check_schema
 from .errors import BundleError, IntegrityError
-from .files import leads_outside, read_whole, sha256
+from .files import leads_outside, read_file, sha256
+from .metadata import Contract, check_schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +96,7 @@ class Bundle:
             if leads_outside(self.folder, path):
                 raise IntegrityError(f"{path}: it is a link that leads outside the bundle")
             size = os.stat(path).st_size
-            data = read_whole(path, file.bytes) if size == file.bytes else b""  # another size needs no reading
+            data = read_file(path, file.bytes) if size == file.bytes else b""  # another size needs no reading
         except FileNotFoundError:
             raise IntegrityError(f"{path}: missing; the manifest names it ({file.bytes:,} bytes)") from None
         except OSError as error:
@@ -177,7 +177,7 @@ def read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
         IntegrityError: it is missing in its bundle, or was altered.
     """
     if path is None:
-        return read_whole(os.path.join(os.path.dirname(__file__), DEFAULT_MODEL), MAX_MODEL_BYTES), DEFAULT_MODEL
+        return read_file(os.path.join(os.path.dirname(__file__), DEFAULT_MODEL), MAX_MODEL_BYTES), DEFAULT_MODEL
     try:
         place = os.fsdecode(path)
         if not place.endswith(".onnx") or os.path.isdir(place):
@@ -189,7 +189,7 @@ def read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
             published = _published(folder)
             if published is not None and name in published.names:
                 return published.read(name), file
-        return read_whole(place, MAX_MODEL_BYTES), place
+        return read_file(place, MAX_MODEL_BYTES), place
     except OSError as error:
         raise BundleError(f"{place}: cannot be read: {error.strerror or error}") from None
     except (TypeError, ValueError) as error:  # no path at all, or one with a null character
@@ -207,7 +207,7 @@ def _published(folder: str) -> Bundle | None:
 
 
 def _read_manifest(folder: str) -> Any:
-    data = read_whole(os.path.join(folder, MANIFEST), MAX_MANIFEST_BYTES)
+    data = read_file(os.path.join(folder, MANIFEST), MAX_MANIFEST_BYTES)
     return json.loads(data.decode(), parse_constant=_no_number)
 
 

@@ -5,64 +5,26 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .contract import Contract
 from .errors import BundleError, PictureError, first_line
+from .metadata import Contract
+from .prediction import Prediction, SelfTest
 from .session import Provider, SessionSettings, checked_min_score, has_threads, open_session, read_contract
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import onnxruntime
 
-    from .find import Finding
+    from .picture.finder import Finding
 
 CHUNK: Final = 32  # pictures a session sees at once; more are slower without an arena (benchmarks/bulk.py --batches)
 SELF_TEST_TOLERANCE: Final = 0.05  # in probability; integer kernels may round differently from CPU to CPU
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What the model makes of one picture.
-
-    Attributes:
-        label: the most probable class, also when not accepted; None where there is no ink or the picture failed.
-        score: its probability, 0 where there is no label.
-        accepted: whether the answer is to be relied on: there is one figure, and the model knows its like and is sure.
-        probabilities: float32[C] in the order of `Classifier.labels`; zeros where there is no label.
-        reason: why it was not accepted: `no ink`, `several` figures, `not like training data`, `unsure`, or what is
-            wrong with the picture; else None.
-        error: in `predict_many`, what `predict` would have raised; else None.
-    """
-
-    label: str | None
-    score: float
-    accepted: bool
-    probabilities: npt.NDArray[np.float32]
-    reason: str | None = None
-    error: PictureError | None = None
-
-
-@dataclass(frozen=True)
-class SelfTest:
-    """How this device's answers compare with those of the machine that made the model.
-
-    Attributes:
-        passed: every label is the same and no probability differs by more than 0.05.
-        pictures: how many golden vectors there are.
-        mismatches: how many got another label.
-        largest_difference: in probability, over all pictures and classes.
-    """
-
-    passed: bool
-    pictures: int
-    mismatches: int
-    largest_difference: float
 
 
 class Classifier:
@@ -166,8 +128,8 @@ class Classifier:
             PictureError: the picture cannot be read.
             MissingExtra: a file is to be decoded and pillow is not installed.
         """
-        from .picture import read_picture  # here, so that a program that only calls predict_proba starts sooner
-        from .prepare import prepare
+        from .picture.decode import read_picture  # here, so that a program that only calls predict_proba starts sooner
+        from .picture.preprocess import prepare
 
         return prepare(read_picture(picture), self._contract.preprocess, self._contract.shape)
 
@@ -251,7 +213,7 @@ class Classifier:
     def _open(self, where: str) -> onnxruntime.InferenceSession:
         session = self._session = open_session(self._model, where, self._settings)
         if has_threads(session):
-            from .forks import forget_session_in_children
+            from .fork_safety import forget_session_in_children
 
             forget_session_in_children(self)
         return session
@@ -278,7 +240,7 @@ class Classifier:
         if probabilities is None:
             return Prediction(None, 0.0, False, self._nothing(), "no ink")
         best = int(probabilities.argmax())
-        reason = "several" if found.several else self._contract.refusal(probabilities)
+        reason = "several" if found.several else self._contract.rejection_reason(probabilities)
         return Prediction(self.labels[best], float(probabilities[best]), reason is None, probabilities, reason)
 
     def _nothing(self) -> npt.NDArray[np.float32]:

@@ -11,7 +11,7 @@ from typing import Final
 BYTES_FOR_OPENSSL: Final = 2**20
 
 
-def read_whole(path: str, limit: int) -> bytes:
+def read_file(path: str, limit: int) -> bytes:
     """A regular file's bytes.
 
     Raises:

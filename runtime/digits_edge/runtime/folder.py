@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from .picture import SUFFIXES
+from .picture.decode import SUFFIXES
 
 
 def pictures_in(folder: str | os.PathLike[str]) -> Iterator[str]:

@@ -7,10 +7,10 @@ import operator
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from .claims import check_claims
-from .contract import METADATA_KEY, Contract
 from .errors import BundleError, UsageError, first_line
-from .quiet import onnxruntime
+from .metadata import METADATA_KEY, Contract
+from .model_limits import check_model_limits
+from .ort import onnxruntime
 
 Provider = str | tuple[str, dict[str, Any]]
 MAX_THREADS: Final = 256  # of more, onnxruntime is minutes busy starting them
@@ -44,7 +44,7 @@ def open_session(
     options = _options(settings)
     providers = _providers(settings)
     if settings.session_options is None:  # with them, the model may need operators that only they know
-        check_claims(model, where)
+        check_model_limits(model, where)
     try:
         session = onnxruntime.InferenceSession(
             model,

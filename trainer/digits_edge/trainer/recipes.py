@@ -8,8 +8,8 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
 from digits_edge.runtime.errors import UsageError, one_of
 
-Model = Literal["micro", "compact", "notebook", "fast"]  # `models.build` makes them; naming them takes no keras
-MODELS: Final[tuple[str, ...]] = get_args(Model)
+Architecture = Literal["micro", "compact", "notebook", "fast"]  # `models.build` makes them; naming them takes no keras
+MODELS: Final[tuple[str, ...]] = get_args(Architecture)
 
 # What a number may be; of a pair, each of its two.
 LIMITS: Final[dict[str, tuple[float, float]]] = {
@@ -118,7 +118,7 @@ class Recipe(_Checked):
     """
 
     name: str
-    model: Model
+    model: Architecture
     epochs: int
     batch_size: int
     optimizer: Literal["adam", "adamw", "rmsprop"] = "adam"

@@ -10,11 +10,11 @@ from typing import Any, Final, cast
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.contract import Preprocess
+from digits_edge.common.atomic_folder import partial
 from digits_edge.runtime.errors import RunError
+from digits_edge.runtime.metadata import Preprocess
 
-from .checkpoint import checkpoint_path
-from .publish import partial
+from .fitting.checkpoint import checkpoint_path
 
 KIND: Final = "digits-edge run"
 MARKER: Final = "run.json"

@@ -13,27 +13,28 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.contract import Preprocess
+from digits_edge.common.atomic_folder import check_ours, is_ours, publishing
+from digits_edge.common.keras_backend import Device, computed_in, on_device, precision
+from digits_edge.common.keras_models import predict_logits
+from digits_edge.common.numerics import expected_calibration_error, scale, softmax
+from digits_edge.common.progress import say
 from digits_edge.runtime.errors import RunError, UsageError
-from digits_edge.runtime.host import cpu_name, versions
+from digits_edge.runtime.metadata import Preprocess
+from digits_edge.runtime.system_info import cpu_name, versions
 
 from . import run as runs
-from .backend import Device, computed_in, on_device, precision
-from .checkpoint import checkpoint_path
-from .datasets import SHAPE, Dataset, read, read_names
-from .predict import predict_logits
-from .progress import say
-from .publish import check_ours, is_ours, publishing
+from .datasets.dataset import Dataset
+from .datasets.read import SHAPE, read, read_names
+from .datasets.split import Split, split
+from .fitting.checkpoint import checkpoint_path
 from .recipes import Recipe
 from .run import Run
-from .scaling import expected_calibration_error, scale, softmax
-from .split import Split, split
 
 if TYPE_CHECKING:
     import keras
 
-    from .fit import Fitted
-    from .trainee import Trainee
+    from .fitting.fit import Fitted
+    from .fitting.training_model import TrainingModel
 
 CALIBRATION_PICTURES: Final = 1024
 
@@ -95,10 +96,10 @@ def train(options: TrainOptions) -> Run:
         f"{len(dataset.labels)} classes"
     )
     with on_device(options.device, options.distribute, options.recipe.batch_size) as device:
-        trainee = _build(options, dataset, parts, device)
+        model = _build(options, dataset, parts, device)
         with publishing(out, marker=runs.MARKER, kind=runs.KIND) as folder:
             _check(options, out)  # again: another process may have finished there meanwhile
-            info = {**_train(options, trainee, dataset, parts, folder), "device": device}
+            info = {**_train(options, model, dataset, parts, folder), "device": device}
             info["wall_seconds"] = round(info["wall_seconds"] + time.monotonic() - started, 1)
             (folder / runs.MARKER).write_text(json.dumps(info, indent=1) + "\n", encoding="utf-8")
     checkpoint_path(out).unlink(missing_ok=True)
@@ -135,14 +136,15 @@ def _check(options: TrainOptions, out: Path) -> None:
         raise RunError(f"{options.out}: a finished run is there; replace it with --force, or choose another --out")
 
 
-def _build(options: TrainOptions, dataset: Dataset, parts: Split, device: str) -> Trainee:
+def _build(options: TrainOptions, dataset: Dataset, parts: Split, device: str) -> TrainingModel:
     """The network that is to be fitted, with its teacher, loss and optimizer."""
     import keras
 
-    from .load import load_to_train
-    from .models import build
-    from .outliers import OUTLIERS, outliers
-    from .trainee import Trainee, compile_trainee
+    from digits_edge.common.keras_models import load_to_train
+
+    from .fitting.architectures import build
+    from .fitting.outliers import OUTLIERS, outliers
+    from .fitting.training_model import TrainingModel, compile_training_model
 
     recipe, classes = options.recipe, len(dataset.labels)
     steps = recipe.epochs * -(-len(parts.train) // recipe.batch_size)
@@ -159,27 +161,28 @@ def _build(options: TrainOptions, dataset: Dataset, parts: Split, device: str) -
     strangers = None
     if recipe.outliers:
         strangers = outliers(dataset.pixels[parts.train], min(OUTLIERS, len(parts.train)), options.seed)
-    trainee = Trainee(network, recipe, options.seed, teacher, strangers)
-    trainee(dataset.pixels[:1])
-    compile_trainee(trainee, recipe, steps)
+    model = TrainingModel(network, recipe, options.seed, teacher, strangers)
+    model(dataset.pixels[:1])
+    compile_training_model(model, recipe, steps)
     network.summary(print_fn=say)
     say(f"training on {device} with Keras's {keras.backend.backend()} backend in {computed_in(network)}")
-    return trainee
+    return model
 
 
-def _train(options: TrainOptions, trainee: Trainee, dataset: Dataset, parts: Split, folder: Path) -> dict[str, Any]:
+def _train(options: TrainOptions, model: TrainingModel, dataset: Dataset, parts: Split, folder: Path) -> dict[str, Any]:
     """Fit, write everything but `run.json`, and return what goes into that."""
     import keras
 
-    from .cost import cost
-    from .fit import fit
+    from digits_edge.common.model_cost import cost
 
-    recipe, network = options.recipe, trainee.network
+    from .fitting.fit import fit
+
+    recipe, network = options.recipe, model.network
     spent = asdict(cost(network))
     training, validation = dataset.take(parts.train), dataset.take(parts.validation)
     path, plan = checkpoint_path(options.out.resolve()), _plan(options, dataset)
     try:
-        fitted = fit(trainee, recipe, training, validation, options.seed, path, plan, options.resume)
+        fitted = fit(model, recipe, training, validation, options.seed, path, plan, options.resume)
     except KeyboardInterrupt:
         if path.exists():
             say("stopped; to go on after the last whole epoch, give the same command and --resume, without --force")
@@ -218,10 +221,11 @@ def _write(
     """Save the network after its best and its last epoch, both calibrated, with pictures and plots; its key figures."""
     import keras
 
-    from .augment import augment
-    from .load import in_float32
+    from digits_edge.common.keras_models import in_float32
+
+    from .fitting.augmentation import augment
+    from .fitting.calibration import calibrate
     from .plots import draw_confusion, draw_curves, draw_mistakes, draw_samples
-    from .temperature import calibrate
 
     x, y = dataset.take(parts.validation)
     exact = in_float32(network)

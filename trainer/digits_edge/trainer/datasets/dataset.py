@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.contract import Preprocess
 from digits_edge.runtime.errors import DatasetError
-from digits_edge.runtime.normalise import is_normalised
+from digits_edge.runtime.metadata import Preprocess
+from digits_edge.runtime.picture.mnist_form import is_normalised
 
 
 @dataclass(frozen=True, eq=False)

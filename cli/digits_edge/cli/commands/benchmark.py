@@ -1,0 +1,127 @@
+"""`digits-edge benchmark`."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..options import Json, print_columns, print_json
+from .evaluate import PixelRange
+
+if TYPE_CHECKING:
+    from digits_edge.export.benchmark.benchmark import Benchmark
+    from digits_edge.export.benchmark.candidate import Candidate, Ratio
+
+ROUNDS = 10
+STARTS = 3  # fewer where there are fewer rounds
+SPEC = (
+    "Labelled pictures by which to find the accuracy with each runtime, as for evaluate; else it is what the gate saw."
+)
+NOTE = """
+One picture at a time, from pixels to probabilities, and batches of 64 where the model takes them; on one thread, but
+for "onnxruntime, default options". Ratios are to the first row, median and quartiles over {rounds} rounds by turns.
+Start: from the start of the process to the first answer. CPU: of all threads. Idle: CPUs in use after an answer.
+Memory: the most that was resident, with Python and numpy."""
+
+
+def command(
+    model: Annotated[
+        Path, typer.Argument(metavar="BUNDLE|MODEL", help="A bundle, a run that has one, an .onnx or a .tflite.")
+    ],
+    data: Annotated[str | None, typer.Option(metavar="SPEC", help=SPEC)] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each model has its turn with each runtime.")] = ROUNDS,
+    pixel_range: PixelRange = None,
+    json: Json = False,
+) -> None:
+    """Measure each model with each runtime that can run it here, by turns, and say what to deploy.
+
+    Time of a picture, pictures a second, CPU time, start and memory; each in a process of its own.
+
+    Examples:
+
+    digits-edge benchmark artifacts/runs/compact-sample/bundle
+
+    digits-edge benchmark net.onnx --data mnist-idx-folder --pixel-range=-1..1
+    """
+    from digits_edge.common.progress import progress, say
+    from digits_edge.export.benchmark.benchmark import benchmark, steps
+    from digits_edge.export.engines.model_files import open_models
+    from digits_edge.export.verify.evaluate import read_validation
+
+    models = open_models(model, pixel_range)
+    if models.said:
+        say(f"{model}: {models.said}")
+    validation = None if data is None else read_validation(models, data)
+    starts = min(STARTS, rounds)
+    with progress("measuring", steps(models.files, validation, rounds, starts)) as step:
+        result = benchmark(
+            models.files,
+            accuracies=models.accuracies(),
+            validation=validation,
+            rounds=rounds,
+            starts=starts,
+            step=step,
+        )
+    if json:
+        print_json(result.to_json())
+        return
+    _print(result)
+    typer.echo(NOTE.format(rounds=rounds))
+    if validation:
+        typer.echo(f"Accuracy: with that very runtime, on {validation.description}.")
+    elif models.metrics:
+        typer.echo("Accuracy: of the file, as the gate saw it on the validation split.")
+    typer.echo("\n" + textwrap.fill(result.verdict, 118))
+
+
+def _print(result: Benchmark) -> None:
+    typer.echo(f"{result.cpu} ({' '.join(result.instruction_sets) or 'instruction sets unknown'})\n")
+    print_columns(
+        [
+            ("model, with", "bytes", "accuracy", "p50 µs", "p95", "p99", "time / first", "batch, 1/s", "/ first"),
+            *(_speed(c) for c in result.candidates),
+        ]
+    )
+    typer.echo("")
+    print_columns(
+        [
+            ("model, with", "start ms", "of it imports", "CPU µs", "/ first", "idle", "memory MB"),
+            *(_cost(c) for c in result.candidates),
+        ]
+    )
+    for failure in result.failures:
+        typer.echo(f"\n{failure.runtime} cannot run {failure.file}: {failure.reason}")
+
+
+def _speed(c: Candidate) -> Sequence[str]:
+    return (
+        f"{c.file}, {c.runtime}",
+        f"{c.bytes:,}",
+        "–" if c.accuracy is None else f"{c.accuracy:.2%}",
+        f"{c.p50_us:,.0f}",
+        f"{c.p95_us:,.0f}",
+        f"{c.p99_us:,.0f}",
+        _spread(c.latency),
+        f"{c.pictures_per_second:,.0f}",
+        _spread(c.throughput),
+    )
+
+
+def _cost(c: Candidate) -> Sequence[str]:
+    return (
+        f"{c.file}, {c.runtime}",
+        f"{c.start_ms:,.0f}",
+        f"{c.import_ms:,.0f}",
+        f"{c.cpu_us:,.0f}",
+        _spread(c.cpu),
+        f"{c.idle_cpu:.2f}",
+        "–" if c.peak_bytes is None else f"{c.peak_bytes / 1e6:.0f}",
+    )
+
+
+def _spread(ratio: Ratio) -> str:
+    return f"{ratio.median:.2f} ({ratio.low:.2f}–{ratio.high:.2f})"

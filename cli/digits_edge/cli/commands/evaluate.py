@@ -1,0 +1,95 @@
+"""`digits-edge evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digits_edge.runtime.errors import UsageError
+
+from ..options import Data, Json, print_columns, print_json
+
+PixelRange = Annotated[
+    str | None,
+    typer.Option(
+        metavar="0..1|0..255|-1..1",
+        help="What black and white are for a model that digits-edge did not export. 0..1 unless given; an int8 model "
+        "tells by its quantization, and a uint8 one takes pixels as they are.",
+    ),
+]
+
+
+def command(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="BUNDLE|MODEL",
+            help="A bundle, a run that has one, or any image classifier's .onnx or .tflite.",
+        ),
+    ],
+    data: Data,
+    mistakes: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw what the first model gets wrong, the surest first.")
+    ] = None,
+    pixel_range: PixelRange = None,
+    json: Json = False,
+) -> None:
+    """Count right and wrong answers on labelled pictures, by plain argmax.
+
+    Of a set with a test part of its own, that part is read; of the data that the model was trained on, the validation
+    split. A model that digits-edge did not export takes its classes from the data, in their order.
+
+    Examples:
+
+    digits-edge evaluate artifacts/runs/kaggle --data train.csv --mistakes mistakes.png
+
+    digits-edge evaluate bundle --data mnist-idx-folder
+
+    digits-edge evaluate net.tflite --data train.csv --pixel-range=-1..1
+    """
+    from digits_edge.common.progress import progress, say
+    from digits_edge.export.engines.model_files import open_models
+    from digits_edge.export.verify.evaluate import evaluate, read_validation, steps
+    from digits_edge.trainer.plots import draw_mistakes
+
+    if mistakes and (mistakes.suffix.lower() != ".png" or mistakes.is_dir() or not mistakes.absolute().parent.is_dir()):
+        raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
+    models = open_models(model, pixel_range)
+    validation = read_validation(models, data)
+    if models.said:
+        say(f"{model}: {models.said}")
+    say(f"judging by {validation.description}")
+    with progress("judging", steps(validation) * len(models.files)) as step:
+        results = [evaluate(file, validation, step) for file in models.files]
+    if mistakes:
+        draw_mistakes(mistakes, validation.pixels, validation.targets, results[0].probabilities, validation.labels)
+    if json:
+        print_json(
+            {
+                "data": validation.description,
+                "models": [
+                    {
+                        "file": result.file,
+                        "pictures": result.pictures,
+                        "wrong": result.wrong,
+                        "accuracy": round(result.accuracy, 6),
+                        "calibration_error": round(result.calibration_error, 6),
+                        "per_class": {k: {"pictures": n, "wrong": w} for k, (n, w) in result.per_class.items()},
+                    }
+                    for result in results
+                ],
+            }
+        )
+        return
+    rows = [(r.file, f"{r.accuracy:.2%}", r.wrong, f"{r.pictures:,}", f"{r.calibration_error:.4f}") for r in results]
+    print_columns([("model", "accuracy", "wrong", "of", "calibration error"), *rows])
+    typer.echo("")
+    classes = [
+        (label, *(f"{r.per_class[label][1]}" for r in results), results[0].per_class[label][0])
+        for label in validation.labels
+    ]
+    print_columns([("wrong of class", *(r.file for r in results), "of"), *classes])
+    if mistakes:
+        typer.echo(f"\n{mistakes}: what {results[0].file} gets wrong")

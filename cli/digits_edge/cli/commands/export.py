@@ -1,0 +1,158 @@
+"""`digits-edge export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digits_edge.runtime.errors import GateFailed, UsageError, one_of
+from digits_edge.runtime.metadata import PREPROCESS
+
+from ..options import Json, print_json, shown
+
+GATE = "The gate"
+OWN = "A model of your own"
+
+
+def command(
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN|MODEL.keras]", help="A run, or a Keras model; the newest finished run if none."),
+    ] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="Also quantize to int8; else the float models only.")] = False,
+    format: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="onnx, tflite, c or web; may be repeated. The first two unless given; the others are made of the int8 "
+            "TFLite model, which comes along."
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The bundle's folder; RUN/bundle or MODEL-bundle unless given."),
+    ] = None,
+    no_ladder: Annotated[
+        bool, typer.Option("--no-ladder", help="Refuse at the first failure: try no remedies.")
+    ] = False,
+    no_benchmark: Annotated[
+        bool, typer.Option("--no-benchmark", help="Do not time the models for the report.")
+    ] = False,
+    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="Of each conversion.")] = 600,
+    max_drop: Annotated[
+        float,
+        typer.Option(help="Share of the pictures that may be lost against Keras, net.", rich_help_panel=GATE),
+    ] = 0.002,
+    max_error_ratio: Annotated[
+        float, typer.Option(help="Wrong answers for each of Keras's; one more is allowed.", rich_help_panel=GATE)
+    ] = 1.5,
+    min_p: Annotated[
+        float,
+        typer.Option(help="McNemar's p, below which broken answers are no luck; 0 allows any.", rich_help_panel=GATE),
+    ] = 0.001,
+    max_recall_drop: Annotated[
+        float, typer.Option(help="Share of any class's pictures that may be lost, net.", rich_help_panel=GATE)
+    ] = 0.02,
+    min_agreement: Annotated[
+        float, typer.Option(help="Share of the pictures that must get Keras's label.", rich_help_panel=GATE)
+    ] = 0.99,
+    max_drift: Annotated[
+        float, typer.Option(help="How far the share of accepted pictures may move.", rich_help_panel=GATE)
+    ] = 0.01,
+    max_difference: Annotated[
+        float, typer.Option(help="In probability, of the float models.", rich_help_panel=GATE)
+    ] = 0.001,
+    min_accuracy: Annotated[float, typer.Option(help="What the float models must reach.", rich_help_panel=GATE)] = 0.9,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Labelled pictures as for train: up to 1,024 calibrate, the others judge.",
+            rich_help_panel=OWN,
+        ),
+    ] = None,
+    pixel_range: Annotated[
+        str | None,
+        typer.Option(help="What the model takes: 0..1 (unless given), 0..255 or -1..1.", rich_help_panel=OWN),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Class names in the order of the outputs, one a line.", rich_help_panel=OWN),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            help="How photographs become pixels: digit or resize. Judged by the data unless given.",
+            rich_help_panel=OWN,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Turn a run, or a Keras model of your own, into a bundle, if every model in it is as good as Keras.
+
+    Where an int8 model is not, remedies are tried one after the other, and all is recorded; what fails in the end is
+    kept under rejected/ beside the place where the bundle would have been.
+
+    Examples:
+
+    digits-edge export --int8
+
+    digits-edge export artifacts/runs/kaggle --int8 --format onnx --max-drop 0.001 --out device
+
+    digits-edge export --format onnx --format c --format web
+
+    digits-edge export mine.keras --data pictures/ --pixel-range 0..255 --int8
+    """
+    from digits_edge.export.engines.tensor_spec import PIXEL_RANGES
+    from digits_edge.export.export import export
+    from digits_edge.export.options import FORMATS, MODELS, ExportOptions, OwnModel
+    from digits_edge.export.report.gate_table import gate_table
+    from digits_edge.export.verify.gate import Limits
+    from digits_edge.trainer.datasets.read import read_names
+    from digits_edge.trainer.run import Run
+
+    formats = tuple(one_of("--format", name, FORMATS) for name in format) if format else MODELS
+    limits = Limits(
+        max_drop=max_drop,
+        max_error_ratio=max_error_ratio,
+        min_p=min_p,
+        max_recall_drop=max_recall_drop,
+        min_agreement=min_agreement,
+        max_drift=max_drift,
+        max_difference=max_difference,
+        min_accuracy=min_accuracy,
+    )
+    what: Run | OwnModel
+    if source is not None and source.suffix == ".keras":
+        if data is None:
+            raise UsageError(f"{source}: expected --data SPEC, labelled pictures to calibrate with and to judge by")
+        what = OwnModel(
+            path=source,
+            data=data,
+            pixel_range=one_of("--pixel-range", pixel_range or "0..1", PIXEL_RANGES),
+            names=read_names(labels) if labels else None,
+            preprocess=None if preprocess is None else one_of("--preprocess", preprocess, PREPROCESS),
+        )
+    else:
+        if any(option is not None for option in (data, pixel_range, labels, preprocess)):
+            raise UsageError(
+                "--data, --pixel-range, --labels and --preprocess go with a MODEL.keras: a run has its own"
+            )
+        what = Run.open(source) if source else Run.newest()
+    try:
+        bundle = export(
+            ExportOptions(what, out or what.place, int8, formats, limits, not no_ladder, not no_benchmark, time_limit)
+        )
+    except GateFailed as refusal:
+        if json:
+            print_json({"published": False, "gate": refusal.gate})
+        raise
+    if json:
+        print_json({"published": True, "bundle": str(shown(bundle.path)), **bundle.manifest})
+        return
+    typer.echo(gate_table(bundle.manifest["gate"]))
+    if times := bundle.section("benchmark"):
+        typer.echo(f"\n{times['verdict']}")
+    size = sum(file.bytes for file in bundle.files)
+    typer.echo(f"\n{shown(bundle.path)}: published, {size:,} bytes in {len(bundle.files)} files; look at report.html")

@@ -1,0 +1,50 @@
+"""`digits-edge inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from digits_edge.runtime.system_info import cpu_name, instruction_sets, versions
+
+from ..options import Json, print_json
+
+
+def command(
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PATH]",
+            help="A bundle, a run, a refused export, an .onnx, .tflite or .keras; the package's model unless given.",
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what any file or folder of ours says of itself, and what runs it here.
+
+    Examples:
+
+    digits-edge inspect
+
+    digits-edge inspect artifacts/runs/compact-sample --json
+
+    digits-edge inspect mine.keras
+    """
+    from digits_edge.export.inspect import inspect
+
+    found = inspect(path)
+    if json:
+        here = {"cpu": cpu_name(), "instruction_sets": instruction_sets(), "versions": versions()}
+        print_json({**found.facts, "here": here})
+        return
+    rows = [
+        *found.rows,
+        ("cpu", f"{cpu_name()} ({' '.join(instruction_sets())})"),
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
+    ]
+    for key, value in rows:
+        typer.echo(f"{key:<16} {value}")
+    for table in found.tables:
+        typer.echo(f"\n{table}")

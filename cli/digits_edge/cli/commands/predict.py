@@ -1,0 +1,172 @@
+"""`digits-edge predict`."""
+
+from __future__ import annotations
+
+import json as encoder
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from digits_edge.runtime.errors import UsageError
+
+from ..bar import bar
+from ..options import Json, print_json
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+    from digits_edge.runtime import Classifier, Prediction
+    from digits_edge.runtime.bulk import Answer, Batch
+
+
+def command(
+    paths: Annotated[
+        list[str], typer.Argument(metavar="PATH…", help="Pictures, folders of them, a Kaggle test.csv, or - for stdin.")
+    ],
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="B", help="A bundle or an .onnx; the model that comes with the package unless given."),
+    ] = None,
+    submission: Annotated[
+        Path | None, typer.Option(metavar="CSV", help="Write ImageId,Label for a Kaggle test.csv instead of printing.")
+    ] = None,
+    min_score: Annotated[
+        float | None, typer.Option(metavar="P", help="Accept answers from this score on; the model's own unless given.")
+    ] = None,
+    explain: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw what was seen in the one picture, step by step.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(metavar="N", help="Pictures that the model sees at once; 32 unless given.")
+    ] = None,
+    json: Json = False,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON object a line, as answers come.")] = False,
+) -> None:
+    """Find the digit in each picture, normalise it and classify it.
+
+    Prints path, label, score, and whether the answer is accepted, as answers come, in memory that does not grow with
+    them (--json is one document, printed at the end). A bad picture is one line on stderr, the others are answered,
+    and the exit code is 2.
+
+    Examples:
+
+    digits-edge predict photo.jpg scans/
+
+    digits-edge predict photo.jpg --explain steps.png
+
+    digits-edge predict scans/ test.csv.gz --jsonl
+
+    digits-edge predict test.csv --bundle artifacts/runs/kaggle/bundle --submission submission.csv
+    """
+    from digits_edge.runtime import Classifier
+    from digits_edge.runtime.bulk import BATCH, predict_paths
+    from digits_edge.runtime.in_order import cores
+
+    if json and jsonl:
+        raise UsageError("--json, --jsonl: expected one of them, received both")
+    batch_size = BATCH if batch_size is None else batch_size
+    if batch_size < 1:
+        raise UsageError(f"--batch-size: expected 1 or more, received {batch_size}")
+    classifier = Classifier.load(bundle, min_score=min_score)
+    if explain:
+        _draw(classifier, paths, explain)
+    if submission:
+        _submit(classifier, paths, submission, batch_size, json, jsonl)
+        return
+    stdin = cast("BufferedReader", sys.stdin.buffer) if "-" in paths and sys.stdin else None
+    batches = predict_paths(classifier, paths, stdin=stdin, batch_size=batch_size, threads=cores())
+    if not _answer(batches, json, jsonl):
+        raise typer.Exit(2)
+
+
+def _submit(classifier: Classifier, paths: list[str], target: Path, batch_size: int, json: bool, jsonl: bool) -> None:
+    """Write a Kaggle submission, and say so."""
+    from digits_edge.runtime.bulk import is_csv
+    from digits_edge.runtime.in_order import cores
+    from digits_edge.runtime.kaggle.submission import write_submission
+
+    if len(paths) != 1 or not is_csv(paths[0]):
+        raise UsageError(f"--submission: expected one Kaggle test.csv, received {' '.join(paths)}")
+    with bar("classifying", prints=False) as seen:
+        rows = write_submission(classifier, Path(paths[0]), target, batch_size=batch_size, threads=cores(), seen=seen)
+    if json or jsonl:
+        typer.echo(encoder.dumps({"submission": str(target), "rows": rows}, indent=1 if json else None))
+    else:
+        typer.echo(f"{target}: {rows:,} rows")
+
+
+def _answer(batches: Iterable[Batch], json: bool, jsonl: bool) -> bool:
+    """Print answers as they come; whether all pictures could be read."""
+    failed = False
+    document: list[dict[str, Any]] = []
+    with bar("classifying", prints=not json) as seen, _until_nobody_reads():
+        done = 0
+        for batch in batches:
+            bad = [answer for answer in batch.answers if answer.error]
+            failed = failed or bool(bad)
+            if json:
+                document += [_record(answer) for answer in batch.answers if answer.prediction]
+            elif jsonl:
+                _print(_json_line(answer) for answer in batch.answers)
+            else:
+                good = (answer for answer in batch.answers if not answer.error)
+                _print(_line(answer.name, answer.prediction) for answer in good if answer.prediction)
+            for answer in bad:
+                typer.echo(f"digits-edge: {answer.error}", err=True)
+            done += len(batch.answers)
+            seen(done, batch.share)
+        if json:
+            print_json(document)
+    return not failed
+
+
+def _draw(classifier: Classifier, paths: list[str], target: Path) -> None:
+    """Write what was seen in one picture at each step."""
+    from digits_edge.runtime.picture.explain import explain
+
+    if len(paths) != 1 or not Path(paths[0]).is_file():
+        raise UsageError(f"--explain: expected one picture's file, received {' '.join(paths)}")
+    if target.suffix.lower() != ".png" or target.is_dir() or not target.absolute().parent.is_dir():
+        raise UsageError(f"--explain: expected the name of a .png in an existing folder, received {str(target)!r}")
+    explain(classifier.find(paths[0]), classifier.predict(paths[0]), classifier.labels).save(target)
+
+
+def _line(name: str, found: Prediction) -> str:
+    verdict = "accepted" if found.accepted else f"not accepted: {found.reason}"
+    return f"{name}\t{found.label or '-'}\t{found.score:.3f}\t{verdict}"
+
+
+def _record(answer: Answer) -> dict[str, Any]:
+    found = answer.prediction
+    return {
+        "path": answer.name,
+        "label": found.label if found else None,
+        "score": round(found.score, 6) if found else 0.0,
+        "accepted": bool(found and found.accepted),
+        "reason": found.reason if found else str(answer.error),
+    }
+
+
+def _json_line(answer: Answer) -> str:
+    return encoder.dumps(_record(answer) | ({"error": str(answer.error)} if answer.error else {}))
+
+
+def _print(lines: Iterable[str]) -> None:
+    """The lines on stdout, for a reader to have now."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """End quietly when the reader of stdout has had enough, as `| head` does."""
+    try:
+        yield
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+        raise typer.Exit(0) from None

@@ -1,0 +1,101 @@
+"""Keras with its backend and device, imported when it is needed and not before: that takes seconds."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+
+from digits_edge.runtime.errors import UsageError, first_line
+
+from .progress import say
+from .silence import muted
+
+if TYPE_CHECKING:
+    import keras
+
+Device = Literal["auto", "cpu", "gpu"]
+DEVICES: Final[tuple[Device, ...]] = get_args(Device)
+BACKENDS: Final = ("tensorflow", "jax", "torch")
+NVIDIA: Final = Path("/dev/nvidia0")
+
+
+def import_keras() -> Any:
+    """The keras module, on the backend that `KERAS_BACKEND` or Keras's own settings name.
+
+    Raises:
+        UsageError: `KERAS_BACKEND` names one that is not there.
+    """
+    # TensorFlow tells of its CPU kernels and of the GPU it did not find before any log level is heeded.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        with muted():
+            keras = importlib.import_module("keras")
+    except (ImportError, ValueError) as error:
+        backend = os.environ.get("KERAS_BACKEND")
+        if backend is None or getattr(error, "name", None) == "keras":
+            raise
+        raise UsageError(f"KERAS_BACKEND={backend}: Keras cannot use it: {first_line(error)}") from None
+    if keras.backend.backend() not in BACKENDS:
+        raise UsageError(f"KERAS_BACKEND: expected {' or '.join(BACKENDS)}, received {keras.backend.backend()}")
+    return keras
+
+
+@contextmanager
+def on_device(wanted: Device, distribute: bool, batch_size: int) -> Iterator[str]:
+    """Compute on a device, or on all of them at once, while the block runs.
+
+    Args:
+        wanted: `auto` is a GPU or TPU where Keras's backend sees one.
+        distribute: part each batch between all devices, with the same variables on each.
+        batch_size: pictures in a batch.
+
+    Yields:
+        what is computed on, in words: `cpu:0`, or `2 x cpu`.
+
+    Raises:
+        UsageError: the backend sees no such device, or cannot distribute.
+    """
+    keras = import_keras()
+    backend = keras.backend.backend()
+    devices = next(filter(None, map(_devices, ("gpu", "tpu", "cpu") if wanted == "auto" else (wanted,))), [])
+    if not devices:
+        raise UsageError(f"--device {wanted}: Keras's {backend} backend sees none here")
+    if devices[0].startswith("cpu") and wanted == "auto" and NVIDIA.exists():
+        package = {"tensorflow": "digits-edge[gpu]", "jax": "jax[cuda12]"}.get(backend, backend)
+        say(f'an NVIDIA GPU is here, but Keras\'s {backend} backend does not see it: pip install "{package}"')
+    if not distribute:
+        with keras.device(devices[0]):
+            yield devices[0]
+        return
+    if backend != "jax":
+        raise UsageError(f"--distribute: expected Keras's jax backend (KERAS_BACKEND=jax), received {backend}")
+    if batch_size % len(devices):
+        raise UsageError(
+            f"--distribute: expected a batch size that {len(devices)} devices share, received {batch_size}"
+        )
+    with keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False).scope():
+        yield f"{len(devices)} x {devices[0].partition(':')[0]}"
+
+
+def precision(wanted: str, device: str) -> str:
+    """What a recipe's precision means on a device, by Keras's name of the policy."""
+    if wanted != "auto":
+        return wanted
+    return "float32" if "cpu" in device else "mixed_bfloat16"
+
+
+def computed_in(network: keras.Model) -> str:
+    """The dtype policy of a network's layers, one for all but the logits."""
+    policies = {str(layer.dtype_policy.name) for layer in network.layers} - {"float32"}
+    return ", ".join(sorted(policies)) or "float32"
+
+
+def _devices(kind: str) -> list[str]:
+    """The devices of a kind that Keras's backend sees."""
+    with muted(), suppress(RuntimeError):  # JAX raises where there is none
+        return [str(name).lower() for name in import_keras().distribution.list_devices(kind)]
+    return []

@@ -1,0 +1,1 @@
+"""Measure model files with every installed runtime, and recommend one."""

@@ -1,0 +1,105 @@
+"""What to deploy on a machine, in words, by what was measured there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from .candidate import Candidate
+from .timed_runtime import LITERT, ONNXRUNTIME_DEFAULTS, OURS
+
+WORSE: Final = 0.002  # in accuracy: more than that below the best is not deployed for speed
+INT8: Final = ".int8."  # in a file's name
+
+
+def recommend(candidates: Sequence[Candidate]) -> str:
+    """Which file to deploy with which runtime, and whether int8 is worth it; one sentence or a few.
+
+    The choice is among those on one thread, since other work has to be done on the device, too: the fastest whose
+    accuracy is, where known, at most 0.2 points below the best. Those that the spread does not tell apart from it count
+    as as fast; of them it is the smallest file, and then `digits_edge.runtime`.
+
+    Args:
+        candidates: one or more, whose `latency` is a ratio to the same first candidate.
+    """
+    best = max((c.accuracy for c in candidates if c.accuracy is not None), default=0.0)
+    accurate = [c for c in candidates if c.accuracy is None or best - c.accuracy <= WORSE + 1e-9]
+    single = [c for c in accurate if c.runtime != ONNXRUNTIME_DEFAULTS] or accurate
+    fastest = _fastest(single)
+    tied = [c for c in single if not _faster(fastest, c)]
+    chosen = min(tied, key=lambda c: (c.bytes, c.runtime != OURS, c.latency.median))
+    sentences = [
+        _choice(chosen, [c for c in tied if c is not chosen]),
+        _int8(single),
+        _all_cores(chosen, accurate),
+        _left_out([c for c in candidates if c not in accurate], best),
+    ]
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _fastest(candidates: Sequence[Candidate]) -> Candidate:
+    return min(candidates, key=lambda c: c.latency.median)
+
+
+def _faster(one: Candidate, other: Candidate) -> bool:
+    """Beyond the spread: the quartiles do not overlap."""
+    return one.latency.high < other.latency.low
+
+
+def _named(candidate: Candidate) -> str:
+    return f"{candidate.file} with {candidate.runtime}"
+
+
+def _choice(chosen: Candidate, equal: Sequence[Candidate]) -> str:
+    others = f"; as fast within the spread: {', '.join(map(_named, equal))}" if equal else ""
+    return f"Deploy {_named(chosen)}: {chosen.p50_us:,.0f} µs a picture{others}."
+
+
+def _int8(candidates: Sequence[Candidate]) -> str:
+    """The fastest int8 against the fastest float, and both with each runtime; empty where one is missing."""
+    integer, real = ([c for c in candidates if (INT8 in c.file) == int8] for int8 in (True, False))
+    if not integer or not real:
+        return ""
+    quick, slow = _fastest(integer), _fastest(real)
+    smaller = _twin(quick, real).bytes / quick.bytes
+    times = slow.latency.median / quick.latency.median
+    each = ", ".join(
+        f"{c.runtime} {twin.latency.median / c.latency.median:.2f}"
+        for c in integer
+        if (twin := _twin(c, real)).runtime == c.runtime
+    )
+    each = f" (with the same runtime: {each})" if each else ""
+    if _faster(quick, slow):
+        return f"int8 is {times:.2f} times as fast as float{each} and {smaller:.1f} times smaller."
+    return (
+        f"int8 is not worth it on this machine: {times:.2f} times as fast as float, which is not beyond the spread"
+        f"{each}; it is still {smaller:.1f} times smaller{_in_batches(integer, real)}."
+    )
+
+
+def _in_batches(integer: Sequence[Candidate], real: Sequence[Candidate]) -> str:
+    """That int8 is faster in batches, where it is beyond the spread."""
+    many, few = (max(some, key=lambda c: c.throughput.median) for some in (integer, real))
+    if many.throughput.low <= few.throughput.high:
+        return ""
+    return f", and in batches {many.throughput.median / few.throughput.median:.2f} times as fast"
+
+
+def _twin(integer: Candidate, real: Sequence[Candidate]) -> Candidate:
+    """The float candidate with the same runtime, or else of the same format, or else the first."""
+    return min(real, key=lambda c: (c.runtime != integer.runtime, (c.runtime == LITERT) != (integer.runtime == LITERT)))
+
+
+def _all_cores(chosen: Candidate, candidates: Sequence[Candidate]) -> str:
+    parallel = [c for c in candidates if c.runtime == ONNXRUNTIME_DEFAULTS]
+    if not parallel or not _faster(quick := _fastest(parallel), chosen):
+        return ""
+    share, cpu = quick.latency.median / chosen.latency.median, quick.cpu.median / chosen.cpu.median
+    return f"On all cores {_named(quick)} takes {share:.2f} of its time, and {cpu:.1f} times its CPU time."
+
+
+def _left_out(candidates: Sequence[Candidate], best: float) -> str:
+    if not candidates:
+        return ""
+    named = ", ".join(f"{_named(c)} ({100 * (best - (c.accuracy or 0)):.1f} points)" for c in candidates)
+    return f"Left out, since their accuracy is too far below the best: {named}."

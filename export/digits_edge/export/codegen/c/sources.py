@@ -1,0 +1,189 @@
+"""The sources of a network in C: the model itself, a self-test, an example and a Makefile."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, Final
+
+import jinja2
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.runtime.metadata import Contract
+
+from ...engines.tensor_spec import Quantization
+from ..int8_network import Convolution, Copy, Int8Network, Layer, MaxPool, Mean, Result, Table
+from .plan import Plan, plan
+
+# On a Cortex-M4, by GCC 12.2 with -O2, as tests/test_c_cross.py and benchmarks/c_engine.py measure them.
+CODE_BYTES: Final = 1420  # of a network with all kinds of layers that one network has
+STACK_BYTES: Final = 160  # and a pointer for each row of the tallest kernel, and a number for each layer
+TENSOR_BYTES: Final = 24  # of `struct tensor` where pointers have 32 bits
+LAYER_BYTES: Final = 32
+TILE: Final = 4  # channels at a time
+LINE: Final = 110  # characters
+KINDS: Final = {Convolution: "CONVOLUTION", MaxPool: "MAX_POOL", Mean: "MEAN", Table: "TABLE", Copy: "COPY"}
+TAKEN: Final = ("all", "clean", "main", "selftest", "test")  # by other files and targets
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """A network in C.
+
+    Attributes:
+        name: by which its files and functions are called.
+        files: text, by file name.
+        classes: how many logits.
+        flash: bytes of constants and code on a Cortex-M4.
+        arena: bytes.
+    """
+
+    name: str
+    files: dict[str, str]
+    classes: int
+    flash: int
+    arena: int
+
+
+def identifier(name: str) -> str:
+    """A name as C can have it."""
+    word = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_") or "model"
+    return f"model_{word}" if word[0].isdigit() or word in TAKEN else word
+
+
+def write_sources(network: Int8Network, contract: Contract, output: Quantization, accuracy: str) -> Sources:
+    """Write a network in C.
+
+    Args:
+        network: of an int8 TFLite model.
+        contract: labels, form and golden pictures.
+        output: quantization of the logits.
+        accuracy: what the gate saw, in words.
+    """
+    planned = plan(network)
+    kinds = [kind for of, kind in KINDS.items() if any(isinstance(layer, of) for layer in planned.layers)]
+    arrays, layers = _constants(planned, kinds)
+    height, width, channels = network.shape
+    constants = _constant_bytes(planned)
+    golden = contract.golden.pixels
+    tallest = max(layer.kernel[0] for layer in planned.layers)
+    name = identifier(contract.name)
+    told: dict[str, Any] = {
+        "name": name,
+        "macro": name.upper(),
+        "version": version("digits-edge"),
+        "size": f"{height} x {width}",
+        "channels": channels,
+        "pixels": height * width * channels,
+        "classes": network.classes,
+        "labels": _wrapped((_text(label) for label in contract.labels), 8, " \\\n"),
+        "digit": contract.preprocess == "digit",
+        "step": f"{output.scale:.6g}",
+        "accuracy": accuracy,
+        "macs": f"{network.macs:,}",
+        "constants": f"{constants:,}",
+        "code": f"{CODE_BYTES:,}",
+        "flash": f"{constants + CODE_BYTES:,}",
+        "arena": planned.arena,
+        "stack": STACK_BYTES + 4 * (tallest + len(planned.layers)),
+        "kinds": kinds,
+        "tallest": tallest,
+        "arrays": arrays,
+        "tensors": planned.rows,
+        "layers": layers,
+        "steps": len(planned.schedule),
+        "schedule": _wrapped(map(str, planned.schedule), 4),
+        "vectors": len(golden),
+        "images": _rows(golden.reshape(len(golden), -1)),
+        "expected": _rows(network.logits(golden)),
+    }
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(__package__, "templates"),
+        undefined=jinja2.StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    names = {"model.c": f"{name}.c", "model.h": f"{name}.h"}
+    templates = ("model.c", "model.h", "selftest.c", "main.c", "Makefile")
+    files = {names.get(t, t): environment.get_template(f"{t}.jinja").render(told) for t in templates}
+    return Sources(name, files, network.classes, constants + CODE_BYTES, planned.arena)
+
+
+def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
+    """The arrays, as C, and of each layer the fields of its struct."""
+    arrays, layers = [], []
+    for place, layer in enumerate(planned.layers):
+        made: dict[str, str] = {}
+        for label, type_, values in _arrays(layer):
+            arrays.append(_array(f"{label}{place}", type_, values))
+            made[label] = f"{label}{place}"
+        result = layer.result if isinstance(layer, Convolution | Mean) else Result((), zero=0)
+        fields = [
+            KINDS[type(layer)],
+            result.low,
+            result.high,
+            result.zero,
+            *layer.kernel,
+            *layer.stride,
+            layer.padding[0],
+        ]
+        if "CONVOLUTION" in kinds:
+            fields.append(made.get("weights", "0"))
+        if "TABLE" in kinds:
+            fields.append(made.get("table", "0"))
+        if {"CONVOLUTION", "MEAN"} & set(kinds):
+            fields += [made.get(label, "0") for label in ("bias", "multiplier", "shift")]
+        height, width, channels = layer.shape
+        layers.append({"fields": fields, "comment": f"to {height} x {width} x {channels}, {layer.macs:,} MACs"})
+    return arrays, layers
+
+
+def _arrays(layer: Layer) -> Iterable[tuple[str, str, npt.NDArray[Any]]]:
+    """Name, type of C and values of each array of a layer."""
+    if isinstance(layer, Table):
+        yield "table", "uint8_t", layer.entries
+    if isinstance(layer, Convolution):
+        channels = len(layer.weights)
+        weights = np.pad(layer.weights.reshape(channels, -1), ((0, -channels % TILE), (0, 0)))
+        yield "weights", "int8_t", weights.reshape(-1, TILE, weights.shape[1]).transpose(0, 2, 1)
+        yield "bias", "int32_t", layer.bias
+    if isinstance(layer, Mean):
+        yield "bias", "int32_t", np.array([layer.bias])
+    if isinstance(layer, Convolution | Mean):
+        yield "multiplier", "int32_t", np.array([m.value for m in layer.result.multipliers])
+        yield "shift", "uint8_t", np.array([m.shift for m in layer.result.multipliers])
+
+
+def _constant_bytes(planned: Plan) -> int:
+    """Of all constants, where pointers have 32 bits."""
+    sizes = {"int32_t": 4}
+    arrays = sum(values.size * sizes.get(type_, 1) for layer in planned.layers for _, type_, values in _arrays(layer))
+    return arrays + len(planned.rows) * TENSOR_BYTES + len(planned.layers) * LAYER_BYTES + len(planned.schedule)
+
+
+def _array(name: str, type_: str, values: npt.NDArray[Any]) -> str:
+    return f"static const {type_} {name}[{values.size}] = {{\n{_wrapped(map(_number, values.ravel().tolist()), 4)}\n}};"
+
+
+def _number(value: int) -> str:
+    """As a constant of C; -2147483648 is none, but an expression of another type."""
+    return str(value) if value > -(2**31) else "-2147483647 - 1"
+
+
+def _rows(values: npt.NDArray[Any]) -> str:
+    """The initializer of an array of arrays."""
+    return "\n".join(f"    {{\n{_wrapped(map(str, row.tolist()), 8)}\n    }}," for row in values)
+
+
+def _wrapped(words: Iterable[str], indent: int, end: str = "\n") -> str:
+    """Words with commas between them, in lines."""
+    text = textwrap.wrap(", ".join(words), LINE - indent, break_long_words=False, break_on_hyphens=False)
+    return end.join(" " * indent + line for line in text)
+
+
+def _text(label: str) -> str:
+    """As a string of C: letters and digits, all other bytes of its UTF-8 in octal."""
+    return '"' + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\{b:03o}" for b in label.encode()) + '"'

@@ -1,0 +1,1 @@
+"""Write the int8 network as a web page, and run the page's scripts."""

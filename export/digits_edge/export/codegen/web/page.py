@@ -1,0 +1,71 @@
+"""`web/index.html`: one page that finds and classifies a digit in the browser, with the model's own int8 weights.
+
+One file that needs nothing else: style, scripts and weights are inside, and its Content-Security-Policy allows no other
+source and no other script.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from importlib.resources import files
+from typing import Any, Final
+
+import jinja2
+from markupsafe import Markup
+
+TEMPLATE: Final = "page.html.jinja"
+STYLE: Final = "page.css"
+DOM_FREE: Final = (
+    "resize.js",
+    "mnist_form.js",
+    "background.js",
+    "ruled_lines.js",
+    "connected_components.js",
+    "stroke_width.js",
+    "finder.js",
+    "decode.js",
+    "preprocess.js",
+    "engine.js",
+    "verdict.js",
+)
+PAGE: Final = "scripts/page.js"
+
+
+def scripts() -> str:
+    """The scripts that need no page: what finds a digit, the engine, and the rule of acceptance.
+
+    Any engine of ECMAScript runs them; their functions are then global.
+    """
+    return "\n".join(_read(f"scripts/{name}") for name in DOM_FREE)
+
+
+def page(model: dict[str, Any]) -> bytes:
+    """The page of a model, in UTF-8.
+
+    Args:
+        model: plain JSON values: `name`, `labels`, `shape`, `preprocess`, `thresholds` and `output` as the scripts read
+            them, `engine` as engine.js does, and `facts` for the foot: `accuracy` from 0 to 1, of how many `pictures`,
+            and `parameters`, which may be None.
+    """
+    # In blocks, the names that scripts declare stay out of the global scope, and the page's out of the others' way.
+    script = f'"use strict";\n{{\n{scripts()}\n{{\n{_read(PAGE)}}}\n}}\n'
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    # A label of `</script>` or `<!--` would end or hide the rest: JSON has another way to write `<`.
+    data = json.dumps(model, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    text = environment.from_string(_read(TEMPLATE)).render(
+        model=model,
+        style=Markup(_read(STYLE)),
+        script=Markup(script),
+        script_hash=f"sha256-{digest}",
+        json=Markup(data),
+    )
+    return text.encode()
+
+
+def _read(name: str) -> str:
+    return (files(__package__) / name).read_text(encoding="utf-8")

@@ -1,0 +1,1 @@
+"""Convert a Keras model to float ONNX and TFLite, in a child process."""

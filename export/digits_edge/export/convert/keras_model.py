@@ -1,0 +1,181 @@
+"""Open any Keras 3 image classifier and adapt it to what is exported: pixels in [0, 1] in, logits out."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.common.keras_backend import import_keras
+from digits_edge.common.keras_models import activation_of, in_float32, predict
+from digits_edge.runtime.errors import ExportError, first_line
+
+from ..engines.tensor_spec import PIXEL_RANGES
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True)
+class KerasModelFile:
+    """A Keras model in a file.
+
+    Attributes:
+        path: of the `.keras`.
+        pixel_range: what it was trained to take, one of `form.PIXEL_RANGES`.
+    """
+
+    path: Path
+    pixel_range: str = "0..1"
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a network says of itself.
+
+    Attributes:
+        name: Keras's.
+        shape: of a picture, (H, W) or (H, W, 3).
+        classes: how many outputs.
+        cost: of one picture, as `trainer.cost` counts it; empty where layers are used more than once.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    classes: int
+    cost: dict[str, int]
+
+
+def open_network(path: Path) -> keras.Model:
+    """Load a `.keras` file in safe mode, as it is, to compute in float32.
+
+    Raises:
+        ExportError: it cannot be loaded, or is no image classifier of one picture of fixed size.
+    """
+    try:
+        model = in_float32(import_keras().models.load_model(path, compile=False, safe_mode=True))
+        source, sink = model.input_shape, model.output_shape
+    except Exception as error:  # zip, h5py, json and keras errors alike
+        raise ExportError(f"{path}: not readable as a Keras model: {first_line(error)}") from None
+    sides = (*source, 1) if isinstance(source, tuple) and len(source) == 3 else source
+    if (
+        not isinstance(sides, tuple)
+        or len(sides) != 4
+        or not all(isinstance(side, int) for side in sides[1:])
+        or sides[3] not in (1, 3)
+    ):
+        raise ExportError(
+            f"{path}: expected one input of a fixed size, (H, W), (H, W, 1) or (H, W, 3), received {_sizes(source)}"
+        )
+    if not isinstance(sink, tuple) or len(sink) != 2 or not isinstance(sink[1], int) or sink[1] < 2:
+        raise ExportError(f"{path}: expected one output of two classes or more, received {_sizes(sink)}")
+    return model
+
+
+def facts(model: keras.Model) -> ModelFacts:
+    """What `open_network`'s model says of itself."""
+    from digits_edge.common.model_cost import cost
+
+    shape = tuple(model.input_shape[1:])
+    try:
+        price = asdict(cost(model))
+    except (AttributeError, ValueError):  # a layer used twice has no one input
+        price = {}
+    return ModelFacts(model.name, shape[:2] if shape[2:] == (1,) else shape, int(model.output_shape[1]), price)
+
+
+def adapt(model: keras.Model, pixel_range: str) -> keras.Model:
+    """The same classifier from float32[N, H, W, C] in [0, 1] to logits float32[N, classes].
+
+    Args:
+        model: of `open_network`; its last activation may be taken away.
+        pixel_range: what it was trained to take.
+
+    Raises:
+        ExportError: what it ends in is neither logits nor their softmax.
+    """
+    keras = import_keras()
+    model = _without_softmax(model)
+    shape = model.input_shape[1:]
+    if pixel_range == "0..1" and len(shape) == 3:
+        return model
+    image = keras.Input((*shape[:2], *(shape[2:] or (1,))), name="image")
+    pixels = image if len(shape) == 3 else keras.layers.Reshape(shape)(image)
+    if pixel_range != "0..1":
+        low, high = PIXEL_RANGES[pixel_range]
+        pixels = keras.layers.Rescaling(high - low, low)(pixels)
+    return keras.Model(image, model(pixels), name=model.name)
+
+
+def _without_softmax(model: keras.Model) -> keras.Model:
+    layers = import_keras().layers
+    last = model.outputs[0]._keras_history.operation if model.outputs else model.layers[-1]
+    if hasattr(last, "layers"):  # a model as the last layer of another
+        inner = _without_softmax(last)
+        if inner is not last:
+            raise ExportError(
+                f"{model.name}: expected no softmax layer inside a nested model, found one in {last.name}"
+            )
+        return model
+    ending = activation_of(last)
+    if isinstance(last, layers.Softmax) or (isinstance(last, layers.Activation) and ending == "softmax"):
+        return import_keras().Model(model.inputs, last.input, name=model.name)
+    if ending == "softmax":
+        last.activation = import_keras().activations.linear
+    elif ending != "linear":
+        raise ExportError(f"{model.name}: expected logits or their softmax at the end, received {ending}")
+    return model
+
+
+def _sizes(shape: Any) -> str:
+    return " and ".join(map(str, shape)) if isinstance(shape, list | dict) else str(shape)
+
+
+def as_function(model: keras.Model, name: str, batch: int | None = 1) -> tuple[Any, Any]:
+    """The model as a TensorFlow function of float32[batch, H, W, C] in [0, 1] to logits.
+
+    A batch of 1 is what TFLite wants, and lets every shape in the ONNX graph be a constant.
+
+    Returns:
+        the `tf.function`, and the `TensorSpec` of its input, which is called `name`.
+    """
+    import tensorflow as tf
+
+    spec = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32, name=name)
+    return tf.function(lambda pixels: model(pixels, training=False), input_signature=[spec]), spec
+
+
+def read_facts(source: KerasModelFile) -> ModelFacts:
+    """What a model file says of itself, once it is known that it can be adapted."""
+    return _opened(source)[0]
+
+
+def adapted(source: KerasModelFile) -> keras.Model:
+    """The model of a file, adapted."""
+    return _opened(source)[1]
+
+
+@lru_cache(maxsize=4)
+def _opened(source: KerasModelFile) -> tuple[ModelFacts, keras.Model]:
+    """Kept, so that the worker process opens each file once."""
+    model = open_network(source.path)
+    return facts(model), adapt(model, source.pixel_range)
+
+
+def summarize(source: KerasModelFile) -> tuple[ModelFacts, list[tuple[str, str, str, int]]]:
+    """What a model file says of itself, and each layer's name, kind, output shape and parameters."""
+    model = open_network(source.path)
+    layers = [
+        (layer.name, type(layer).__name__, " x ".join(map(str, layer.output.shape[1:])), layer.count_params())
+        for layer in model.layers
+    ]
+    return facts(model), layers
+
+
+def keras_probabilities(source: KerasModelFile, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Keras's own class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
+    return predict(adapted(source), pixels)

@@ -1,0 +1,52 @@
+"""What the models will say of themselves: labels, input, thresholds, golden pictures."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.runtime.metadata import Contract, Golden, Preprocess
+
+from ..verify.rejection import thresholds
+from ..verify.validation import Validation
+
+GOLDEN_PICTURES: Final = 20
+GOLDEN_BYTES: Final = 64 * 1024  # of pixels, so that they never outweigh the model
+
+
+def describe(name: str, preprocess: Preprocess, validation: Validation, reference: npt.NDArray[np.float32]) -> Contract:
+    """Make the contract of all models of one export; each file fills in its own golden probabilities later.
+
+    Args:
+        name: What the model is called.
+        preprocess: How a photograph becomes pixels.
+        validation: The N pictures from which thresholds and golden pictures are taken.
+        reference: Keras's probabilities for them, float32[N, C].
+    """
+    pixels, targets = validation.pixels, validation.targets
+    min_score, min_familiarity = thresholds(reference)
+    chosen = _golden_rows(pixels, targets, reference)
+    return Contract(
+        name=name,
+        labels=validation.labels,
+        shape=pixels.shape[1:],
+        preprocess=preprocess,
+        min_score=min_score,
+        min_familiarity=min_familiarity,
+        golden=Golden(pixels[chosen], np.zeros((len(chosen), len(validation.labels)), np.float32)),
+    )
+
+
+def _golden_rows(
+    pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.int64], reference: npt.NDArray[np.float32]
+) -> list[int]:
+    """Rows of the surest right answer of each class, then of the second surest, as many as there is room for."""
+    right = np.flatnonzero(reference.argmax(axis=1) == targets)
+    right = right if len(right) else np.arange(len(targets))  # of a model that is always wrong, the surest at all
+    surest = right[np.argsort(-reference[right].max(axis=1), kind="stable")]
+    by_class = [surest[targets[surest] == c] for c in range(reference.shape[1])]
+    ranked = [int(rows[rank]) for rank in range(2) for rows in by_class if len(rows) > rank]
+    room = max(1, min(GOLDEN_PICTURES, GOLDEN_BYTES // pixels[0].size))
+    return ranked[:room]

@@ -1,0 +1,87 @@
+"""Convert a Keras model to a float ONNX core with tf2onnx."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+
+from digits_edge.common.silence import muted
+from digits_edge.runtime.errors import ExportError, first_line
+
+from .keras_model import KerasModelFile, adapted, as_function
+from .onnx_graph import LOGITS, OPSET, PIXELS, clean
+
+if TYPE_CHECKING:
+    import keras
+
+
+def to_onnx_core(source: KerasModelFile) -> bytes:
+    """Convert a Keras model file to a float core (see `onnx_graph`), serialized.
+
+    Raises:
+        ExportError: tf2onnx cannot.
+    """
+    model = adapted(source)
+    core = clean(_convert(model, batch=1))
+    if not _takes_any_batch(core):  # its pictures are mixed with other axes, as in attention
+        core = clean(_convert(model, batch=None))
+    return bytes(core.SerializeToString(deterministic=True))
+
+
+def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
+    """What tf2onnx makes of a model, with constants and normalisations folded by onnxruntime's basic optimizations."""
+    import tf2onnx
+
+    function, spec = as_function(model, PIXELS, batch)
+    try:
+        with muted(), tempfile.TemporaryDirectory() as folder:
+            proto, _ = tf2onnx.convert.from_function(
+                function,
+                input_signature=[spec],
+                opset=OPSET,
+                inputs_as_nchw=[PIXELS],
+                custom_op_handlers={"Erfc": (_complement_of_erf, [])},
+            )
+            options = onnxruntime.SessionOptions()
+            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+            options.optimized_model_filepath = str(Path(folder, "optimized.onnx"))
+            onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+            return onnx.load(options.optimized_model_filepath)
+    except Exception as error:  # tf2onnx raises nearly anything
+        raise ExportError(f"tf2onnx cannot convert {model.name}: {first_line(error)}") from None
+
+
+def _complement_of_erf(context: Any, node: Any, name: str, _: Any) -> None:
+    """Erfc, which Keras's GELU is made of and ONNX has not, as 1 - Erf."""
+    node.type, node.domain = "Erf", ""
+    one = context.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    users = context.find_output_consumers(node.output[0])
+    complement = context.make_node("Sub", [one, node.output[0]], name=f"{name}_complement")
+    context.replace_all_inputs(node.output[0], complement.output[0], ops=users)
+
+
+def _takes_any_batch(core: onnx.ModelProto) -> bool:
+    """Whether pictures together get the answers that they get alone."""
+    sides = [dim.dim_value for dim in core.graph.input[0].type.tensor_type.shape.dim[1:]]
+    pixels = np.random.default_rng(0).random((3, *sides), np.float32)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(core.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    alone = [session.run([LOGITS], {PIXELS: picture[None]})[0] for picture in pixels]
+    try:
+        together = session.run([LOGITS], {PIXELS: pixels})[0]
+    except Exception:  # onnxruntime's exceptions share no base class
+        return False
+    return together.shape == (3, alone[0].shape[1]) and np.allclose(together, np.concatenate(alone), atol=1e-4)
+
+
+def to_nchw(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """What a core takes, float32[N, C, H, W] in [0, 1], from uint8[N, H, W] or uint8[N, H, W, 3]."""
+    scaled = pixels.astype(np.float32) / np.float32(255)
+    return scaled[:, None] if pixels.ndim == 3 else scaled.transpose(0, 3, 1, 2)

@@ -1,0 +1,77 @@
+"""A child process for what needs TensorFlow: its converters leak memory, and can take the process down with them."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import TimeoutError as TooLong
+from types import TracebackType
+from typing import Final, ParamSpec, TypeVar
+
+from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
+
+from digits_edge.runtime.errors import ExportError, UsageError
+
+# TensorFlow converts, whichever backend trained the model and the parent may use.
+ENVIRONMENT: Final = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Worker:
+    """Runs functions of `conversions` in one child process, each with a time limit.
+
+    Args:
+        time_limit: of one call, in seconds.
+    """
+
+    def __init__(self, time_limit: float) -> None:
+        if not time_limit > 0:
+            raise UsageError(f"--time-limit: expected seconds, more than 0, received {time_limit:g}")
+        self._time_limit = time_limit
+        self._pool = ProcessPoolExecutor(1, initializer=_follow, initargs=(os.getpid(),), env=ENVIRONMENT)
+
+    def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """What `function` returns or raises in the child.
+
+        Raises:
+            ExportError: the child died, or took longer than the time limit and was stopped.
+        """
+        try:
+            result: T = self._pool.submit(function, *args, **kwargs).result(timeout=self._time_limit)
+            return result
+        except TerminatedWorkerError as death:
+            raise ExportError(
+                f"the child process died in {function.__name__} ({_exit_code(death)}): out of memory, or a crash in "
+                "TensorFlow"
+            ) from None
+        except TooLong:
+            raise ExportError(
+                f"{function.__name__} took more than {self._time_limit:g} s and was stopped: "
+                f"--time-limit {2 * self._time_limit:g} allows more"
+            ) from None
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._pool.shutdown(kill_workers=True)
+
+
+def _follow(parent: int) -> None:
+    """In the child: end when the parent has ended, however that was."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _exit_code(death: Exception) -> str:
+    """Loky's message names it in one of its lines."""
+    line = next((line for line in str(death).splitlines() if "exit codes" in line), "")
+    return line.partition("{")[2].partition("}")[0] or "unknown exit code"

@@ -1,0 +1,1 @@
+"""Run model files: ours, LiteRT's, TensorFlow Lite for Microcontrollers', and those of third parties."""

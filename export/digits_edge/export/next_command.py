@@ -1,0 +1,50 @@
+"""After a refusal: the command to try next."""
+
+from __future__ import annotations
+
+import math
+import shlex
+
+from digits_edge.trainer.run import Run
+
+from .options import MODELS, ExportOptions
+from .quantize.attempt import Attempt
+from .verify.gate import Check, option
+
+
+def next_command(options: ExportOptions, refused: Attempt) -> str:
+    """The command to try next.
+
+    Of a converter's fault, the other format alone; of a model that never was good, more training; where the ladder was
+    not climbed, the same with the ladder; else the limits that the best attempt would have passed.
+
+    Args:
+        options: of the refused export.
+        refused: the best attempt.
+    """
+    source = options.source
+    words = ["digits-edge", "export", str(source.path)]
+    if not isinstance(source, Run):
+        words += ["--data", source.data, "--pixel-range", source.pixel_range]
+    words += ["--int8"] if options.int8 else []
+    if options.out != source.place:
+        words += ["--out", str(options.out)]
+    failed = {check.limit for check in refused.verdict.failed}
+    if "max_difference" in failed:
+        other = "tflite" if refused.file.endswith(".onnx") else "onnx"
+        return shlex.join([*words, "--format", other])
+    if set(options.formats) != set(MODELS):
+        words += [word for name in options.formats for word in ("--format", name)]
+    if "min_accuracy" in failed and isinstance(source, Run):
+        return shlex.join(["digits-edge", "train", "--init", str(source.path), "--data", "SPEC"])
+    if options.ladder or "min_accuracy" in failed:
+        for check in refused.verdict.failed:
+            words += [option(check.limit), _lenient(check)]
+    return shlex.join(words)
+
+
+def _lenient(check: Check) -> str:
+    """The limit that would have been enough, with three digits, rounded so that it still is."""
+    step = 10.0 ** (math.floor(math.log10(check.needed)) - 2) if check.needed > 0 else 1.0
+    steps = check.needed / step
+    return f"{(math.floor(steps) if check.at_least or check.limit == 'min_agreement' else math.ceil(steps)) * step:.6g}"

@@ -1,0 +1,1 @@
+"""Quantize to int8, and climb a ladder of remedies until the gate passes."""

@@ -1,0 +1,140 @@
+"""Even out the ranges of neighbouring layers' weights, which changes nothing in float and everything in int8.
+
+Source: M. Nagel, M. van Baalen, T. Blankevoort, M. Welling, Data-Free Quantization Through Weight Equalization and Bias
+Correction, ICCV 2019, section 4.1. A channel may be made s times quieter behind one layer if the next one listens s
+times harder, as long as all between them is positively homogeneous: ReLU, pooling, flattening.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.common.keras_backend import import_keras
+from digits_edge.common.keras_models import activation_of
+
+from ..convert.keras_model import KerasModelFile, open_network
+
+if TYPE_CHECKING:
+    import keras
+
+SWEEPS: Final = 5  # over all pairs: each moves the ranges of its neighbours a little
+PASSING: Final = (
+    "MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Dropout", "SpatialDropout2D",
+    "Flatten", "ZeroPadding2D",
+)  # fmt: skip
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two layers with weights; `norm` is a batch normalisation right behind the first."""
+
+    first: Any
+    norm: Any
+    second: Any
+
+
+def equalized(source: KerasModelFile, target: Path) -> KerasModelFile | None:
+    """Write the same function with weights of even ranges to `target`; None where no layers allow it."""
+    model = open_network(source.path)
+    if not equalize(model):
+        return None
+    model.save(target)
+    return KerasModelFile(target, source.pixel_range)
+
+
+def equalize(model: keras.Model) -> int:
+    """Equalize a model's weights in place.
+
+    Returns:
+        how many pairs of layers were found; 0 where none allow it.
+    """
+    pairs = _pairs(model)
+    for _ in range(SWEEPS):
+        for pair in pairs:
+            _equalize(pair)
+    return len(pairs)
+
+
+def _equalize(pair: _Pair) -> None:
+    loudness = _reach(pair.first, out=True)
+    if pair.norm is not None:
+        gamma, _, _, variance = (np.asarray(weight) for weight in pair.norm.get_weights())
+        loudness = loudness * np.abs(gamma) / np.sqrt(variance + pair.norm.epsilon)
+    hearing = _reach(pair.second, out=False, channels=len(loudness))
+    both = (loudness > 0) & (hearing > 0)
+    quieter = np.ones_like(loudness)
+    quieter[both] = np.sqrt(loudness[both] / hearing[both])
+    if pair.norm is not None:
+        gamma, beta, mean, variance = pair.norm.get_weights()
+        pair.norm.set_weights([gamma / quieter, beta / quieter, mean, variance])
+    else:
+        kernel, *bias = pair.first.get_weights()
+        pair.first.set_weights([kernel / _along(pair.first, quieter), *(b / quieter for b in bias)])
+    kernel, *bias = pair.second.get_weights()
+    repeats = kernel.shape[-2] // len(quieter)  # a flatten before it: the channels come again and again
+    pair.second.set_weights([kernel * np.tile(quieter, repeats)[:, None], *bias])
+
+
+def _reach(layer: Any, *, out: bool, channels: int = 0) -> Array:
+    """The largest weight of each output channel, or of each of so many input channels."""
+    kernel = np.abs(np.asarray(layer.get_weights()[0]))
+    if out:  # depthwise kernels are (h, w, channels, 1), others (…, inputs, outputs)
+        flat = kernel[..., 0] if _depthwise(layer) else kernel
+        return np.asarray(flat.reshape(-1, flat.shape[-1]).max(axis=0))
+    by_input = kernel.max(axis=-1).reshape(-1, channels)  # (h x w or places, channels)
+    return np.asarray(by_input.max(axis=0))
+
+
+def _along(layer: Any, values: Array) -> Array:
+    return values[:, None] if _depthwise(layer) else values
+
+
+def _depthwise(layer: Any) -> bool:
+    return isinstance(layer, import_keras().layers.DepthwiseConv2D)
+
+
+def _pairs(model: keras.Model) -> list[_Pair]:
+    layers = import_keras().layers
+    pairs = []
+    for first in model.layers:
+        if not isinstance(first, layers.Conv2D | layers.Dense | layers.DepthwiseConv2D):
+            continue
+        if len(first._inbound_nodes) != 1 or (_depthwise(first) and first.depth_multiplier != 1):
+            continue
+        following = _only_user(model, first)
+        norm = following if type(following).__name__ == "BatchNormalization" else None
+        if norm is not None:
+            if not (norm.scale and norm.center and activation_of(first) == "linear"):
+                continue
+            following = _only_user(model, norm)
+        elif activation_of(first) not in ("linear", "relu"):
+            continue
+        while following is not None and _passes(following):
+            following = _only_user(model, following)
+        plain = isinstance(following, layers.Conv2D | layers.Dense) and getattr(following, "groups", 1) == 1
+        if plain or (following is not None and _depthwise(following) and following.depth_multiplier == 1):
+            pairs.append(_Pair(first, norm, following))
+    return pairs
+
+
+def _passes(layer: Any) -> bool:
+    """Whether s times the input is s times the output, for s > 0, channel by channel."""
+    kind = type(layer).__name__
+    if kind == "ReLU":
+        return layer.max_value is None and not layer.threshold
+    if kind == "Activation":
+        return activation_of(layer) in ("relu", "linear")
+    return kind in (*PASSING, "LeakyReLU")
+
+
+def _only_user(model: keras.Model, layer: Any) -> Any:
+    """The one layer of the model that takes this one's output and is used nowhere else, or None."""
+    known = {id(other) for other in model.layers}
+    users = [node.operation for node in layer._outbound_nodes if id(node.operation) in known]
+    return users[0] if len(users) == 1 and len(users[0]._inbound_nodes) == 1 else None

@@ -1,0 +1,107 @@
+"""Quantize a float ONNX core to int8 QDQ with onnxruntime."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto
+from onnxruntime import quantization
+from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
+
+from digits_edge.common.silence import muted
+from digits_edge.runtime.errors import ExportError, first_line
+
+from ..convert.onnx import to_nchw
+from ..convert.onnx_graph import PIXELS, spare_first_convolution
+from .scheme import Scheme
+
+# What moves numbers and computes nothing with them.
+MOVING: Final = frozenset(
+    {"QuantizeLinear", "DequantizeLinear", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity"}
+)
+METHODS: Final = {
+    "min-max": CalibrationMethod.MinMax,
+    "entropy": CalibrationMethod.Entropy,
+    "percentile": CalibrationMethod.Percentile,
+}
+PERCENTILE: Final = 99.99
+
+
+def quantize(
+    core: onnx.ModelProto,
+    calibration: npt.NDArray[np.uint8],
+    how: Scheme,
+    nodes: Sequence[str] = (),
+) -> onnx.ModelProto:
+    """Quantize a float core to int8 by onnxruntime's `quantize_static`.
+
+    Weights have 7 bits (`reduce_range`): on CPUs without VNNI the 16-bit sum of two uint8 x int8 products saturates
+    with 8, and the labels of some pictures change from CPU to CPU (see onnxruntime, "Quantize ONNX models", "When and
+    why do I need to try U8U8?"). U8U8 does not saturate either, but took twice the time.
+
+    Args:
+        core: float.
+        calibration: uint8[K, H, W] or uint8[K, H, W, 3], of the training part.
+        how: to quantize; its `pictures` are taken from the front of `calibration`.
+        nodes: quantize these alone; all unless given.
+
+    Raises:
+        ExportError: onnxruntime cannot.
+    """
+    core, spared = spare_first_convolution(core)
+    reduced = how.weights == "7-bit"
+    options: dict[str, Any] = {"CalibPercentile": PERCENTILE} if how.method == "percentile" else {}
+    exact = {"scale": np.array(1 / 255, np.float32), "zero_point": np.array(0, np.uint8)}  # q = pixel
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
+        onnx.save(core, source)
+        try:
+            with muted():
+                quantization.quantize_static(
+                    str(source),
+                    str(target),
+                    _Calibration(calibration[: how.pictures]),
+                    quant_format=QuantFormat.QDQ,
+                    activation_type=QuantType.QUInt8,
+                    weight_type=QuantType.QInt8 if reduced else QuantType.QUInt8,
+                    per_channel=True,
+                    reduce_range=reduced,
+                    calibrate_method=METHODS[how.method],
+                    nodes_to_quantize=list(nodes) or None,
+                    nodes_to_exclude=[*spared, *how.in_float],
+                    extra_options={"TensorQuantOverrides": {PIXELS: [exact]}, **options},
+                )
+        except Exception as error:  # onnxruntime raises nearly anything
+            raise ExportError(f"onnxruntime cannot quantize it: {first_line(error)}") from None
+        return onnx.load(target)
+
+
+def in_float(quantized: onnx.ModelProto) -> list[str]:
+    """Nodes of a quantized core that compute in float all the same, with their operators: `erf_1 (Erf)`."""
+    graph = onnx.shape_inference.infer_shapes(quantized).graph
+    floats = {v.name for v in (*graph.value_info, *graph.output) if v.type.tensor_type.elem_type == TensorProto.FLOAT}
+    dequantized = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
+    return [
+        f"{node.name} ({node.op_type})"
+        for node in graph.node
+        if node.op_type not in MOVING and node.output[0] in floats and not dequantized & set(node.input)
+    ]
+
+
+class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
+    """Feeds pictures as the core takes them, some at a time."""
+
+    def __init__(self, pixels: npt.NDArray[np.uint8], batch: int = 128) -> None:
+        self._batches: Iterator[dict[str, Any]] = (
+            {PIXELS: to_nchw(pixels[start : start + batch])} for start in range(0, len(pixels), batch)
+        )
+
+    def get_next(self) -> dict[str, Any] | None:
+        """The next batch, or None."""
+        return next(self._batches, None)

@@ -1,0 +1,80 @@
+"""How much noise each layer's own quantization adds to the logits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import onnxruntime
+from onnxruntime.quantization.qdq_loss_debug import compute_signal_to_quantization_noice_ratio
+
+from ..convert.onnx import to_nchw
+from ..convert.onnx_graph import LOGITS, PIXELS
+from .onnx_quantizer import MOVING, quantize
+from .scheme import Scheme
+
+PICTURES: Final = 256
+ACTIVATIONS: Final = ("Relu", "Clip")  # onnxruntime computes them with the layer before
+
+
+@dataclass(frozen=True)
+class LayerNoise:
+    """One layer of a core.
+
+    Attributes:
+        name: of its node, e.g. `conv_2`.
+        operator: ONNX's.
+        nodes: it, and the activation that is computed with it.
+        snr: of the logits where this layer alone is quantized, in dB; infinite where nothing changes.
+    """
+
+    name: str
+    operator: str
+    nodes: tuple[str, ...]
+    snr: float
+
+
+def sensitivity(core: onnx.ModelProto, calibration: npt.NDArray[np.uint8], how: Scheme) -> list[LayerNoise]:
+    """Quantize each layer of a float core alone and compare the logits: 20 log10 of signal to noise.
+
+    Args:
+        core: float.
+        calibration: uint8[K, H, W] or uint8[K, H, W, 3], of the training part; the first 256 are asked about.
+        how: the layers are quantized.
+
+    Returns:
+        the layers, in the order of the graph.
+    """
+    pixels = to_nchw(calibration[:PICTURES])
+    exact = _logits(core, pixels)
+    layers = []
+    for operator, nodes in _layers(core):
+        alone = _logits(quantize(core, calibration, how, nodes), pixels)
+        same = np.array_equal(alone, exact)
+        snr = math.inf if same else float(compute_signal_to_quantization_noice_ratio(exact, alone))
+        layers.append(LayerNoise(nodes[0], operator, nodes, snr))
+    return layers
+
+
+def _layers(core: onnx.ModelProto) -> list[tuple[str, tuple[str, ...]]]:
+    """Operator and nodes of each layer that computes something."""
+    layers: list[tuple[str, tuple[str, ...]]] = []
+    last: Any = None
+    for node in core.graph.node:
+        if node.op_type in ACTIVATIONS and last is not None and node.input[0] in last.output:
+            operator, nodes = layers.pop()
+            layers.append((operator, (*nodes, node.name)))
+        elif node.op_type not in MOVING:
+            layers.append((node.op_type, (node.name,)))
+        last = node if node.op_type not in MOVING else None
+    return layers
+
+
+def _logits(core: onnx.ModelProto, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    session = onnxruntime.InferenceSession(core.SerializeToString(), providers=["CPUExecutionProvider"])
+    logits: npt.NDArray[np.float32] = session.run([LOGITS], {PIXELS: pixels})[0]
+    return logits

@@ -1,0 +1,1 @@
+"""Write what was exported: manifest, `report.md`, `report.html`."""

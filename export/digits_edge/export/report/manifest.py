@@ -1,0 +1,171 @@
+"""Writing a bundle: the model files, the reports, and the manifest that vouches for them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.runtime import bundle as bundles
+from digits_edge.runtime.system_info import cpu_name, versions
+from digits_edge.trainer.plots import draw_flips
+
+from ..codegen.translation import Translated
+from ..engines.litert import TfliteModel
+from ..quantize.attempt import Attempt, Quantized, Skipped
+from ..result import ExportResult
+from ..verify.rejection import Rejection
+from .html import write_html
+from .markdown import write_report
+
+REJECTED: Final = "digits-edge rejected export"  # the kind of a folder that a refused export leaves
+
+
+def write_bundle(folder: Path, result: ExportResult, kind: str) -> None:
+    """Fill an empty folder with models, reports and manifest.
+
+    Args:
+        folder: to be filled.
+        result: of the export; its models are written.
+        kind: what the manifest says the folder is.
+    """
+    for model in result.models:
+        for name, data in _files(model).items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_bytes(data)
+    manifest = _plain(_manifest(result, kind))
+    write_report(folder / "report.md", manifest, {model.file: model.bytes for model in result.sized})
+    write_html(folder / "report.html", manifest, result)
+    reports = ["report.md", "report.html"]
+    if result.refused:
+        source, answers = result.source, result.refused.answers
+        draw_flips(
+            folder / "flipped.png",
+            source.validation.pixels,
+            source.validation.targets,
+            result.keras,
+            answers,
+            result.contract.labels,
+        )
+        reports.append("flipped.png")
+    manifest["files"] = [
+        *(
+            _entry(name, data, precision=precision(model), **(_details(model) if name == model.file else {}))
+            for model in result.models
+            for name, data in _files(model).items()
+        ),
+        *(_entry(name, (folder / name).read_bytes()) for name in reports),
+    ]
+    (folder / bundles.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+
+
+def precision(model: Attempt) -> str:
+    """`int8` or `float32`."""
+    return "int8" if isinstance(model, Quantized | Translated) else "float32"
+
+
+def _files(model: Attempt) -> dict[str, bytes]:
+    """Its own file first, then what belongs to it."""
+    return {model.file: model.data, **(model.beside if isinstance(model, Translated) else {})}
+
+
+def _manifest(result: ExportResult, kind: str) -> dict[str, Any]:
+    described = result.contract.to_json()
+    pixels = result.contract.golden.pixels
+    golden = {
+        "pixels": described.pop("golden")["pixels"],
+        "answers": {model.file: _answers(model, pixels) for model in result.models},
+    }
+    return {
+        "kind": kind,
+        **described,
+        "gate": gate_of(result),
+        "metrics": _metrics(result),
+        "parity": {
+            "engines": [{**asdict(parity), "accuracy": round(parity.accuracy, 6)} for parity in result.parity],
+            "int8_agreement": result.int8_agreement,
+        },
+        "refusal": [_rejection(rejection) for rejection in result.rejections],
+        "layers": [{"name": x.name, "operator": x.operator, "snr": x.snr} for x in result.layers],
+        "benchmark": result.benchmark.to_json() if result.benchmark else None,
+        "golden": golden,
+        "provenance": {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            **result.source.provenance,
+            "versions": versions(),
+            "cpu": cpu_name(),
+        },
+    }
+
+
+def gate_of(result: ExportResult) -> dict[str, Any]:
+    """The gate's part of the manifest: limits, every rung, and on which of them each model stands."""
+    gate = {
+        "verdict": "refused" if result.refused else "passed",
+        "judged_by": result.source.validation.description,
+        "pictures": len(result.keras),
+        "limits": asdict(result.limits),
+        "rungs": [_rung(rung) for rung in result.rungs],
+        "models": {model.file: result.rungs.index(model) for model in result.models},
+        "advice": result.advice,
+    }
+    return dict(_plain(gate))
+
+
+def _rung(rung: Attempt | Skipped) -> dict[str, Any]:
+    """A rung as the manifest has it: the verdict's counts and checks, or why it was skipped."""
+    if isinstance(rung, Skipped):
+        return {"file": rung.file, "rung": rung.rung, "skipped": rung.reason}
+    told: dict[str, Any] = {"file": rung.file, "rung": rung.rung, "precision": precision(rung)}
+    if isinstance(rung, Quantized):
+        how = rung.how
+        told |= {"method": how.method, "pictures_calibrating": how.pictures, "weights": how.weights}
+        told["in_float"] = list(rung.in_float)
+    if isinstance(rung, Translated):
+        told["note"] = rung.note
+    return {**told, **asdict(rung.verdict), "refused": rung.verdict.refused}
+
+
+def _rejection(rejection: Rejection) -> dict[str, Any]:
+    """What a model rejects, by the keys that manifests have had from the first."""
+    return {key.replace("rejected", "refused"): value for key, value in asdict(rejection).items()}
+
+
+def _metrics(result: ExportResult) -> dict[str, Any]:
+    wrong = {"keras": result.models[0].verdict.keras_wrong, **{m.file: m.verdict.wrong for m in result.models}}
+    return {name: {"wrong": n, "accuracy": round(1 - n / len(result.keras), 6)} for name, n in wrong.items()}
+
+
+def _entry(name: str, data: bytes, **more: Any) -> dict[str, Any]:
+    digest = hashlib.sha256(data).hexdigest()
+    return {"name": name, "bytes": len(data), "sha256": digest, "format": name.rpartition(".")[2], **more}
+
+
+def _answers(model: Attempt, pixels: npt.NDArray[np.uint8]) -> list[list[float]]:
+    return [[round(float(p), 6) for p in row] for row in model.engine(pixels)]
+
+
+def _details(model: Attempt) -> dict[str, Any]:
+    """What a translation costs; of int8 TFLite, whose softmax is the caller's, how to read its tensors."""
+    if isinstance(model, Translated):
+        return model.costs
+    if model.file != "model.int8.tflite":
+        return {}
+    opened = TfliteModel.load(model.data, model.file)
+    return {"input": asdict(opened.input), "output": asdict(opened.output)}
+
+
+def _plain(value: Any) -> Any:
+    """The same JSON with null for numbers that JSON cannot hold."""
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

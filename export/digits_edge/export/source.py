@@ -1,0 +1,136 @@
+"""What is exported: a network, and the pictures to calibrate it with and to judge it by."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.runtime.errors import DatasetError, ExportError, RunError
+from digits_edge.runtime.metadata import Preprocess
+from digits_edge.trainer.datasets.read import read
+from digits_edge.trainer.run import Run
+
+from .convert.keras_model import KerasModelFile, read_facts
+from .convert.worker import Worker
+from .options import OwnModel
+from .verify.validation import Validation
+
+FROM_RUN: Final = (
+    "name", "created", "recipe", "init", "teacher", "parameters", "macs", "activation_bytes", "seed", "dataset",
+    "split", "metrics", "backend", "device", "versions",
+)  # fmt: skip
+CALIBRATION_PICTURES: Final = 1024
+CALIBRATION_SHARE: Final = 0.25  # of the pictures, at most
+
+
+@dataclass(frozen=True, eq=False)
+class ExportSource:
+    """What is exported.
+
+    Attributes:
+        name: what the model is called.
+        network: the Keras model.
+        preprocess: how a photograph becomes pixels.
+        validation: what the gate judges by.
+        calibration: uint8[K, H, W] or uint8[K, H, W, 3], to calibrate with; none of the validation pictures.
+        provenance: where all this comes from, as the manifest is to say it.
+    """
+
+    name: str
+    network: KerasModelFile
+    preprocess: Preprocess
+    validation: Validation
+    calibration: npt.NDArray[np.uint8]
+    provenance: dict[str, Any]
+
+    @property
+    def parameters(self) -> int | None:
+        """How many numbers the network has learnt; None where nobody has counted them."""
+        source = self.provenance.get("run") or self.provenance["model"]
+        parameters: int | None = source.get("parameters")
+        return parameters
+
+
+def read_source(source: Run | OwnModel, worker: Worker) -> ExportSource:
+    """Open what is to be exported.
+
+    Raises:
+        RunError: The run is damaged.
+        ExportError: The model is no image classifier that can be exported.
+        DatasetError: The data do not fit the model.
+    """
+    return from_run(source, worker) if isinstance(source, Run) else from_model(source, worker)
+
+
+def from_run(run: Run, worker: Worker) -> ExportSource:
+    """What a finished run has kept for its export.
+
+    Raises:
+        RunError: the run is damaged.
+    """
+    pixels, targets = run.validation()
+    network = KerasModelFile(run.model_path)
+    facts = worker(read_facts, network)
+    if (facts.shape, facts.classes) != (pixels.shape[1:], len(run.labels)):
+        raise RunError(
+            f"{run.model_path}: expected a model of {pixels.shape[1:]} and {len(run.labels)} classes, "
+            f"received one of {facts.shape} and {facts.classes}"
+        )
+    return ExportSource(
+        name=run.name,
+        network=network,
+        preprocess=run.preprocess,
+        validation=Validation(f"the {len(targets):,} pictures of the validation split", pixels, targets, run.labels),
+        calibration=run.calibration(),
+        provenance={"run": {key: run.info[key] for key in FROM_RUN}},
+    )
+
+
+def from_model(own: OwnModel, worker: Worker) -> ExportSource:
+    """A Keras model of somebody's own, with data to judge it by.
+
+    Raises:
+        ExportError: it is no image classifier that can be exported.
+        DatasetError: the data do not fit it.
+    """
+    if not own.path.is_file():
+        raise ExportError(f"{own.path}: no such file; expected a .keras model or a run")
+    network = KerasModelFile(own.path, own.pixel_range)
+    facts = worker(read_facts, network)
+    dataset = read(own.data, names=own.names, preprocess=own.preprocess, shape=facts.shape)
+    if len(dataset.labels) != facts.classes:
+        raise DatasetError(
+            f"{own.data}: expected {facts.classes} classes, as many as {own.path} has outputs, found "
+            f"{len(dataset.labels)}; --labels FILE names all of them"
+        )
+    order = np.random.default_rng(own.seed).permutation(len(dataset))
+    count = min(CALIBRATION_PICTURES, int(CALIBRATION_SHARE * len(dataset)))
+    if not count:
+        raise DatasetError(f"{own.data}: expected four pictures or more, found {len(dataset)}")
+    calibrating, judging = np.sort(order[:count]), np.sort(order[count:])
+    pixels, targets = dataset.take(judging)
+    model = {
+        "file": own.path.name,
+        "sha256": hashlib.sha256(own.path.read_bytes()).hexdigest(),
+        "pixel_range": own.pixel_range,
+        **facts.cost,
+        "dataset": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "calibrating": count,
+            "judging": len(judging),
+            "seed": own.seed,
+        },
+    }
+    return ExportSource(
+        name=own.path.stem,
+        network=network,
+        preprocess=dataset.preprocess,
+        validation=Validation(f"{len(targets):,} pictures of {dataset.name}", pixels, targets, dataset.labels),
+        calibration=dataset.pixels[calibrating],
+        provenance={"model": model},
+    )

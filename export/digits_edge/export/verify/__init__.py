@@ -1,0 +1,1 @@
+"""Compare exported models with the Keras model: gate, parity, confusion, rejection, accuracy."""

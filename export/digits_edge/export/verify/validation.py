@@ -1,0 +1,25 @@
+"""The labelled pictures that models are judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """Labelled pictures to judge by, none of which the models were trained on as far as is known.
+
+    Attributes:
+        description: What they are, in words, e.g. `the 8,400 validation pictures of train.csv`.
+        pixels: uint8[N, H, W] or uint8[N, H, W, 3].
+        targets: int64[N], indices into `labels`.
+        labels: Class names, in the order of the model's outputs.
+    """
+
+    description: str
+    pixels: npt.NDArray[np.uint8]
+    targets: npt.NDArray[np.int64]
+    labels: tuple[str, ...]

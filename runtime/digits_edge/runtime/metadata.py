@@ -1,0 +1,164 @@
+"""What a model says of itself: its input, its labels, its thresholds, its golden vectors.
+
+The same JSON stands in a bundle's manifest and, under the key `digits_edge`, in the `metadata_props` of each `.onnx`
+file, so that one file alone can be deployed.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
+
+import numpy as np
+
+from .errors import BundleError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+METADATA_KEY: Final = "digits_edge"
+SCHEMA: Final = 1
+Preprocess = Literal["digit", "resize"]
+MAX_GOLDEN_BYTES: Final = 2**24
+PREPROCESS: Final[tuple[Preprocess, ...]] = ("digit", "resize")
+
+
+class Golden(NamedTuple):
+    """Pictures with the answers that the exporting machine got for them.
+
+    Attributes:
+        pixels: uint8[K, H, W] or uint8[K, H, W, 3].
+        probabilities: float32[K, C], what this very file answered there.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    probabilities: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Contract:
+    """The promises between a model file and whoever runs it.
+
+    Attributes:
+        name: what the model is called.
+        labels: class names, in the order of the model's outputs.
+        shape: a picture's shape in the model's own form, (H, W) or (H, W, 3); uint8, white ink (255) on black (0).
+        preprocess: how a picture becomes pixels: `digit` (found, boxed, centred) or `resize`.
+        min_score: a prediction with a smaller score is not `accepted`, in [0, 1].
+        min_familiarity: nor is one whose two best classes have a smaller score together, in [0, 1]. What is of no class
+            has its probability spread over many, where a digit that could be another has it on two.
+        golden: known answers for the self-test.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    shape: tuple[int, ...]
+    preprocess: Preprocess
+    min_score: float
+    min_familiarity: float
+    golden: Golden
+
+    def accepts(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        """Which answers of float32[N, C] are accepted: bool[N]."""
+        return np.asarray(self._is_familiar(probabilities) & (probabilities.max(axis=1) >= self.min_score))
+
+    def rejection_reason(self, probabilities: npt.NDArray[np.float32]) -> str | None:
+        """Why one answer float32[C] is not accepted: `not like training data` or `unsure`; None where it is."""
+        if self.accepts(probabilities[None])[0]:
+            return None
+        return "unsure" if self._is_familiar(probabilities[None])[0] else "not like training data"
+
+    def _is_familiar(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+        return familiarity(probabilities) >= self.min_familiarity
+
+    def to_json(self) -> dict[str, Any]:
+        """The contract as plain JSON values; golden pixels as base64 of their deflated bytes in C order."""
+        import binascii
+        import zlib
+
+        return {
+            "schema": SCHEMA,
+            "name": self.name,
+            "labels": list(self.labels),
+            "input": {"shape": list(self.shape), "dtype": "uint8", "ink": "white on black"},
+            "preprocess": self.preprocess,
+            "thresholds": {"min_score": self.min_score, "min_familiarity": self.min_familiarity},
+            "golden": {
+                "pixels": binascii.b2a_base64(zlib.compress(self.golden.pixels.tobytes(), 9), newline=False).decode(
+                    "ascii"
+                ),
+                "probabilities": [[round(float(p), 6) for p in row] for row in self.golden.probabilities],
+            },
+        }
+
+    @classmethod
+    def from_json(cls, data: Any, where: str) -> Contract:
+        """Read what `to_json` wrote, trusting none of it.
+
+        Raises:
+            BundleError: a part is missing, of the wrong kind, or of a newer schema; `where` begins the message.
+        """
+        import binascii  # here, as json and hashlib elsewhere in this room: to import it is to wait for nothing
+        import zlib
+
+        try:
+            check_schema(data["schema"], where)
+            shape = tuple(int(side) for side in data["input"]["shape"])
+            if len(shape) not in (2, 3) or not all(1 <= side <= 4096 for side in shape) or shape[2:] not in ((), (3,)):
+                raise BundleError(f"{where}: expected an input shape [H, W] or [H, W, 3], received {list(shape)}")
+            labels = tuple(data["labels"]) if isinstance(data["labels"], list) else ()
+            if len(labels) < 2 or not all(_is_text(label) for label in labels) or len(set(labels)) < len(labels):
+                raise BundleError(
+                    f"{where}: expected two or more labels, all text, none twice, received {data['labels']!r:.80}"
+                )
+            if not _is_text(data["name"]):
+                raise BundleError(f"{where}: expected a name, received {data['name']!r:.80}")
+            if data["preprocess"] not in PREPROCESS:
+                raise BundleError(f"{where}: expected preprocess {PREPROCESS}, received {data['preprocess']!r:.80}")
+            min_score = float(data["thresholds"]["min_score"])
+            min_familiarity = float(data["thresholds"].get("min_familiarity", 0))  # earlier models have none
+            for name, value in (("min_score", min_score), ("min_familiarity", min_familiarity)):
+                if not (math.isfinite(value) and 0 <= value <= 1):
+                    raise BundleError(f"{where}: expected a {name} from 0 to 1, received {value}")
+            deflated = binascii.a2b_base64(data["golden"]["pixels"], strict_mode=True)
+            inflated = zlib.decompressobj().decompress(deflated, MAX_GOLDEN_BYTES)  # the rest of a bomb stays unread
+            pixels = np.frombuffer(inflated, np.uint8).reshape(-1, *shape)
+            probabilities = np.asarray(data["golden"]["probabilities"], np.float32).reshape(len(pixels), len(labels))
+            if not len(pixels) or not np.isfinite(probabilities).all():
+                raise BundleError(f"{where}: expected golden pictures with their probabilities, found none that count")
+            return cls(
+                name=data["name"],
+                labels=labels,
+                shape=shape,
+                preprocess=cast(Preprocess, data["preprocess"]),
+                min_score=min_score,
+                min_familiarity=min_familiarity,
+                golden=Golden(pixels, probabilities),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError, zlib.error) as error:
+            raise BundleError(f"{where}: the model's description is damaged: {type(error).__name__}: {error}") from None
+
+
+def familiarity(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What the two best classes have together: float32[N] of float32[N, C]."""
+    return np.asarray(np.partition(probabilities, -2, axis=1)[:, -2:].sum(axis=1))
+
+
+def _is_text(value: Any) -> bool:
+    """Text that can be printed: half of a surrogate pair, which JSON can hold, cannot."""
+    return isinstance(value, str) and value.encode(errors="ignore").decode() == value
+
+
+def check_schema(schema: Any, where: str) -> None:
+    """Refuse a description that a later digits-edge wrote.
+
+    Raises:
+        BundleError: `schema` is not a whole number from 1 to the one known here.
+    """
+    if type(schema) is not int or schema < 1:
+        raise BundleError(f"{where}: expected schema 1 to {SCHEMA}, received {schema!r:.80}")
+    if schema > SCHEMA:
+        raise BundleError(
+            f"{where}: it has schema {schema}, this digits-edge reads up to {SCHEMA}: pip install --upgrade digits-edge"
+        )

@@ -1,0 +1,160 @@
+"""What a model file claims of its tensors, looked at before memory is reserved for them.
+
+onnxruntime believes a file: where it asks for a constant of eight gigabytes it makes eight gigabytes, and its weights
+may come from a neighbour in the working directory. So the file's protobuf is walked first, without the onnx package
+(field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto); then onnxruntime infers the shape of every
+activation, in a session that is not made ready to run. A shape that depends on the pixels' values cannot be known
+before: a model is a program, and only one from somebody you trust should be run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+from typing import Any, Final
+
+from .errors import BundleError, first_line
+from .ort import onnxruntime
+
+MAX_VALUES: Final = 2**28  # of one activation of one picture: a gigabyte in float32
+MAX_DIMS: Final = 64
+
+# Which field of which message holds which message.
+_Message = dict[int, str]
+_FIELDS: Final[dict[str, _Message]] = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {},
+}
+_DIMS: Final = {"tensor": 1, "sparse": 3}
+_EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
+_NODE_OUTPUT: Final = 2
+
+
+def check_model_limits(model: bytes, where: str) -> None:
+    """Refuse a model whose weights are not all in its bytes, or that would make a huge tensor of any picture.
+
+    Raises:
+        BundleError: it is such a model, or no ONNX model at all; `where` begins the message.
+    """
+    outputs: list[bytes] = []
+    try:
+        _walk(memoryview(model), "model", outputs, len(model), where)
+    except (IndexError, RecursionError):
+        raise BundleError(f"{where}: expected an ONNX model, received other or damaged bytes") from None
+    try:
+        shapes = _shapes(model + _as_graph_outputs(outputs))
+    except (ValueError, RuntimeError) as error:  # names that are no text; some versions would print of these and go on
+        raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
+    except Exception:  # onnxruntime's own share no base class; what is wrong is said where the model is opened
+        return
+    for name, shape in shapes.items():
+        known = [side for side in shape if isinstance(side, int)]
+        if prod(known) > MAX_VALUES:
+            raise BundleError(
+                f"{where}: expected tensors of up to {MAX_VALUES:,} values, received {name!r:.80} of {known}"
+            )
+
+
+def _walk(data: memoryview, kind: str, outputs: list[bytes], size: int, where: str) -> None:
+    """Check every tensor of a message, and collect the outputs of the graph's nodes."""
+    dims: list[int] = []
+    for number, value in _fields(data):
+        inner = _FIELDS[kind].get(number)
+        if inner is not None:
+            if isinstance(value, int):
+                raise IndexError
+            below = [] if kind in ("attribute", "function") else outputs  # of other graphs than the main one
+            _walk(value, inner, below, size, where)
+        elif kind == "node" and number == _NODE_OUTPUT and not isinstance(value, int):
+            outputs.append(bytes(value))
+        elif kind == "tensor" and (number == _EXTERNAL_DATA or (number == _DATA_LOCATION and value)):
+            raise BundleError(f"{where}: expected all weights inside the file, received a reference to another file")
+        elif number == _DIMS.get(kind):
+            dims += [value] if isinstance(value, int) else _varints(value)
+    limit = MAX_VALUES if kind == "sparse" else 2 * size  # two values a byte: int4
+    if len(dims) > MAX_DIMS or prod(dims) > limit:
+        raise BundleError(f"{where}: a tensor claims the shape {dims!r:.80}, more than the file's {size:,} bytes hold")
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
+    """The fields of a protobuf message: number, and an int or the bytes of what has a length.
+
+    Raises:
+        IndexError: it is none, or ends too early.
+    """
+    place, end = 0, len(data)
+    while place < end:
+        key, place = _varint(data, place)
+        number, wire = key >> 3, key & 7
+        if wire == 0:
+            value, place = _varint(data, place)
+            yield number, value
+            continue
+        if wire == 2:
+            length, place = _varint(data, place)
+        elif wire in (1, 5):
+            length = 8 if wire == 1 else 4
+        else:
+            raise IndexError
+        if length > end - place:
+            raise IndexError
+        yield number, data[place : place + length]
+        place += length
+
+
+def _varint(data: memoryview, place: int) -> tuple[int, int]:
+    """A number of up to 64 bits in base 128, and where the next byte is."""
+    value = shift = 0
+    while shift < 70:
+        byte = data[place]
+        place += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, place
+        shift += 7
+    raise IndexError
+
+
+def _varints(data: memoryview) -> list[int]:
+    values, place = [], 0
+    while place < len(data):
+        value, place = _varint(data, place)
+        values.append(value)
+    return values
+
+
+def _as_graph_outputs(names: list[bytes]) -> bytes:
+    """What, behind a model's bytes, makes outputs of inner values: protobuf joins what is given twice."""
+    outputs = b"".join(_field(12, _field(1, name)) for name in dict.fromkeys(names) if name)
+    return _field(7, outputs)
+
+
+def _field(number: int, data: bytes) -> bytes:
+    return _as_varint(number << 3 | 2) + _as_varint(len(data)) + data
+
+
+def _as_varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def _shapes(model: bytes) -> dict[str, list[Any]]:
+    """What onnxruntime infers of a model's outputs: whole numbers, or names and None where a side is not known."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    options.log_severity_level = 4
+    # The class behind onnxruntime.InferenceSession, which loads and infers, but does not yet make anything of it.
+    session = onnxruntime.capi.onnxruntime_pybind11_state.InferenceSession(options, model, False, False)
+    _ = session.inputs_meta, session.model_meta  # these are read again when the model is opened
+    return {output.name: output.shape for output in session.outputs_meta}

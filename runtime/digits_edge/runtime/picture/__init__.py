@@ -1,0 +1,1 @@
+"""Turn a picture into the pixels that a model takes."""

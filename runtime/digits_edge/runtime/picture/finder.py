@@ -1,0 +1,277 @@
+"""Find one handwritten digit in a picture, whatever paper it is on, and bring it to MNIST's form.
+
+    picture ─▶ ink ─▶ printed lines taken off ─▶ the strokes that look most like a digit ─▶ even strokes ─▶ 28 x 28
+
+A picture that has MNIST's form already is left as it is. One of few pixels, such as a scan of 16 x 16, is taken to have
+paper of one shade, and is enlarged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from .background import FEW, find_ink, flat_ink
+from .connected_components import Components, components
+from .decode import MIN_SIDE
+from .mnist_form import in_box, is_normalised
+from .resize import resize
+from .ruled_lines import without_lines
+from .stroke_width import evened, outline
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+Pixels = npt.NDArray[np.uint8]
+Box = tuple[slice, slice]  # rows and columns
+
+WORKING: Final = 160  # pixels of the longer side in which a digit is looked for
+ENLARGED: Final = 4  # times as many pixels a side, of a picture that has few
+ZOOMED: Final = 48  # a digit smaller than this is looked at again in its surroundings, where there are more pixels
+CLOSER: Final = 0.75  # of a picture, more than which is not worth a second look
+SURROUNDINGS: Final = 0.6  # of the digit's size, on each side
+LEVELS: Final = (0.045, 0.07, 0.1, 0.15, 0.22, 0.33, 0.5)  # of ink, at which components are looked for
+FROM_NOISE: Final = 5.0  # standard deviations of the paper's grain under which there is no ink
+GROWN_FROM_NOISE: Final = 3.0  # the same where there is ink beside
+CUTS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # shares of a stroke's strength at which it may end
+OFFSET: Final = 0.2  # share of a stroke's strength that counts as paper
+RESOLVED: Final = 64  # pixels of the picture itself, of a digit whose thick strokes can be narrowed
+SMALLEST: Final = 5  # pixels of the longer side of anything that is no speck
+REACHING: Final = 0.6  # of the picture's longer side: what touches two sides and is smaller is a shadow or a table
+SHARE: Final = 0.15  # of all ink that does not run into the border: less is one speck among many
+NEAR: Final = 0.12  # of the digit's size: how far apart its parts may be
+BROKEN: Final = 0.04  # likewise, of parts that side by side could be two digits
+GAP: Final = 2  # pixels that are no gap
+WEAKEST: Final = 0.5  # of the digit's ink, under which a figure is neither a part of it nor another digit
+ALIKE: Final = 0.5  # of the digit's size, from which on a part beside it is another digit
+THICKEST: Final = 0.3  # of a figure's diagonal: what is wider is no stroke
+# What a figure is worth by how many sides of the picture it touches: neighbours and tables are cut off by the border.
+BY_SIDES: Final = np.array([1, 0.6, 0.3, 0.1, 0.1])
+INK, OUTLINE, SEED = range(3)  # of the sums over figures
+
+
+@dataclass(frozen=True, eq=False)
+class Seed:
+    """Where a digit is: bool[H, W], how many sides of the picture it touches, and its median ink."""
+
+    mask: Mask
+    sides: int
+    strong: float
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """What was seen at one step, to be drawn by `explain`: uint8 or float32 from 0 to 1 [H, W], or a mask."""
+
+    name: str
+    image: npt.NDArray[Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """What was found in a picture.
+
+    Attributes:
+        pixels: uint8 in the model's own form; None where there is no ink.
+        several: whether there are other figures of a digit's size beside it.
+        steps: how it was found.
+    """
+
+    pixels: Pixels | None
+    several: bool = False
+    steps: tuple[Step, ...] = ()
+
+
+def find_digit(grey: Pixels) -> Finding:
+    """Find the digit in a picture and bring it to MNIST's form.
+
+    Args:
+        grey: uint8[H, W], dark ink on light paper or light on dark.
+
+    Returns:
+        the digit as uint8[28, 28], white ink (255) on black (0). A picture that has this form already comes back as it
+        is, byte for byte.
+    """
+    if is_normalised(grey):
+        return Finding(grey, steps=(Step("has MNIST's form", grey),))
+    return _find(grey)
+
+
+def _find(grey: Pixels) -> Finding:
+    small, factor = _reduced(grey)
+    ink = flat_ink(small) or find_ink(small)
+    if max(grey.shape) <= FEW:
+        framed = np.pad(ink.strength, 1)
+        strength = resize(framed, *(ENLARGED * side for side in framed.shape))
+    else:
+        strength = without_lines(ink.strength, max(GROWN_FROM_NOISE * ink.noise, LEVELS[0]))
+    steps = (Step("picture", small / 255), Step("ink", ink.strength), Step("without printed lines", strength))
+    seed = _best_seed(strength, FROM_NOISE * ink.noise)
+    if seed is None:
+        return Finding(None, steps=steps)
+    figures, main = _grown(strength, seed, GROWN_FROM_NOISE * ink.noise)
+    if _is_cut_off(figures)[main]:
+        return Finding(None, steps=steps)
+    parts, several = _parts(figures, main, WEAKEST * seed.strong)
+    mask = figures.mask(parts)
+    box = _box(mask)
+    size = max(side.stop - side.start for side in box)
+    if size < ZOOMED and factor > 1:
+        surroundings = grey[_around(box, size, factor, grey.shape)]
+        if max(surroundings.shape) <= CLOSER * max(grey.shape):
+            found = _find(surroundings)
+            return replace(found, several=found.several or several)
+    if size < SMALLEST:
+        return Finding(None, steps=steps)
+    digit = ((strength / seed.strong - OFFSET) / (1 - OFFSET)).clip(0, 1) * _fringed(mask)
+    drawn = evened(digit[box], narrow=max(grey.shape) > FEW and size * factor >= RESOLVED)
+    pixels = in_box(drawn)
+    last = (Step("digit", digit), Step("even strokes", drawn), Step("28 x 28", pixels))
+    return Finding(pixels, several, (*steps, *last))
+
+
+def _reduced(grey: Pixels) -> tuple[Floats, int]:
+    """The picture in float32 with at most `WORKING` pixels a side, by means over squares, and how many make up one."""
+    factor = min(-(-max(grey.shape) // WORKING), min(grey.shape) // MIN_SIDE)  # a strip keeps its width
+    if factor <= 1:
+        return grey.astype(np.float32), 1
+    height, width = (side // factor for side in grey.shape)
+    whole = grey[: height * factor, : width * factor]
+    rows = np.zeros((height, width * factor), np.uint32)
+    squares = np.zeros((height, width), np.uint32)
+    for first in range(factor):  # several times as fast as one sum over an axis of so few
+        rows += whole[first::factor]
+    for first in range(factor):
+        squares += rows[:, first::factor]
+    return np.asarray(squares / factor**2, np.float32), factor
+
+
+def _figures(strength: Floats, level: float, *images: npt.NDArray[Any]) -> Components:
+    """Components of ink over a level; of each the sums `INK`, `OUTLINE`, and those of more images."""
+    mask = strength > level
+    return components(mask, strength, outline(mask), *images)
+
+
+def _best_seed(strength: Floats, noise: float) -> Seed | None:
+    """The figure that looks most like a digit, over all levels; None where there is none.
+
+    Looking at several thresholds is the idea of maximally stable extremal regions (Matas et al. 2002): what is joined
+    to a line or a shadow at one of them stands alone at another.
+    """
+    best, seed = 0.0, None
+    for level in (level for level in LEVELS if level >= noise):
+        figures = _figures(strength, level)
+        if not len(figures):
+            break
+        scores = _scores(figures)
+        index = int(np.argmax(scores))
+        if scores[index] > best and _is_no_speck(figures, index):
+            mask = figures.mask(np.arange(len(figures)) == index)
+            best, seed = scores[index], Seed(mask, int(figures.sides[index]), float(np.median(strength[mask])))
+    return seed
+
+
+def _scores(figures: Components) -> npt.NDArray[np.float64]:
+    """How much each figure looks like a digit by its size, place, contrast, thickness and distance from the border."""
+    height, width = figures.shape
+    size = np.hypot(figures.height / height, figures.width / width)
+    away = np.hypot((figures.top + figures.bottom) / height - 1, (figures.left + figures.right) / width - 1) / 2
+    contrast = figures.sums[INK] / figures.area
+    thin = (1.5 - _thickness(figures) * 4).clip(0.05, 1)
+    return np.asarray(
+        np.minimum(1, size / 0.3)
+        * BY_SIDES[figures.sides]
+        * (1 - away)
+        * np.sqrt(contrast)
+        * thin
+        * ~_is_cut_off(figures)
+    )
+
+
+def _is_cut_off(figures: Components) -> npt.NDArray[np.bool_]:
+    """Which figures are in a corner or along an edge, and not large: a shadow's border, a table."""
+    return (figures.sides > 1) & (figures.longer < REACHING * max(figures.shape))
+
+
+def _thickness(figures: Components) -> npt.NDArray[np.float64]:
+    """Of each figure, the mean width of its strokes over its diagonal."""
+    return 2 * figures.area / figures.sums[OUTLINE] / np.hypot(figures.height, figures.width)
+
+
+def _is_no_speck(figures: Components, index: int) -> bool:
+    """Whether it is not just the largest speck of many, as in grainy paper."""
+    inside = figures.sides == 0
+    inside[index] = True
+    return bool(figures.sums[INK][index] >= SHARE * figures.sums[INK][inside].sum())
+
+
+def _grown(strength: Floats, seed: Seed, noise: float) -> tuple[Components, int]:
+    """All figures at the lowest level at which the seed's is still strokes, and runs into the border no more than it.
+
+    Returns:
+        the figures, and the index of the one that holds the seed.
+    """
+    for cut in CUTS:
+        figures = _figures(strength, max(cut * seed.strong, noise), seed.mask)
+        main = int(np.argmax(figures.sums[SEED]))
+        if figures.sides[main] <= seed.sides + 1 and _thickness(figures)[main] < THICKEST:
+            break
+    return figures, main
+
+
+def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[np.bool_], bool]:
+    """Which figures are parts of the main one, such as the bar of a 5, and whether there is another digit.
+
+    Args:
+        figures: all of them.
+        main: the index of the main one.
+        weakest: mean ink under which a figure is none.
+
+    Returns:
+        bool[K], and whether a figure of a digit's size stands beside the main one.
+    """
+    parts = np.arange(len(figures)) == main
+    digits = (figures.sides == 0) & (figures.sums[INK] >= weakest * figures.area)
+    while True:
+        top, bottom = figures.top[parts].min(), figures.bottom[parts].max()
+        left, right = figures.left[parts].min(), figures.right[parts].max()
+        size = max(bottom - top, right - left)
+        below = np.maximum(figures.top - bottom, top - figures.bottom)  # negative where they overlap
+        beside = np.maximum(figures.left - right, left - figures.right)
+        apart = np.hypot(below.clip(min=0), beside.clip(min=0))
+        others = digits & (figures.longer > NEAR * size) & ~parts
+        alike = others & (figures.longer >= ALIKE * size)
+        above = beside < -ALIKE * np.minimum(figures.width, right - left)  # or below: no neighbour
+        joined = others & ((apart <= max(GAP, BROKEN * size)) | ((apart <= NEAR * size) & (~alike | above)))
+        if not joined.any():
+            return parts, bool((alike & (np.maximum(below, beside) > 0)).any())
+        parts |= joined
+
+
+def _fringed(mask: Mask) -> Mask:
+    """A mask with the pixels around it, where strokes fade into paper."""
+    wider = mask.copy()
+    wider[1:] |= mask[:-1]
+    wider[:-1] |= mask[1:]
+    mask = wider.copy()
+    wider[:, 1:] |= mask[:, :-1]
+    wider[:, :-1] |= mask[:, 1:]
+    return wider
+
+
+def _box(mask: Mask) -> Box:
+    """The smallest box that holds a mask."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _around(box: Box, size: int, factor: int, shape: tuple[int, ...]) -> Box:
+    """A box with its surroundings, in the pixels of a picture of this shape that was reduced by a factor."""
+    margin = SURROUNDINGS * size
+    rows, columns = (
+        slice(int(max(0, side.start - margin) * factor), int(min(whole, (side.stop + margin) * factor)))
+        for side, whole in zip(box, shape, strict=True)
+    )
+    return rows, columns

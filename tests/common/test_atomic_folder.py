@@ -1,0 +1,139 @@
+"""A folder is published whole, or what stood there before stands there still."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from digits_edge.common import atomic_folder as publish
+from digits_edge.common.atomic_folder import publishing
+from digits_edge.runtime.bundle import find_published, set_aside
+from digits_edge.runtime.errors import UsageError
+
+KIND = {"marker": "marker.json", "kind": "test"}
+
+
+def write(target, number, parts=5):
+    with publishing(target, **KIND) as folder:
+        (folder / "marker.json").write_text(json.dumps({"kind": "test"}))
+        for part in range(parts):
+            (folder / f"part{part}").write_text(str(number))
+
+
+def read(target, parts=5):
+    folder = find_published(target)
+    numbers = {(folder / f"part{part}").read_text() for part in range(parts)}
+    assert len(numbers) == 1, f"parts of several publications: {numbers}"
+    return int(numbers.pop())
+
+
+@pytest.fixture(params=["exchange", "two renames"])
+def swapping(request, monkeypatch):
+    """Both ways to swap: Linux's own, and that of other systems."""
+    if request.param == "two renames":
+        monkeypatch.setattr(publish, "_exchange", lambda *_: False)
+
+
+def test_each_publication_takes_the_place_of_the_last(tmp_path, swapping):
+    for number in range(3):
+        write(tmp_path / "out", number)
+        assert read(tmp_path / "out") == number
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == ["out"]
+
+
+def test_an_error_while_writing_leaves_the_old_one(tmp_path, swapping):
+    write(tmp_path / "out", 1)
+    with pytest.raises(ZeroDivisionError), publishing(tmp_path / "out", **KIND) as folder:
+        (folder / "part0").write_text(str(1 / 0))
+    assert read(tmp_path / "out") == 1
+    assert not publish.partial(tmp_path / "out").exists()
+
+
+def test_a_swap_cut_short_between_its_renames_is_mended(tmp_path):
+    write(tmp_path / "out", 1)
+    (tmp_path / "out").rename(set_aside(tmp_path / "out"))
+    assert read(tmp_path / "out") == 1  # a reader finds it aside
+    with pytest.raises(ZeroDivisionError), publishing(tmp_path / "out", **KIND):
+        raise ZeroDivisionError
+    assert (tmp_path / "out").is_dir()  # a writer puts it back
+    assert read(tmp_path / "out") == 1
+
+
+def test_a_rename_that_fails_half_way_through_a_swap_leaves_the_old_one(tmp_path, monkeypatch):
+    write(tmp_path / "out", 1)
+    monkeypatch.setattr(publish, "_exchange", lambda *_: False)
+    rename = Path.rename
+
+    def held_open(path, to):
+        if path.name.endswith(".partial"):
+            raise PermissionError(13, "held open by a virus scanner", str(to))
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", held_open)
+    with pytest.raises(UsageError, match="cannot be written: held open"):
+        write(tmp_path / "out", 2)
+    assert (tmp_path / "out").is_dir()
+    assert read(tmp_path / "out") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_a_link_stays_a_link_and_what_it_names_is_replaced(tmp_path):
+    write(tmp_path / "v1", 1)
+    (tmp_path / "current").symlink_to(tmp_path / "v1")
+    for number in (2, 3):
+        write(tmp_path / "current", number)
+        assert (tmp_path / "current").is_symlink()
+        assert read(tmp_path / "v1") == read(tmp_path / "current") == number
+
+
+def test_only_one_writes_at_a_time(tmp_path):
+    with publishing(tmp_path / "out", **KIND) as folder:
+        (folder / "marker.json").write_text(json.dumps({"kind": "test"}))
+        with (
+            pytest.raises(UsageError, match="another digits-edge is writing there"),
+            publishing(tmp_path / "out", **KIND),
+        ):
+            pass
+        assert folder.is_dir()
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="a file on the way there"), publishing(tmp_path / "file" / "out", **KIND):
+        pass
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from test_atomic_folder import write
+for number in range(2, 10**9):
+    write(Path(sys.argv[1]), number)
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
+def test_kill_9_at_any_moment_leaves_a_whole_publication(tmp_path):
+    target, rng = tmp_path / "out", random.Random(0)
+    write(target, 1)
+    last = 1
+    for _ in range(50):
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        writer = subprocess.Popen([sys.executable, "-c", KILLED, target], stdout=subprocess.PIPE, text=True, env=env)
+        assert writer.stdout is not None
+        last = max(last, int(writer.stdout.readline()))
+        time.sleep(rng.random() / 50)  # the moment of the kill; any is right
+        writer.kill()
+        writer.communicate()
+        assert read(target) >= 1
+    write(target, 0)
+    assert read(target) == 0
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == ["out"]

@@ -1,0 +1,179 @@
+"""The C of an export: the same numbers as numpy, near to LiteRT's, without a warning."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import OWN, RELEASED, STRICT, random_network, released, sources_of, tflite_of
+
+from digits_edge.export.codegen.c.compiled import Compiler, run_compiled
+from digits_edge.export.codegen.c.plan import plan
+from digits_edge.export.codegen.c.sources import identifier
+from digits_edge.export.codegen.int8_network import Convolution, Int8Network, Multiplier, Result
+from digits_edge.export.codegen.tflite_reader import read_network
+from digits_edge.export.codegen.web.engine import run_scripts
+from digits_edge.export.engines.litert import TfliteModel
+from digits_edge.export.engines.tflm import MicroModel
+
+SANITIZED = ("-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover")
+
+COMPILER = Compiler.find()
+compiled = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler here: cc, gcc or clang")
+
+
+def run(network, pixels, flags=("-std=c99", "-O2")):
+    assert COMPILER is not None
+    return run_compiled(sources_of(network), COMPILER, pixels, flags)
+
+
+def near(ours, theirs):
+    """Logits within one step, and one label for all pictures but ties."""
+    difference = np.abs(ours.astype(int) - theirs)
+    assert difference.max() <= 1
+    other = ours.argmax(axis=1) != theirs.argmax(axis=1)
+    best_two = np.sort(theirs.astype(int), axis=1)[:, -2:]
+    assert (best_two[other, 1] - best_two[other, 0] <= 1).all()
+
+
+@compiled
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_c_of_a_released_model_agrees_with_its_int8_tflite(name, digits):
+    data, pixels = released(name), digits.pixels[:: 5 if name == "micro" else 40]
+    logits = run(read_network(data), pixels, STRICT)
+    np.testing.assert_array_equal(logits, read_network(data).logits(pixels))
+    near(logits, TfliteModel.load(data, "model.int8.tflite").logits(pixels))
+
+
+@compiled
+@pytest.mark.parametrize(("architecture", "pixel_range"), OWN.items())
+def test_the_c_of_a_model_of_ones_own_agrees_with_its_int8_tflite(architecture, pixel_range, tmp_path):
+    data, pixels = tflite_of(architecture, pixel_range, tmp_path)
+    network = read_network(data)
+    logits = run(network, pixels, STRICT)
+    np.testing.assert_array_equal(logits, network.logits(pixels))
+    near(logits, TfliteModel.load(data, "model.int8.tflite").logits(pixels))
+
+
+@compiled
+@pytest.mark.parametrize("seed", range(8))
+def test_any_network_gives_the_same_logits_in_numpy_in_c_and_in_the_page(seed):
+    network, pixels = random_network(seed)
+    pixels = pixels if pixels.shape[3] == 3 else pixels[..., 0]
+    expected = network.logits(pixels)
+    assert len(np.unique(expected)) > 10
+    np.testing.assert_array_equal(run(network, pixels, SANITIZED), expected)
+    np.testing.assert_array_equal(run_scripts(network, pixels), expected)
+
+
+@compiled
+@pytest.mark.parametrize("name", RELEASED)
+def test_sanitizers_find_nothing(name, digits):
+    network = read_network(released(name))
+    pixels = digits.pixels[:: 20 if name == "micro" else 200]
+    np.testing.assert_array_equal(run(network, pixels, SANITIZED), network.logits(pixels))
+
+
+@compiled
+def test_equal_logits_give_the_first_class():
+    zeros = np.zeros((4, 9, 9, 1), np.int8)
+    result = Result((Multiplier.of(0.5),), 128)
+    layer = Convolution("dense", (9, 9, 1), (1, 1, 4), (9, 9), (1, 1), (0, 0), 0, zeros, np.zeros(4, np.int32), result)
+    network = Int8Network((layer,))
+    assert printed(network, np.zeros((1, 9, 9), np.uint8)) == "0\t0\t0\t0\t0\n"
+
+
+def printed(network, pixels, labels=None):
+    """What the example prints."""
+    sources = sources_of(network, labels)
+    with tempfile.TemporaryDirectory() as folder:
+        for name, text in sources.files.items():
+            (Path(folder) / name).write_text(text)
+        assert COMPILER is not None
+        subprocess.run([*COMPILER.command, *STRICT, "-o", "program", "main.c", "model.c"], cwd=folder, check=True)
+        fed = pixels.tobytes()
+        return subprocess.run([f"{folder}/program"], input=fed, capture_output=True, check=True).stdout.decode()
+
+
+@compiled
+def test_labels_of_any_letters_are_printed_as_they_are():
+    labels = ('say "hi"', "back\\slash", "??/ %s", "*/ é 七")
+    zeros = np.zeros((4, 9, 9, 1), np.int8)
+    for best, label in enumerate(labels):
+        bias = np.eye(4, dtype=np.int32)[best] * 100
+        result = Result((Multiplier.of(0.5),), 128)
+        layer = Convolution("dense", (9, 9, 1), (1, 1, 4), (9, 9), (1, 1), (0, 0), 0, zeros, bias, result)
+        assert printed(Int8Network((layer,)), np.zeros((1, 9, 9), np.uint8), labels).startswith(label + "\t")
+
+
+@compiled
+def test_the_model_needs_nothing_but_memset_and_memcpy(tmp_path):
+    if shutil.which("nm") is None:
+        pytest.skip("there is no nm here")
+    network = read_network(released("micro"))
+    for name, text in sources_of(network).files.items():
+        (tmp_path / name).write_text(text)
+    assert COMPILER is not None
+    subprocess.run([*COMPILER.command, *STRICT, "-c", "model.c"], cwd=tmp_path, check=True)
+    listed = subprocess.run(["nm", "-u", "model.o"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    assert {word for word in listed.split() if word != "U"} <= {"memset", "memcpy", "_GLOBAL_OFFSET_TABLE_"}
+    text = (tmp_path / "model.c").read_text()
+    assert "float" not in text
+    assert "double" not in text
+    assert [line for line in text.splitlines() if line.startswith("#include")] == [
+        '#include "model.h"',
+        "#include <string.h>",
+    ]
+
+
+@compiled
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+def test_a_published_folder_compiles_and_tests_itself(translated, tmp_path):
+    folder = shutil.copytree(translated.path / "c", tmp_path / "c")
+    said = subprocess.run(["make", "-C", folder, "test"], capture_output=True, text=True, check=False)
+    assert said.returncode == 0, said.stderr
+    assert "short: 20 of 20 golden vectors agree" in said.stdout
+    assert "warning" not in said.stderr
+
+
+@compiled
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
+def test_the_self_test_can_fail(translated, tmp_path):
+    folder = shutil.copytree(translated.path / "c", tmp_path / "c")
+    (source,) = (path for path in folder.glob("*.c") if path.stem not in ("main", "selftest"))
+    source.write_text(source.read_text().replace("+ 1) >> 1)", "+ 2) >> 1)"))
+    said = subprocess.run(["make", "-C", folder, "test"], capture_output=True, text=True, check=False)
+    assert said.returncode != 0
+    assert "other logits than expected" in said.stdout
+
+
+@pytest.mark.skipif(not MicroModel.available(), reason="tflite-micro has no wheel for this system")
+@pytest.mark.parametrize("name", RELEASED)
+def test_rows_take_less_than_a_quarter_of_the_memory_of_whole_layers(name):
+    theirs = MicroModel.load(released(name), "model.int8.tflite").arena_bytes
+    assert plan(read_network(released(name))).arena < theirs / 4
+
+
+def test_rows_that_live_at_the_same_time_lie_apart():
+    for seed in range(30):
+        planned = plan(random_network(seed)[0])
+        made = {
+            place: [step for step, one in enumerate(planned.schedule) if one == place] for place in planned.schedule
+        }
+        for one, other in ((a, b) for a in made for b in made if a < b):
+            reader = made.get(one + 1, [len(planned.schedule)])
+            if reader[-1] >= made[other][0]:
+                first, second = planned.rows[one + 1], planned.rows[other + 1]
+                assert first.offset + first.bytes <= second.offset or second.offset + second.bytes <= first.offset
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("micro", "micro"), ("My run-2", "my_run_2"), ("7", "model_7"), ("main", "model_main"), ("七", "model")],
+)
+def test_names_become_identifiers(name, expected):
+    assert identifier(name) == expected

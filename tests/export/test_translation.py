@@ -1,0 +1,98 @@
+"""Exports as C and as a page: judged by the gate like every other model, and published with the bundle."""
+
+from __future__ import annotations
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from networks import ARTIFACTS
+
+from digits_edge.export.codegen import translation as translate
+from digits_edge.export.codegen.c.compiled import Compiler
+from digits_edge.export.codegen.web import scripts as to_web
+from digits_edge.export.export import export
+from digits_edge.export.options import ExportOptions
+from digits_edge.runtime.bundle import Bundle
+from digits_edge.runtime.errors import ExportError, GateFailed, MissingExtra
+
+
+def test_an_export_with_a_layer_that_c_does_not_have_publishes_nothing(digits_npz, tmp_path, digits_edge):
+    model = keras.Sequential([keras.Input((28, 28, 1)), layers.AveragePooling2D(4), layers.Flatten(), layers.Dense(10)])
+    model.save(tmp_path / "own.keras")
+    outcome = digits_edge(
+        "export", tmp_path / "own.keras", "--data", digits_npz, "--format", "c", "--no-benchmark",
+        "--min-accuracy", "0", "--max-recall-drop", "1", "--max-drop", "1", "--min-agreement", "0",
+        "--max-drift", "1", "--min-p", "0", "--max-error-ratio", "9",
+    )  # fmt: skip
+    assert outcome.code == 2
+    assert "AVERAGE_POOL_2D" in outcome.err.splitlines()[-1]
+    assert not (tmp_path / "own-bundle").exists()
+
+
+def test_c_and_web_bring_the_int8_tflite_along(translated):
+    models = list(translated.manifest["gate"]["models"])
+    assert models[-2:] == ["c/short.c", "web/index.html"]
+    entry = next(file for file in translated.manifest["files"] if file["name"] == "c/short.c")
+    assert entry["precision"] == "int8"
+    assert f"#define SHORT_ARENA_BYTES {entry['arena_bytes']}\n" in translated.read("c/short.h").decode()
+    accuracy = translated.manifest["metrics"]["c/short.c"]["accuracy"]
+    assert f"Accuracy: {accuracy:.2%} of 400 pictures" in translated.read("c/short.h").decode()
+
+
+@pytest.mark.parametrize(("format", "runs"), [("c", "run_compiled"), ("web", "run_scripts")])
+def test_a_translation_that_answers_worse_is_refused_like_every_other_model(
+    format, runs, trained, patient, tmp_path, monkeypatch
+):
+    if format == "c" and Compiler.find() is None:
+        pytest.skip("there is no C compiler here")
+    honest = getattr(translate, runs)
+    monkeypatch.setattr(translate, runs, lambda *given: np.roll(honest(*given), 1, axis=1))
+    options = ExportOptions(trained, tmp_path / "bundle", formats=(format,), limits=patient, timed=False)
+    with pytest.raises(GateFailed, match=r"c/short\.c" if format == "c" else r"web/index\.html"):
+        export(options)
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_without_a_compiler_the_same_numbers_come_from_numpy_and_the_manifest_says_so(
+    trained, patient, translated, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Compiler, "find", classmethod(lambda cls: None))
+    out = tmp_path / "bundle"
+    bundle = export(ExportOptions(trained, out, formats=("c",), limits=patient, timed=False))
+    assert bundle.read("c/short.c") == translated.read("c/short.c")
+    rung = bundle.manifest["gate"]["rungs"][-1]
+    assert "want of a C compiler" in rung["rung"]
+    assert rung["wrong"] == translated.manifest["metrics"]["c/short.c"]["wrong"]
+    assert set(bundle.manifest["gate"]["models"]) == {"model.tflite", "model.int8.tflite", "c/short.c"}
+
+
+def test_without_v8_a_page_is_refused_before_anything_is_converted(trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "py_mini_racer", None)
+    monkeypatch.setattr("digits_edge.export.export.Worker", None)
+    with pytest.raises(MissingExtra, match=r'pip install "digits-edge\[web\]"'):
+        export(ExportOptions(trained, tmp_path / "bundle", formats=("web",)))
+
+
+def test_a_script_that_fails_is_one_line(trained, patient, tmp_path, monkeypatch):
+    monkeypatch.setattr(to_web, "scripts", lambda: "const openEngine = 7;")
+    with pytest.raises(ExportError, match="openEngine is not a function"):
+        export(ExportOptions(trained, tmp_path / "bundle", formats=("web",), limits=patient, timed=False))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_compiler_that_fails_is_one_line(trained, patient, tmp_path, monkeypatch):
+    monkeypatch.setattr(Compiler, "find", classmethod(lambda cls: Compiler(("false",), "a broken one")))
+    with pytest.raises(ExportError, match="false ended with exit code 1"):
+        export(ExportOptions(trained, tmp_path / "bundle", formats=("c",), limits=patient, timed=False))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_released_micro_has_its_c_and_its_page():
+    bundle = Bundle.open(ARTIFACTS / "micro")
+    bundle.verify()
+    assert {"c/micro.c", "c/micro.h", "c/selftest.c", "c/main.c", "c/Makefile", "web/index.html"} <= set(bundle.names)
+    assert len(bundle.read("web/index.html")) < 150_000
+    assert {"c/micro.c", "web/index.html"} <= set(bundle.manifest["gate"]["models"])

@@ -1,0 +1,402 @@
+"""The web page reads what is drawn on it and what is given to it, as the runtime does, and needs nothing but itself."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+import re
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
+
+from digits_edge.export.codegen.int8_network import Int8Network, Mean, Multiplier, Result
+from digits_edge.export.codegen.tflite_reader import read_network
+from digits_edge.export.codegen.web import page as web_page
+from digits_edge.export.codegen.web.engine import model_of
+from digits_edge.export.engines.litert import TfliteModel
+from digits_edge.export.engines.tensor_spec import Quantization
+from digits_edge.runtime import Classifier
+from digits_edge.runtime.bundle import Bundle
+from digits_edge.runtime.metadata import Contract, Golden
+from digits_edge.trainer.datasets.dataset import Dataset
+
+RELEASED: Final = Path(__file__).parents[2] / "artifacts" / "micro"
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PHONE: Final = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+Stroke = Sequence[tuple[float, float]]
+
+
+def arc(x: float, y: float, width: float, height: float, start: int, end: int) -> list[tuple[float, float]]:
+    """Points of an ellipse, from one angle to another, in degrees clockwise from the right."""
+    angles = np.radians(np.linspace(start, end, 12))
+    return [(x + width * math.cos(angle), y + height * math.sin(angle)) for angle in angles]
+
+
+# How a pen goes, on a sheet of 1 x 1.
+STROKES: Final[dict[str, list[Stroke]]] = {
+    "0": [arc(0.5, 0.5, 0.2, 0.3, -90, 270)],
+    "1": [[(0.5, 0.2), (0.5, 0.8)]],
+    "2": [[*arc(0.5, 0.35, 0.18, 0.16, -170, 40), (0.3, 0.8), (0.72, 0.8)]],
+    "3": [[*arc(0.48, 0.34, 0.17, 0.15, -150, 90), *arc(0.48, 0.65, 0.2, 0.17, -90, 150)]],
+    "4": [[(0.4, 0.2), (0.3, 0.55), (0.72, 0.55)], [(0.6, 0.2), (0.6, 0.82)]],
+    "5": [[(0.68, 0.2), (0.38, 0.2), (0.36, 0.45), *arc(0.48, 0.62, 0.2, 0.18, -110, 140)]],
+    "6": [[(0.6, 0.18), (0.42, 0.4), *arc(0.5, 0.64, 0.16, 0.17, -180, 180)]],
+    "7": [[(0.28, 0.22), (0.7, 0.22), (0.45, 0.82)]],
+    "8": [[*arc(0.5, 0.34, 0.15, 0.15, 90, -270), *arc(0.5, 0.66, 0.18, 0.17, -90, 270)]],
+    "9": [[*arc(0.5, 0.36, 0.16, 0.16, 0, -360), (0.62, 0.82)]],
+}
+
+
+@pytest.fixture(scope="module")
+def reader() -> Classifier:
+    """The released model's int8 ONNX, of the same network as the page's int8 TFLite."""
+    return Classifier.load(RELEASED)
+
+
+@pytest.fixture(scope="module")
+def model() -> dict[str, Any]:
+    """The released model, as its export gives it to the page."""
+    bundle = Bundle.open(RELEASED)
+    data = bundle.read("model.int8.tflite")
+    facts = {"accuracy": 0.9943, "pictures": 3_000, "parameters": 7_842}
+    return model_of(read_network(data), bundle.contract(), TfliteModel.load(data, "micro").output, facts)
+
+
+@pytest.fixture(scope="module")
+def address(model: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("web") / "index.html"
+    path.write_bytes(web_page.page(model))
+    return path.as_uri()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser here: expected one of {', '.join(BROWSERS)}")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=found, args=["--no-sandbox"]
+        )  # a container's root has none
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
+    """Open the page, in a browser without a network; whatever goes wrong in a script fails the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[Error] = []
+
+    def open_page(url: str = address, *, settled: bool = True, **options: Any) -> Page:
+        context = browser.new_context(offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("pageerror", lambda error: errors.append(error))
+        page.goto(url)
+        if settled:
+            answer(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def page(opened: Callable[..., Page]) -> Page:
+    return opened()
+
+
+def answer(page: Page) -> Locator:
+    """The answer, once there is no reading under way."""
+    settled = page.locator("#answer[aria-busy=false]")
+    settled.wait_for()
+    return settled
+
+
+def label(page: Page) -> str | None:
+    return answer(page).get_attribute("data-label")
+
+
+def accepted(page: Page) -> str | None:
+    return answer(page).get_attribute("data-accepted")
+
+
+def on_screen(page: Page, stroke: Stroke) -> list[tuple[float, float]]:
+    box = page.locator("#sheet").bounding_box()
+    assert box is not None
+    return [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in stroke]
+
+
+def draw(page: Page, strokes: Sequence[Stroke], *, lift: bool = True) -> None:
+    """Draw with the mouse."""
+    for stroke in strokes:
+        first, *rest = on_screen(page, stroke)
+        page.mouse.move(*first)
+        page.mouse.down()
+        for point in rest:
+            page.mouse.move(*point, steps=2)
+        if lift:
+            page.mouse.up()
+
+
+def give(page: Page, picture: bytes, name: str = "picture.png", kind: str = "image/png") -> None:
+    page.locator("#file").set_input_files({"name": name, "mimeType": kind, "buffer": picture})
+
+
+def encoded(pixels: np.ndarray, kind: str = "PNG", **options: Any) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(pixels).save(data, kind, **options)
+    return data.getvalue()
+
+
+def on_paper(digit: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A digit in pencil or ink, enlarged, somewhere on a page: uint8[H, W]."""
+    height, width = (int(side) for side in rng.integers(150, 400, 2))
+    side = int(rng.integers(60, 140))
+    ink = np.zeros((height, width), np.float32)
+    row, column = int(rng.integers(4, height - side - 4)), int(rng.integers(4, width - side - 4))
+    enlarged = Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC)
+    ink[row : row + side, column : column + side] = np.asarray(enlarged, np.float32) / 255
+    paper = rng.uniform(190, 250) - rng.uniform(0, 40) * np.linspace(0, 1, width)
+    return np.clip(paper * (1 - rng.uniform(0.5, 0.95) * ink) + rng.normal(0, 1.5, ink.shape), 0, 255).astype(np.uint8)
+
+
+def screenshot(where: Page | Locator) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(where.screenshot())).convert("RGB"))
+
+
+def test_it_needs_nothing_but_itself(opened, address):
+    page = opened("about:blank", settled=False)
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(address)
+    draw(page, STROKES["7"])
+    assert label(page) == "7"
+    assert requests == [address]
+    assert page.evaluate("[typeof fromImage, typeof prepare, typeof openEngine]") == ["undefined"] * 3
+
+
+def test_it_is_one_small_file_that_names_no_other(model):
+    page = web_page.page(model)
+    assert len(page) < 150_000
+    assert not re.search(rb"https?:|@import|url\(", page)
+    assert b"default-src 'none'" in page
+
+
+@pytest.mark.parametrize("digit", STROKES)
+def test_a_drawn_digit_is_read(page, digit):
+    draw(page, STROKES[digit])
+    assert (label(page), accepted(page)) == (digit, "true")
+    assert page.locator("#verdict").inner_text() == "✓ Accepted"
+    assert page.locator("#bars .best").inner_text().split()[0] == digit
+
+
+def test_it_reads_while_the_pen_is_down(page):
+    draw(page, STROKES["0"], lift=False)
+    page.locator("#answer[data-label='0'][aria-busy=true]").wait_for()  # shown, and not yet read aloud
+    page.mouse.up()
+    assert label(page) == "0"
+
+
+def test_a_finger_draws_and_does_not_scroll(opened):
+    page = opened(**PHONE)
+    touch = page.context.new_cdp_session(page)
+    for stroke in STROKES["4"]:
+        points = [{"x": x, "y": y} for x, y in on_screen(page, stroke)]
+        touch.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": points[:1]})
+        for point in points[1:]:
+            touch.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [point]})
+        touch.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    assert label(page) == "4"
+    assert page.evaluate("scrollY") == 0
+
+
+@pytest.mark.parametrize("key", ["Space", "Enter"])
+def test_the_keyboard_draws(page, key):
+    page.locator("#sheet").focus()
+    for presses, pressed in ((12, "ArrowUp"), (1, key), (24, "ArrowDown"), (1, key), (5, "ArrowRight")):
+        for _ in range(presses):
+            page.keyboard.press(pressed)
+    assert label(page) == "1"
+    page.keyboard.press("Escape")
+    assert (label(page), accepted(page)) == ("", "none")
+
+
+def test_every_control_is_reached_by_tab_and_seen_to_be(page):
+    unfocused, reached = screenshot(page), []
+    for _ in range(3):
+        page.keyboard.press("Tab")
+        reached.append(page.evaluate("document.activeElement.id"))
+        box = page.locator(":focus-visible").locator(
+            "xpath=ancestor-or-self::*[self::label or @tabindex or self::button]"
+        )
+        x, y, width, height = (int(box.bounding_box()[part]) for part in ("x", "y", "width", "height"))
+        around = np.s_[y - 8 : y + height + 8, x - 8 : x + width + 8]
+        assert (screenshot(page)[around] != unfocused[around]).any()
+    assert reached == ["sheet", "clear", "file"]
+
+
+def test_an_empty_sheet_has_no_ink(page, reader):
+    assert (label(page), accepted(page)) == ("", "none")
+    assert page.locator("#verdict").inner_text() == "No ink yet"
+    give(page, encoded(np.full((200, 300), 240, np.uint8)))
+    assert (label(page), accepted(page)) == ("", "none")
+    assert page.locator("#verdict").inner_text() == "No ink found"
+
+
+def test_two_digits_are_several(page):
+    for digit, left in (("7", -0.05), ("4", 0.45)):
+        draw(page, [[(left + 0.6 * x, y) for x, y in stroke] for stroke in STROKES[digit]])
+    assert answer(page).get_attribute("data-reason") == "several"
+    assert page.locator("#verdict").inner_text() == "✗ Refused"
+    assert page.locator("#because").inner_text() == "several figures"
+
+
+def test_clearing_takes_all_away(page):
+    empty = screenshot(page.locator("#sheet"))
+    draw(page, STROKES["3"])
+    page.locator("#clear").click()
+    assert label(page) == ""
+    assert (screenshot(page.locator("#sheet")) == empty).all()
+
+
+def test_pictures_get_the_runtimes_answers(page, reader, digits):
+    rng, asked, differ, otherwise = np.random.default_rng(5), range(0, len(digits), 10), [], []
+    for row in asked:
+        picture = encoded(on_paper(digits.pixels[row], rng))
+        expected = reader.predict(picture)
+        give(page, picture)
+        read = answer(page).evaluate("(element) => ({ ...element.dataset })")
+        if read["label"] != (expected.label or ""):
+            differ.append(row)
+        if (read["accepted"] == "true") != expected.accepted:
+            otherwise.append(row)
+    print(f"of {len(asked)} pictures {len(differ)} have another label, {len(otherwise)} are accepted otherwise")
+    assert len(differ) <= 0.005 * len(asked)
+    assert len(otherwise) <= 0.02 * len(asked)
+
+
+@pytest.fixture(scope="module")
+def two(digits: Dataset) -> bytes:
+    """A picture of a 2, twice as wide as high."""
+    pixels = np.full((300, 600), 235, np.uint8)
+    digit = Image.fromarray(digits.pixels[digits.targets == 2][0]).resize((180, 180), Image.Resampling.BICUBIC)
+    pixels[60:240, 210:390] -= (0.8 * np.asarray(digit)).astype(np.uint8)
+    return encoded(pixels)
+
+
+def test_a_picture_is_dropped_anywhere(page, two, tmp_path):
+    path = tmp_path / "two.png"
+    path.write_bytes(two)
+    hand = page.context.new_cdp_session(page)
+    dragged = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver", "drop"):
+        hand.send("Input.dispatchDragEvent", {"type": kind, "x": 5, "y": 5, "data": dragged})
+    page.locator("#sheet.picture").wait_for()
+    assert label(page) == "2"
+
+
+def test_a_picture_is_pasted(page, two):
+    page.evaluate(
+        """(picture) => {
+            const bytes = Uint8Array.from(atob(picture), (character) => character.charCodeAt(0));
+            const clipboardData = new DataTransfer();
+            clipboardData.items.add(new File([bytes], "image.png", { type: "image/png" }));
+            document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+        }""",
+        base64.b64encode(two).decode(),
+    )
+    page.locator("#sheet.picture").wait_for()
+    assert label(page) == "2"
+
+
+def test_a_picture_is_shown_in_its_proportions_and_drawn_away(page, two):
+    give(page, two)
+    assert label(page) == "2"
+    shown = screenshot(page.locator("#sheet"))
+    side = len(shown)
+    light = np.flatnonzero((shown == 235).all(axis=2)[:, side // 8])
+    assert (light[0] / side, light[-1] / side) == pytest.approx((0.25, 0.75), abs=0.02)
+    draw(page, STROKES["7"])
+    assert label(page) == "7"
+
+
+def test_a_photograph_lies_as_its_exif_data_say(page, reader, two):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    turned = encoded(np.rot90(np.asarray(Image.open(io.BytesIO(two)))), "JPEG", exif=exif, quality=95)
+    assert reader.predict(turned).label == "2"
+    give(page, turned, "turned.jpg", "image/jpeg")
+    assert label(page) == "2"
+
+
+def test_more_pixels_than_a_phone_has_for_a_canvas(page, two):
+    large = Image.open(io.BytesIO(two)).resize((6400, 3200), Image.Resampling.NEAREST)
+    give(page, encoded(np.asarray(large), compress_level=1))
+    assert label(page) == "2"
+
+
+def test_what_is_no_picture_is_told_and_changes_nothing(page, two):
+    draw(page, STROKES["7"])
+    before, shown = answer(page).evaluate("(element) => element.outerHTML"), screenshot(page.locator("#sheet"))
+    for name, data in (("notes.txt", b"Dear diary"), ("cut.png", two[:40]), ("empty.png", b"")):
+        give(page, data, name)
+        trouble = page.get_by_role("alert")
+        trouble.get_by_text(name).wait_for()
+        assert trouble.inner_text() == f"{name}: no picture that this browser can read"
+        assert answer(page).evaluate("(element) => element.outerHTML") == before
+        assert (screenshot(page.locator("#sheet")) == shown).all()
+    give(page, encoded(np.full((3, 3), 255, np.uint8)), "small.png")
+    trouble.get_by_text("small.png: expected at least 8 x 8 pixels, received 3 x 3").wait_for()
+    give(page, two)
+    assert label(page) == "2"
+    assert trouble.inner_text() == ""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("many", [False, True])
+def test_a_phone_shows_sheet_and_answer_at_once(opened, model, tmp_path, many, scheme):
+    if many:  # a label for each output is left, under names that are hard to lay out
+        model = model | {"labels": [f"</script><!-- & a class with a rather long name, {label}" for label in range(10)]}
+    path = tmp_path / "index.html"
+    path.write_bytes(web_page.page(model))
+    page = opened(path.as_uri(), color_scheme=scheme, **PHONE)
+    draw(page, STROKES["5"])
+    assert label(page) == model["labels"][5]
+    assert page.locator("#label").inner_text() == model["labels"][5]
+    for part in ("#sheet", "#answer", "#pixels", "#clear", "label"):
+        box = page.locator(part).bounding_box()
+        assert box is not None
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390
+        assert box["y"] + box["height"] <= 844
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.evaluate("scrollY") == 0
+
+
+def test_a_model_of_whole_pictures_in_colour(opened, tmp_path):
+    shape = (12, 8, 3)
+    result = Result((Multiplier.of(1 / 96),), 0)  # the most of a colour is the answer
+    network = Int8Network((Mean("mean", shape, (1, 1, 3), shape[:2], (1, 1), (0, 0), 0, 0, result),))
+    golden = Golden(np.zeros((1, *shape), np.uint8), np.zeros((1, 3), np.float32))
+    contract = Contract("colours", ("red", "green", "blue"), shape, "resize", 0.5, 0.0, golden)
+    facts = {"accuracy": 1.0, "pictures": 1, "parameters": None}
+    path = tmp_path / "index.html"
+    path.write_bytes(web_page.page(model_of(network, contract, Quantization(0.1, 0), facts)))
+    page = opened(path.as_uri())
+    give(page, encoded(np.full((60, 90, 3), (20, 180, 90), np.uint8)))
+    assert (label(page), accepted(page)) == ("green", "true")
+    seen = screenshot(page.locator("#pixels"))
+    assert seen.shape[0] / seen.shape[1] == pytest.approx(12 / 8, rel=0.02)
+    assert tuple(seen[seen.shape[0] // 2, seen.shape[1] // 2]) == (20, 180, 90)

@@ -1,0 +1,338 @@
+"""Every kind of dataset is read as it is, and refused in one line when it cannot be."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from digits_edge.runtime.errors import DatasetError
+from digits_edge.trainer.datasets.csv import read_unlabelled
+from digits_edge.trainer.datasets.dataset import align
+from digits_edge.trainer.datasets.read import read, read_names
+
+PIXELS = [f"pixel{i}" for i in range(784)]
+
+
+@pytest.fixture
+def few(digits):
+    """Thirty digits in mixed order."""
+    rows = np.random.default_rng(0).permutation(len(digits))[:30]
+    return replace(digits, pixels=digits.pixels[rows], targets=digits.targets[rows])
+
+
+def write_csv(path, pixels, classes=None, columns=None):
+    """A Kaggle CSV, its columns in the order of `columns`."""
+    columns = columns or ([] if classes is None else ["label"]) + PIXELS
+    cells = {name: [str(v) for v in pixels[:, i]] for i, name in enumerate(PIXELS)}
+    if classes is not None:
+        cells["label"] = [str(c) for c in classes]
+    lines = [",".join(columns), *(",".join(cells[name][row] for name in columns) for row in range(len(pixels)))]
+    data = ("\n".join(lines) + "\n").encode()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+def write_idx(path, array):
+    data = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train.csv.gz"])
+def test_a_kaggle_csv_is_read_by_column_names_wherever_the_label_stands(few, tmp_path, name):
+    shuffled = [*PIXELS[400:], "label", *PIXELS[:400]]
+    path = write_csv(tmp_path / name, few.pixels.reshape(30, -1), few.targets, shuffled)
+    dataset = read(str(path))
+    assert dataset.pixels.dtype == np.uint8
+    np.testing.assert_array_equal(dataset.pixels, few.pixels)
+    assert [dataset.labels[t] for t in dataset.targets] == [str(t) for t in few.targets]
+    assert dataset.name == name
+    assert dataset.preprocess == "digit"
+    np.testing.assert_array_equal(read_unlabelled(path), few.pixels)
+
+
+def test_a_csv_may_name_its_classes(few, tmp_path):
+    names = np.array(["zebra", "ape"])[few.targets % 2]
+    dataset = read(str(write_csv(tmp_path / "train.csv", few.pixels.reshape(30, -1), names)))
+    assert dataset.labels == ("ape", "zebra")
+    assert [dataset.labels[t] for t in dataset.targets] == names.tolist()
+
+
+def test_classes_are_those_of_the_data_and_sorted_by_value(few, tmp_path):
+    dataset = read(str(write_csv(tmp_path / "train.csv", few.pixels.reshape(30, -1), few.targets % 3 * 10 + 2)))
+    assert dataset.labels == ("2", "12", "22")
+    np.testing.assert_array_equal(dataset.targets, few.targets % 3)
+
+
+BAD_CELLS = {
+    "256": "'256'",
+    "-1": "'-1'",
+    "1.5": "'1.5'",
+    "seven": "'seven'",
+    "": "an empty cell",
+    "99999999999999999999": "'99999999999999999999'",
+    "nan": "'nan'",
+}
+
+
+@pytest.mark.parametrize("cell", BAD_CELLS)
+def test_a_bad_pixel_is_named_by_row_and_column(few, tmp_path, refused, cell):
+    cells = few.pixels.reshape(30, -1).astype(object)
+    cells[16, 300] = cell
+    path = write_csv(tmp_path / "train.csv", cells, few.targets)
+    said = refused("train", "--data", path, "--out", tmp_path / "run")
+    assert f"{path}: row 17 (line 18), column 'pixel300': expected a whole number from 0 to 255" in said
+    assert said.endswith(f"found {BAD_CELLS[cell]}")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("cell", ["", "-3", "2.5", "inf", "1e300"])
+def test_a_bad_label_is_named_by_row(few, tmp_path, refused, cell):
+    classes = few.targets.astype(object)
+    classes[4] = cell
+    path = write_csv(tmp_path / "train.csv", few.pixels.reshape(30, -1), classes)
+    assert "row 5 (line 6), column 'label'" in refused("train", "--data", path, "--out", tmp_path / "run")
+
+
+def bad_csvs():
+    flat, classes = np.zeros((4, 784), int), [0, 1, 0, 1]
+    row = ",".join(["1", *["0"] * 784])
+    header = ",".join(["label", *PIXELS])
+    return {
+        "no label": (lambda p: write_csv(p, flat), "expected a column 'label'"),
+        "783 pixels": (lambda p: write_csv(p, flat, classes, ["label", *PIXELS[:-1]]), "found 783"),
+        "785 pixels": (lambda p: p.write_text(f"{header},pixel784\n{row},0\n"), "found 785"),
+        "a gap": (lambda p: p.write_text(f"{header.replace('pixel5,', 'pixel999,')}\n{row}\n"), "found no 'pixel5'"),
+        "a strange column": (lambda p: p.write_text(f"{header},weight\n{row},0\n"), "found 'weight'"),
+        "empty": (lambda p: p.write_bytes(b""), "received an empty file"),
+        "header only": (lambda p: p.write_text(f"{header}\n"), "found only the header"),
+        "binary": (lambda p: p.write_bytes(bytes(range(256)) * 40), "received binary data"),
+        "a long row": (
+            lambda p: p.write_text(f"{header}\n{row}\n{row},7\n"),
+            "row 2 (line 3): expected 785 cells, found 786",
+        ),
+        "an open quote": (lambda p: p.write_text(f'{header}\n{row[:-1]}"0\n' + f"{row}\n" * 200), "from line 2 on"),
+        "an endless number": (lambda p: p.write_text(f"{header}\n{row[:-1]}{'7' * 5000}\n"), "column 'pixel783'"),
+        "old line ends": (lambda p: p.write_bytes(f"{header}\r{row}\r".encode()), "new-line character"),
+        "a short row": (
+            lambda p: p.write_text(f"{header}\n{row}\n1,2,3\n"),
+            "row 2 (line 3): expected 785 cells, found 3",
+        ),
+        "one class": (lambda p: write_csv(p, flat, [3, 3, 3, 3]), "expected two classes or more, found only '3'"),
+        "a single row": (lambda p: write_csv(p, flat, [0, 0, 0, 1]), "class '1' has only 1 picture"),
+    }
+
+
+@pytest.mark.parametrize("kind", bad_csvs())
+def test_a_csv_that_cannot_be_used_is_one_clear_line(tmp_path, refused, kind):
+    write, expected = bad_csvs()[kind]
+    path = tmp_path / "train.csv"
+    write(path)
+    said = refused("train", "--data", path, "--out", tmp_path / "run")
+    assert expected in said
+    assert "train.csv" in said
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["train.csv"]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"label,pixel0\n1,2\n", "expected gzip data"),
+        (gzip.compress(b"label" * 9999)[:40], "ends too early or is damaged"),
+    ],
+)
+def test_a_gz_that_is_none(tmp_path, refused, data, expected):
+    path = tmp_path / "train.csv.gz"
+    path.write_bytes(data)
+    assert expected in refused("train", "--data", path, "--out", tmp_path / "run")
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_an_idx_folder_trains_on_train_and_evaluates_on_t10k(few, tmp_path, packed):
+    for prefix, rows in (("train", slice(0, 20)), ("t10k", slice(20, 30))):
+        write_idx(tmp_path / f"{prefix}-images-idx3-ubyte{packed}", few.pixels[rows])
+        write_idx(tmp_path / f"{prefix}-labels-idx1-ubyte{packed}", few.targets[rows].astype(np.uint8))
+    np.testing.assert_array_equal(read(str(tmp_path)).pixels, few.pixels[:20])
+    np.testing.assert_array_equal(read(str(tmp_path), part="test").pixels, few.pixels[20:])
+
+
+def bad_idx():
+    images, labels = np.zeros((6, 28, 28), np.uint8), np.arange(6, dtype=np.uint8) % 2
+    return {
+        "wrong magic": (
+            images,
+            labels,
+            lambda data: b"\x00\x00\x0d\x03" + data[4:],
+            "expected an IDX file with magic 00000803",
+        ),
+        "truncated": (
+            images,
+            labels,
+            lambda data: data[:-5],
+            "expected 4,720 bytes for shape [6, 28, 28], received 4,715",
+        ),
+        "no header": (images, labels, lambda data: data[:6], "the file ends after 6"),
+        "other counts": (
+            images,
+            labels[:4],
+            lambda data: data,
+            "found 6 images in train-images-idx3-ubyte and 4 labels",
+        ),
+        "other size": (
+            np.zeros((6, 20, 20), np.uint8),
+            labels,
+            lambda data: data,
+            "expected pictures of 28 x 28, found 20 x 20",
+        ),
+        "no pictures": (images[:0], labels[:0], lambda data: data, "found none"),
+    }
+
+
+@pytest.mark.parametrize("kind", bad_idx())
+def test_idx_files_that_cannot_be_used(tmp_path, refused, kind):
+    images, labels, damage, expected = bad_idx()[kind]
+    path = tmp_path / "train-images-idx3-ubyte"
+    write_idx(path, images)
+    path.write_bytes(damage(path.read_bytes()))
+    write_idx(tmp_path / "train-labels-idx1-ubyte", labels)
+    assert expected in refused("train", "--data", tmp_path, "--out", tmp_path / "run")
+
+
+def test_an_idx_folder_without_labels(tmp_path, refused):
+    write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((6, 28, 28), np.uint8))
+    assert "found only train-images-idx3-ubyte" in refused("train", "--data", tmp_path, "--out", tmp_path / "run")
+
+
+def bad_npz():
+    x, y = np.zeros((6, 28, 28), np.uint8), np.arange(6) % 2
+    return {
+        "no y": ({"x": x}, "found no y"),
+        "float pixels": ({"x": x / 255, "y": y}, "received float64[6, 28, 28]"),
+        "flat pixels": ({"x": x.reshape(6, -1), "y": y}, "received uint8[6, 784]"),
+        "other size": ({"x": x[:, :20], "y": y}, "expected pictures of 28 x 28, found 20 x 28"),
+        "fewer classes": ({"x": x, "y": y[:4]}, "a class for each of 6 pictures, received int64[4]"),
+        "one-hot": ({"x": x, "y": np.eye(6)}, "received float64[6, 6]"),
+        "negative": ({"x": x, "y": y - 1}, "expected classes from 0, received -1"),
+        "pickled": ({"x": x, "y": np.array([{}] * 6, object)}, "allow_pickle=False"),
+        "huge classes": ({"x": x, "y": np.full(6, 2**64 - 1, np.uint64)}, "expected classes from 0"),
+    }
+
+
+@pytest.mark.parametrize("kind", bad_npz())
+def test_an_npz_that_cannot_be_used(tmp_path, refused, kind):
+    arrays, expected = bad_npz()[kind]
+    path = tmp_path / "set.npz"
+    np.savez(path, **arrays)
+    assert expected in refused("train", "--data", path, "--out", tmp_path / "run")
+
+
+def test_an_npz_that_is_none(tmp_path, refused):
+    path = tmp_path / "set.npz"
+    path.write_bytes(b"PK\x03\x04 not really")
+    assert "not readable as an .npz" in refused("train", "--data", path, "--out", tmp_path / "run")
+
+
+def save_folders(folder, few, names):
+    for row, target in enumerate(few.targets):
+        place = folder / names[target % len(names)]
+        place.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(few.pixels[row]).save(place / f"{row:03}.png")
+
+
+def test_a_folder_of_class_folders_is_read_as_predict_would(few, tmp_path):
+    save_folders(tmp_path, few, ["10", "9", "cat"])
+    (tmp_path / "cat" / "notes.txt").write_text("not a picture")
+    dataset = read(str(tmp_path))
+    assert dataset.labels == ("9", "10", "cat")
+    assert dataset.preprocess == "resize"
+    assert len(dataset) == 30
+    save_folders(tmp_path / "digits", few, [str(d) for d in range(10)])
+    characters = read(str(tmp_path / "digits"))
+    assert characters.preprocess == "digit"
+    order = np.argsort(few.targets, kind="stable")
+    np.testing.assert_array_equal(characters.pixels, few.pixels[order])  # MNIST digits are in MNIST form already
+
+
+def test_a_bad_picture_in_a_folder_is_named(few, tmp_path, refused):
+    save_folders(tmp_path / "set", few, ["cat", "dog"])
+    (tmp_path / "set" / "cat" / "bad.jpg").write_bytes(b"no picture")
+    outcome = "cat/bad.jpg: expected a picture, received bytes of no known picture format"
+    with pytest.raises(DatasetError, match=outcome):
+        read(str(tmp_path / "set"))
+
+
+def test_a_folder_without_pictures(tmp_path, refused):
+    (tmp_path / "set" / "cat").mkdir(parents=True)
+    assert "found neither" in refused("train", "--data", tmp_path / "set", "--out", tmp_path / "run")
+    (tmp_path / "set" / "dog").mkdir()
+    Image.new("L", (28, 28), 80).save(tmp_path / "set" / "dog" / "1.png")
+    assert "expected pictures of class 'cat'" in refused("train", "--data", tmp_path / "set", "--out", tmp_path / "run")
+
+
+def test_no_such_file_and_no_such_kind(tmp_path, refused):
+    assert "no such file" in refused("train", "--data", tmp_path / "none.csv", "--out", tmp_path / "run")
+    (tmp_path / "data.parquet").write_bytes(b"PAR1")
+    assert "expected a name ending" in refused("train", "--data", tmp_path / "data.parquet", "--out", tmp_path / "run")
+
+
+def test_a_labels_file_names_the_classes(few, tmp_path):
+    np.savez(tmp_path / "set.npz", x=few.pixels, y=few.targets % 3)
+    (tmp_path / "labels.txt").write_text("shirt\nshoe\nbag\n")
+    dataset = read(str(tmp_path / "set.npz"), names=read_names(tmp_path / "labels.txt"))
+    assert dataset.labels == ("shirt", "shoe", "bag")
+    np.testing.assert_array_equal(dataset.targets, few.targets % 3)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\nb\n", "expected classes 0 to 1"),
+        ("a\nb\nc\nd\n", "names class 'd'"),
+        ("a\na\nb\n", "'a' twice"),
+        ("", "found 0"),
+    ],
+)
+def test_a_labels_file_that_does_not_fit(few, tmp_path, refused, text, expected):
+    np.savez(tmp_path / "set.npz", x=few.pixels, y=few.targets % 3)
+    (tmp_path / "labels.txt").write_text(text)
+    words = ("--data", tmp_path / "set.npz", "--labels", tmp_path / "labels.txt", "--out", tmp_path / "run")
+    assert expected in refused("train", *words)
+
+
+def test_other_data_are_matched_to_a_models_labels_by_name_or_by_number(digits):
+    letters = tuple("abcdefghij")
+    np.testing.assert_array_equal(align(digits, letters), digits.targets)
+    backwards = tuple(reversed(digits.labels))
+    np.testing.assert_array_equal(align(digits, backwards), 9 - digits.targets)
+    with pytest.raises(DatasetError, match=r"expected classes among 0, 1, found '2'"):
+        align(digits, ("0", "1"))
+
+
+def test_the_fingerprint_is_that_of_the_content(digits):
+    changed = digits.pixels.copy()
+    changed[7, 3, 3] += 1
+    assert digits.fingerprint == replace(digits, name="other").fingerprint
+    assert digits.fingerprint != replace(digits, pixels=changed).fingerprint
+    assert digits.fingerprint != replace(digits, targets=digits.targets[::-1]).fingerprint
+
+
+def test_the_sample_is_5000_digits_500_a_class():
+    sample = read("sample")
+    assert sample.pixels.shape == (5000, 28, 28)
+    assert np.bincount(sample.targets).tolist() == [500] * 10
+    assert sample.preprocess == "digit"
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.binary(max_size=3000), name=st.sampled_from(["a.csv", "a.csv.gz", "a.npz", "train-images-idx3-ubyte"]))
+def test_whatever_the_bytes_only_our_errors_come_out(tmp_path, data, name):
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DatasetError):
+        read(str(tmp_path if "idx" in name else tmp_path / name))
+    (tmp_path / name).unlink()

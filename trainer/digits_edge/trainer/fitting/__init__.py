@@ -1,0 +1,1 @@
+"""Build, augment, fit and calibrate a network."""

@@ -1,0 +1,229 @@
+"""Pictures that are of no class, for a network to be unsure of.
+
+The method is outlier exposure (Hendrycks, Mazeika, Dietterich 2019). Nothing is downloaded: they are letters and signs
+of the fonts that matplotlib ships, scribbles, shapes and textures, and what becomes of the training pictures when they
+are cut up, turned or put side by side. Strokes that resemble a training picture are left out.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+from digits_edge.runtime.picture.mnist_form import in_box
+from digits_edge.runtime.picture.resize import resize
+
+Pixels = npt.NDArray[np.uint8]  # of one picture, [28, 28]
+Ink = npt.NDArray[np.float32]  # the same before it is boxed, any size, 0 on paper
+Maker = Callable[[Pixels, Pixels, np.random.Generator], Pixels]  # two training pictures -> an outlier
+
+OUTLIERS: Final = 24_000
+NEAREST: Final = 0.7  # cosine similarity to a training picture from which on an outlier is left out
+BROAD: Final = 0.4  # width over height, under which a filled figure may be a 1
+COMPARED: Final = 6_000  # training pictures that outliers are compared with
+CANVAS: Final = 84  # pixels a side in which strokes and shapes are drawn, three times what they end as
+FONTS: Final = (
+    "DejaVuSans", "DejaVuSans-Oblique", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Italic",
+    "STIXGeneral", "STIXGeneralItalic", "cmr10", "cmmi10", "DejaVuSansDisplay",
+)  # fmt: skip
+# Latin, Greek, Cyrillic, Armenian, Hebrew, Arabic, Georgian, signs, arrows, shapes.
+BLOCKS: Final = (
+    (0x21, 0x7E), (0xA1, 0x17F), (0x391, 0x3C9), (0x410, 0x451), (0x531, 0x587), (0x5D0, 0x5EA), (0x621, 0x64A),
+    (0x10D0, 0x10F0), (0x20A0, 0x20BF), (0x2190, 0x21FF), (0x2200, 0x22FF), (0x25A0, 0x26FF), (0x2701, 0x27BF),
+)  # fmt: skip
+
+
+def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np.uint8]:
+    """Make up pictures that are of no class.
+
+    Args:
+        pictures: uint8[N, 28, 28], the training part.
+        count: how many are wanted.
+        seed: of all draws.
+
+    Returns:
+        uint8[count, 28, 28].
+    """
+    rng = np.random.default_rng(seed)
+    known = _unit(pictures[rng.permutation(len(pictures))[:COMPARED]])
+    kept = np.empty((0, *pictures.shape[1:]), np.uint8)
+    strokes = (_letter, _letter, _scribble, _scribble, _recut, _turned, _side_by_side)
+    makers: tuple[Maker, ...] = (*strokes, _solid, _solid, _shape, _texture, _speckled)
+    while len(kept) < count:
+        pairs = pictures[rng.integers(len(pictures), size=(count, 2))]
+        made = np.stack([makers[i % len(makers)](one, other, rng) for i, (one, other) in enumerate(pairs)])
+        of_strokes = np.arange(count) % len(makers) < len(strokes)
+        kept = np.concatenate([kept, made[~(of_strokes & _resembling(made, known)) & made.any(axis=(1, 2))]])
+    return kept[:count]
+
+
+def _resembling(made: npt.NDArray[np.uint8], known: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+    """Which of made, uint8[M, 28, 28], are near to one of known, float32[K, 784] of unit length."""
+    parts = [(_unit(part) @ known.T).max(axis=1) for part in np.array_split(made, -(-len(made) // 1000))]
+    return np.asarray(np.concatenate(parts) >= NEAREST)
+
+
+def _unit(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    flat = pictures.reshape(len(pictures), -1).astype(np.float32)
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1), np.float32)
+
+
+def _letter(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
+    """A letter or sign of a font."""
+    font, signs = _fonts()[rng.integers(len(_fonts()))]
+    image = Image.new("L", (2 * CANVAS, 2 * CANVAS))
+    sign = signs[rng.integers(len(signs))]
+    ImageDraw.Draw(image).text((CANVAS, CANVAS), sign, fill=255, font=font, anchor="mm")
+    return in_box(np.asarray(image.rotate(rng.uniform(-15, 15), Image.Resampling.BILINEAR), np.float32))
+
+
+@lru_cache(maxsize=1)
+def _fonts() -> list[tuple[ImageFont.FreeTypeFont, list[str]]]:
+    """matplotlib's fonts, each with the signs of `BLOCKS` that it has; digits of any script are left out."""
+    import matplotlib
+
+    wanted = [chr(code) for low, high in BLOCKS for code in range(low, high + 1)]
+    wanted = [sign for sign in wanted if unicodedata.category(sign)[0] in "LPS"]
+    found = []
+    for name in FONTS:
+        font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{name}.ttf"), CANVAS)
+        lacking = bytes(font.getmask("\U0010ffff"))
+        signs = [sign for sign in wanted if bytes(mask := font.getmask(sign)) != lacking and mask.getbbox()]
+        found.append((font, signs))
+    return found
+
+
+def _scribble(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
+    """Strokes of a pen, straight or bent."""
+    image = Image.new("L", (CANVAS, CANVAS))
+    draw, width = ImageDraw.Draw(image), int(rng.integers(3, 13))
+    for _stroke in range(rng.integers(1, 6)):
+        start, bend, end = rng.uniform(6, CANVAS - 6, (3, 2))
+        if rng.random() < 0.5:
+            bend = (start + end) / 2
+        t = np.linspace(0, 1, 20)[:, None]
+        curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end  # Bézier's, of second degree
+        draw.line([tuple(point) for point in curve], fill=255, width=width, joint="curve")
+    return in_box(np.asarray(image, np.float32))
+
+
+def _recut(one: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
+    """The upper half of a picture on the lower half of another, or left and right; or one with its quarters mixed."""
+    if rng.random() < 0.3:
+        half = [side // 2 for side in one.shape]
+        quarters = [one[r : r + half[0], c : c + half[1]] for r in (0, half[0]) for c in (0, half[1])]
+        a, b, c, d = (quarters[i] for i in rng.permutation(4))
+        return np.block([[a, b], [c, d]])
+    if rng.random() < 0.5:
+        return _recut_rows(one, other)
+    return _recut_rows(one.T, other.T).T
+
+
+def _recut_rows(one: Pixels, other: Pixels) -> Pixels:
+    half = len(one) // 2
+    return np.concatenate([one[:half], other[half:]])
+
+
+def _turned(one: Pixels, _: Pixels, rng: np.random.Generator) -> Pixels:
+    """A picture lying on its side, on its head, or in a mirror."""
+    return np.ascontiguousarray((np.rot90(one), np.rot90(one, 3), one[:, ::-1], one[::-1])[rng.integers(4)])
+
+
+def _side_by_side(one: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
+    """Two pictures that share one box."""
+    pair = np.zeros((28, 52), np.float32)
+    apart = int(rng.integers(10, 25))
+    pair[:, :28] = one
+    pair[:, apart : apart + 28] = np.maximum(pair[:, apart : apart + 28], other)
+    return in_box(pair)
+
+
+def _shape(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
+    """A filled figure, evenly or with a texture, in its box or as large as the picture."""
+    image = Image.new("L", (CANVAS, CANVAS))
+    draw = ImageDraw.Draw(image)
+    for _part in range(rng.integers(1, 4)):
+        corners = [tuple(point) for point in rng.uniform(0, CANVAS, (rng.integers(3, 7), 2))]
+        if rng.random() < 0.3:
+            low, high = np.sort(rng.uniform(0, CANVAS, (2, 2)), axis=0)
+            draw.ellipse([*low, *(high + 6)], fill=255)
+        elif rng.random() < 0.5:
+            low, high = np.sort(rng.uniform(0, CANVAS, (2, 2)), axis=0)
+            draw.rectangle([*low, *(high + 6)], fill=255)
+        else:
+            draw.polygon(corners, fill=255)
+    return _filled(np.asarray(np.asarray(image) / 255, np.float32), rng)
+
+
+def _solid(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
+    """A figure between two bent profiles, alike on both sides or not, upright or lying, perhaps open in the middle."""
+    places, middle = np.arange(CANVAS), CANVAS / 2
+
+    def profile(low: float, high: float) -> Ink:
+        knots = int(rng.integers(2, 7))
+        return np.interp(places, np.linspace(0, CANVAS, knots), rng.uniform(low, high, knots)).astype(np.float32)
+
+    right = profile(2, middle)
+    left = right if rng.random() < 0.6 else profile(2, middle)
+    across = places - middle
+    figure = (across > -left[:, None]) & (across < right[:, None])
+    if rng.random() < 0.4:
+        opened = profile(-middle / 2, middle / 2)[:, None]
+        figure &= np.abs(across) > opened
+    low, high = np.sort(rng.integers(0, CANVAS, 2))
+    if high - low > CANVAS / 3:
+        figure[:low], figure[high:] = False, False
+    return _filled((figure if rng.random() < 0.6 else figure.T).astype(np.float32), rng)
+
+
+def _filled(figure: Ink, rng: np.random.Generator) -> Pixels:
+    """A figure of 0 and 1 in one grey or with a texture, in its box unless that is as narrow as a 1, or as it is."""
+    if rng.random() < 0.5:
+        figure *= np.float32(rng.uniform(0.1, 1)) * _smooth(CANVAS, rng) + np.float32(rng.uniform(0, 0.5))
+    rows, columns = (int(figure.any(axis=axis).sum()) for axis in (1, 0))
+    if rng.random() < 0.6 and columns >= BROAD * rows:
+        return in_box(figure)
+    return np.asarray((rng.uniform(80, 255) * resize(figure, 28, 28)).clip(0, 255), np.uint8)
+
+
+def _texture(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
+    """Clouds, stripes or squares all over the picture, soft or in black and white."""
+    kind = rng.random()
+    rows, columns = np.mgrid[:28, :28]
+    if kind < 0.6:
+        texture = _smooth(28, rng)
+    else:
+        angle, period, phase = rng.uniform(0, np.pi), rng.uniform(2, 20), rng.uniform(0, 2 * np.pi)
+        wave = np.sin((rows * np.cos(angle) + columns * np.sin(angle)) * 2 * np.pi / period + phase)
+        if kind > 0.8:
+            wave = np.maximum(wave, np.sin((columns * np.cos(angle) - rows * np.sin(angle)) * 2 * np.pi / period))
+        texture = (wave + 1) / 2
+    if rng.random() < 0.5:
+        texture = (texture > rng.uniform(0.3, 0.8)).astype(np.float32)
+    return np.asarray(rng.uniform(80, 255) * texture, np.uint8)
+
+
+def _speckled(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
+    """Noise of a pixel's size: uniform, normal, or specks on black; everywhere or in the box alone."""
+    noise = (
+        rng.random((28, 28)),
+        (rng.uniform(0, 0.6) + rng.uniform(0.1, 0.5) * rng.standard_normal((28, 28))).clip(0, 1),
+        (rng.random((28, 28)) < rng.uniform(0.02, 0.7)).astype(float),
+    )[rng.integers(3)]
+    if rng.random() < 0.4:
+        return in_box(noise[4:24, 4:24].astype(np.float32))
+    return np.asarray(255 * noise, np.uint8)
+
+
+def _smooth(size: int, rng: np.random.Generator) -> Ink:
+    """Noise in [0, 1] that changes over some pixels: float32[size, size]."""
+    knots = int(rng.integers(3, 15))
+    field = resize(rng.random((knots, knots)).astype(np.float32), size, size)
+    return np.asarray((field - field.min()) / max(float(np.ptp(field)), 1e-6), np.float32)

@@ -1,0 +1,100 @@
+"""What is fitted: a model behind scaling and augmentation, so that they are in one graph with the training step."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from ..recipes import Recipe
+from .augmentation import Tensor, augment
+
+UNSURE: Final = 0.3  # the weight of the outliers' loss
+
+
+class TrainingModel(keras.Model):  # type: ignore[misc]
+    """Takes pixels uint8[N, H, W], gives logits float32[N, C]; augments where it trains.
+
+    Args:
+        network: takes float32[N, H, W, 1] in [0, 1], gives logits.
+        recipe: how it is augmented, and taught.
+        seed: of the augmentation.
+        teacher: a trained model that the network is to agree with on each augmented picture, or None.
+        outliers: uint8[K, H, W] that the network is to be unsure of, some with each batch, or None.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        recipe: Recipe,
+        seed: int,
+        teacher: keras.Model | None = None,
+        outliers: npt.NDArray[np.uint8] | None = None,
+    ) -> None:
+        super().__init__(dtype="float32")
+        self.network = network
+        self.teacher = teacher
+        self.outliers = None if outliers is None else ops.convert_to_tensor(outliers)
+        self.augmentation = recipe.augmentation
+        self._recipe = recipe
+        if teacher:
+            teacher.trainable = False
+        self._draws = keras.random.SeedGenerator(seed)
+
+    def call(self, pixels: Tensor, training: bool = False) -> Tensor:
+        """Logits of a batch."""
+        if not training:
+            return self.network(_scaled(pixels), training=False)
+        pictures, count = augment(_scaled(pixels), self.augmentation, self._draws), ops.shape(pixels)[0]
+        if self.outliers is None:
+            logits = self.network(pictures, training=True)
+        else:  # in one batch with the pictures, so that batch normalisation cannot tell them apart
+            logits = self.network(ops.concatenate([pictures, self._drawn_outliers()]), training=True)
+            logits, unsure = logits[:count], logits[count:]
+            # cross-entropy to equal probabilities
+            self.add_loss(UNSURE * ops.mean(ops.logsumexp(unsure, axis=1) - ops.mean(unsure, axis=1)))
+        if self.teacher:
+            softness = self._recipe.softness
+            taught = ops.softmax(self.teacher(pictures, training=False) / softness)
+            loss = ops.mean(ops.categorical_crossentropy(taught, logits / softness, from_logits=True))
+            self.add_loss(self._recipe.distillation * softness**2 * loss)
+        return logits
+
+    def _drawn_outliers(self) -> Tensor:
+        """Some of the outliers, changed as the pictures are: float32[M, H, W, 1] in [0, 1]."""
+        shape = (max(1, round(self._recipe.outliers * self._recipe.batch_size)),)
+        rows = keras.random.randint(shape, 0, ops.shape(self.outliers)[0], seed=self._draws)
+        return augment(_scaled(ops.take(self.outliers, rows, axis=0)), self.augmentation, self._draws)
+
+
+def _scaled(pixels: Tensor) -> Tensor:
+    """float32[N, H, W, 1] in [0, 1] from uint8[N, H, W]."""
+    return ops.cast(pixels, "float32")[..., None] / 255
+
+
+def compile_training_model(model: TrainingModel, recipe: Recipe, steps: int) -> None:
+    """Give a model its recipe's optimizer, schedule over so many steps, and loss, less a teacher's share."""
+    rate: Any = recipe.learning_rate
+    if recipe.schedule == "cosine":
+        warmup = steps // 10
+        rate = keras.optimizers.schedules.CosineDecay(
+            rate / 10 if warmup else rate,
+            max(1, steps - warmup),
+            warmup_target=rate if warmup else None,
+            warmup_steps=warmup,
+        )
+    if recipe.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=recipe.weight_decay)
+        optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    else:
+        optimizer = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}[recipe.optimizer](rate)
+    optimizer.build(model.trainable_variables)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=recipe.label_smoothing),
+        loss_weights=1 - recipe.distillation if model.teacher else None,
+        metrics=["accuracy"],
+    )
