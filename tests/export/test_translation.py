@@ -14,6 +14,7 @@ from digits_edge.export.codegen import translation as translate
 from digits_edge.export.codegen.c.compiled import Compiler
 from digits_edge.export.codegen.web import scripts as to_web
 from digits_edge.export.export import export
+from digits_edge.export.formats import Format
 from digits_edge.export.options import ExportOptions
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.errors import ExportError, GateFailed, MissingExtra
@@ -61,7 +62,7 @@ def test_without_a_compiler_the_same_numbers_come_from_numpy_and_the_manifest_sa
 ):
     monkeypatch.setattr(Compiler, "find", classmethod(lambda cls: None))
     out = tmp_path / "bundle"
-    bundle = export(ExportOptions(trained, out, formats=("c",), limits=patient, timed=False))
+    bundle = export(ExportOptions(trained, out, formats=(Format.C,), limits=patient, timed=False))
     assert bundle.read("c/short.c") == translated.read("c/short.c")
     rung = bundle.manifest["gate"]["rungs"][-1]
     assert "want of a C compiler" in rung["rung"]
@@ -73,20 +74,20 @@ def test_without_v8_a_page_is_refused_before_anything_is_converted(trained, tmp_
     monkeypatch.setitem(sys.modules, "py_mini_racer", None)
     monkeypatch.setattr("digits_edge.export.export.Worker", None)
     with pytest.raises(MissingExtra, match=r'pip install "digits-edge\[web\]"'):
-        export(ExportOptions(trained, tmp_path / "bundle", formats=("web",)))
+        export(ExportOptions(trained, tmp_path / "bundle", formats=(Format.WEB,)))
 
 
 def test_a_script_that_fails_is_one_line(trained, patient, tmp_path, monkeypatch):
     monkeypatch.setattr(to_web, "scripts", lambda: "const openEngine = 7;")
     with pytest.raises(ExportError, match="openEngine is not a function"):
-        export(ExportOptions(trained, tmp_path / "bundle", formats=("web",), limits=patient, timed=False))
+        export(ExportOptions(trained, tmp_path / "bundle", formats=(Format.WEB,), limits=patient, timed=False))
     assert not (tmp_path / "bundle").exists()
 
 
 def test_a_compiler_that_fails_is_one_line(trained, patient, tmp_path, monkeypatch):
     monkeypatch.setattr(Compiler, "find", classmethod(lambda cls: Compiler(("false",), "a broken one")))
     with pytest.raises(ExportError, match="false ended with exit code 1"):
-        export(ExportOptions(trained, tmp_path / "bundle", formats=("c",), limits=patient, timed=False))
+        export(ExportOptions(trained, tmp_path / "bundle", formats=(Format.C,), limits=patient, timed=False))
     assert not (tmp_path / "bundle").exists()
 
 

@@ -1,4 +1,4 @@
-"""The `digits-edge` command: arguments in, words out."""
+"""The `digits-edge` command."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ def main() -> None:
     from .app import run
 
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a file name or a class name that the terminal cannot show is escaped
+        if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot show
             stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

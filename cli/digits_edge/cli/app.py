@@ -1,4 +1,4 @@
-"""All commands together, and what becomes of their errors."""
+"""Put the commands together, and turn their errors into one line and an exit code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -17,7 +17,9 @@ from .commands import benchmark, evaluate, export, inspect, predict, runs, selft
 INTERNAL_ERROR: Final = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED: Final = 130
 
-# Which extra of digits-edge brings a module that can be missing.
+_UsageError: Any = typer.BadParameter.__bases__[0]  # click's, which typer does not export
+
+# The package and the extra of digits-edge that bring a module which can be missing.
 EXTRAS: Final = {
     "PIL": ("pillow", "image"),
     "keras": ("keras", "train"),
@@ -39,8 +41,8 @@ EXTRAS: Final = {
 app = typer.Typer(
     name="digits-edge",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for module in (train, runs, export, evaluate, predict, benchmark, inspect, selftest):
@@ -60,25 +62,32 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; works anywhere.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error; may stand anywhere.")] = False,
 ) -> None:
-    """From labelled 28x28 pictures to a small, quantized, verified model on a real device.
+    """Turn labelled pictures into a small, quantized, verified model for a device.
 
-    digits-edge train, then digits-edge export --int8, with no other word, work.
+    Start with: digits-edge train, then digits-edge export --int8.
     """
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line; its exit code: 0 done, 1 the gate or a self-test said no, 2 the input is wrong."""
+    """Run one command line.
+
+    Returns:
+        The exit code: 0 done, 1 the gate or a self-test said no, 2 the input or the arguments are wrong.
+    """
     debug = "--debug" in arguments
+    words = [argument for argument in arguments if argument != "--debug"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default" if debug else "ignore")  # libraries' advice to programmers
-            app([argument for argument in arguments if argument != "--debug"], prog_name="digits-edge")
-    except SystemExit as leaving:
-        if leaving.code == INTERRUPTED:  # typer has caught the Ctrl-C
-            return _tell("interrupted", INTERRUPTED, debug)
-        return leaving.code if isinstance(leaving.code, int) else 0
+            return app(words, prog_name="digits-edge", standalone_mode=False) or 0
+    except typer.Abort:  # typer has caught the Ctrl-C
+        return _tell("interrupted", INTERRUPTED, debug)
+    except _UsageError as error:
+        said = error.format_message().replace("Value error, ", "").rstrip(".")
+        command = error.ctx.command_path if error.ctx else "digits-edge"
+        return _tell(f"{said}: {command} --help shows what is expected", 2, debug) if said else 2
     except DigitsEdgeError as error:
         return _tell(str(error), error.exit_code, debug)
     except ModuleNotFoundError as error:
@@ -90,7 +99,6 @@ def run(arguments: Sequence[str]) -> int:
         return _tell(f"{error.filename or 'while writing'}: {error.strerror or error}", 2, debug)
     except Exception as error:
         return _tell(f"internal error: {type(error).__name__}: {error}; --debug shows where", INTERNAL_ERROR, debug)
-    return 0
 
 
 def _tell(message: str, code: int, debug: bool) -> int:

@@ -1,39 +1,71 @@
-"""What the commands share: choosing one of several words, and printing for people or machines."""
+"""What several commands share: options, and printing for people or machines."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+from digits_edge.runtime.metadata import Preprocess
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
 Data = Annotated[
     str,
     typer.Option(
         metavar="SPEC",
-        help="sample (5,000 embedded digits), mnist (downloaded), a Kaggle CSV (also .gz), a folder of IDX files, "
-        "an .npz (x, y), or a folder with one sub-folder of pictures per class.",
+        help="The labelled pictures: sample (5,000 embedded digits), mnist (downloaded), a Kaggle CSV (also .gz), a "
+        "folder of IDX files, an .npz with x and y, or a folder with one sub-folder of pictures per class.",
+    ),
+]
+Labels = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="Read class names from FILE: one a line, in the order of the model's outputs."),
+]
+PreprocessOption = Annotated[
+    Preprocess | None,
+    typer.Option(
+        "--preprocess",
+        help="Set how a photograph becomes pixels: find and centre one digit, or resize the whole picture. Decided by "
+        "looking at the data unless given.",
+    ),
+]
+PixelRange = Annotated[
+    Literal["0..1", "0..255", "-1..1"] | None,
+    typer.Option(
+        help="Set the values that black and white have in the model's input, for a model that digits-edge did not "
+        "export. 0..1 unless given; an int8 model tells by its quantization, a uint8 model takes pixels as they are.",
+    ),
+]
+BundleOrModel = Annotated[
+    Path,
+    typer.Argument(
+        metavar="BUNDLE|MODEL", help="A bundle, a run that has one, or any image classifier's .onnx or .tflite."
     ),
 ]
 
 
 def shown(path: Path) -> Path:
-    """A path as one would type it here: without the current folder in front."""
+    """A path as one would type it here: relative to the current folder where it is below that."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout."""
+    """Print one JSON document on stdout."""
     typer.echo(json.dumps(value, indent=1))
 
 
 def print_columns(rows: Sequence[Sequence[object]]) -> None:
-    """Rows with their columns lined up, the first flushed left and the others right."""
-    cells = [[str(cell) for cell in row] for row in rows]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
-    for row in cells:
-        line = "  ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-        typer.echo(line.rstrip())
+    """Print rows below their header (the first row), the first column flushed left and the others right."""
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    header, *body = [[Text(str(cell)) for cell in row] for row in rows]
+    columns = [Column(title, justify="right" if place else "left", no_wrap=True) for place, title in enumerate(header)]
+    table = Table(*columns, box=None, pad_edge=False, header_style="")
+    for row in body:
+        table.add_row(*row)
+    Console(width=1_000, color_system=None).print(table)

@@ -21,8 +21,9 @@ from .convert.metadata import describe
 from .convert.worker import Worker
 from .engines.model_files import SUFFIXES, open_model
 from .engines.tflm import MicroModel, run_tflm
+from .formats import TRANSLATIONS, Format
 from .next_command import next_command
-from .options import FORMATS, TRANSLATIONS, ExportOptions
+from .options import ExportOptions
 from .quantize.attempt import Attempt, Quantized, Skipped
 from .quantize.backends import OnnxBackend, TfliteBackend
 from .quantize.ladder import best, climb
@@ -66,12 +67,12 @@ def export(options: ExportOptions) -> Bundle:
 
 def _checked(options: ExportOptions) -> ExportOptions:
     """The options with what their formats need."""
-    if unknown := set(options.formats) - set(FORMATS):
-        raise UsageError(f"--format: expected {', '.join(FORMATS)}, received {min(unknown)!r}")
+    if unknown := set(options.formats) - set(Format):
+        raise UsageError(f"formats: expected {', '.join(Format)}, received {min(unknown)!r}")
     if "web" in options.formats:
         check_v8()
     if set(options.formats) & set(TRANSLATIONS):
-        return replace(options, int8=True, formats=(*options.formats, "tflite"))
+        return replace(options, int8=True, formats=(*options.formats, Format.TFLITE))
     return options
 
 

@@ -7,7 +7,8 @@ import shlex
 
 from digits_edge.trainer.run import Run
 
-from .options import MODELS, ExportOptions
+from .formats import MODELS
+from .options import ExportOptions
 from .quantize.attempt import Attempt
 from .verify.gate import Check, option
 

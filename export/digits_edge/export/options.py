@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
 from digits_edge.runtime.metadata import Preprocess
 from digits_edge.trainer.run import Run
 
+from .formats import MODELS, Format
 from .verify.gate import Limits
-
-MODELS: Final = ("onnx", "tflite")  # formats of model files
-TRANSLATIONS: Final = ("c", "web")  # made from the int8 TFLite model
-FORMATS: Final = (*MODELS, *TRANSLATIONS)
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class ExportOptions:
         source: a finished run, or a model of one's own.
         out: the bundle's folder.
         int8: also quantize; else the float models only.
-        formats: some of `FORMATS`. C and web are the int8 TFLite model in another dress, and bring it along.
+        formats: of the bundle. C and web are the int8 TFLite model in another dress, and bring it along.
         limits: of the gate.
         ladder: try remedies where an int8 model is refused; else the first attempt decides.
         timed: benchmark the models on this machine, for the report.
@@ -61,7 +57,7 @@ class ExportOptions:
     source: Run | OwnModel
     out: Path
     int8: bool = False
-    formats: Sequence[str] = MODELS
+    formats: Sequence[Format] = MODELS
     limits: Limits = field(default_factory=Limits)
     ladder: bool = True
     timed: bool = True

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import Json, print_columns, print_json
-from .evaluate import PixelRange
+from ..options import BundleOrModel, Json, PixelRange, print_columns, print_json
 
 if TYPE_CHECKING:
     from digits_edge.export.benchmark.benchmark import Benchmark
@@ -18,28 +16,25 @@ if TYPE_CHECKING:
 
 ROUNDS = 10
 STARTS = 3  # fewer where there are fewer rounds
-SPEC = (
-    "Labelled pictures by which to find the accuracy with each runtime, as for evaluate; else it is what the gate saw."
-)
+SPEC = "Measure the accuracy with each runtime on these labelled pictures; without them it is the gate's."
 NOTE = """
-One picture at a time, from pixels to probabilities, and batches of 64 where the model takes them; on one thread, but
-for "onnxruntime, default options". Ratios are to the first row, median and quartiles over {rounds} rounds by turns.
-Start: from the start of the process to the first answer. CPU: of all threads. Idle: CPUs in use after an answer.
-Memory: the most that was resident, with Python and numpy."""
+Times are for one picture, from pixels to probabilities, and for batches of 64 where the model takes them. Every runtime
+has one thread, except "onnxruntime, default options". Ratios compare with the first row in the same round: median and
+quartiles over {rounds} rounds. Start: time from the start of the process to the first answer. CPU: time of all threads.
+Idle: CPUs in use after an answer. Memory: peak resident memory, with Python and numpy."""
 
 
 def command(
-    model: Annotated[
-        Path, typer.Argument(metavar="BUNDLE|MODEL", help="A bundle, a run that has one, an .onnx or a .tflite.")
-    ],
+    model: BundleOrModel,
     data: Annotated[str | None, typer.Option(metavar="SPEC", help=SPEC)] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often each model has its turn with each runtime.")] = ROUNDS,
+    rounds: Annotated[int, typer.Option(min=1, help="Time each model with each runtime this often.")] = ROUNDS,
     pixel_range: PixelRange = None,
     json: Json = False,
 ) -> None:
-    """Measure each model with each runtime that can run it here, by turns, and say what to deploy.
+    """Measure each model with every runtime that is installed, and recommend what to deploy.
 
-    Time of a picture, pictures a second, CPU time, start and memory; each in a process of its own.
+    Measures the time of a picture, pictures a second, CPU time, start-up time and memory. Each runtime runs in a
+    process of its own, and all take turns.
 
     Examples:
 
@@ -72,9 +67,9 @@ def command(
     _print(result)
     typer.echo(NOTE.format(rounds=rounds))
     if validation:
-        typer.echo(f"Accuracy: with that very runtime, on {validation.description}.")
+        typer.echo(f"Accuracy: measured with that runtime on {validation.description}.")
     elif models.metrics:
-        typer.echo("Accuracy: of the file, as the gate saw it on the validation split.")
+        typer.echo("Accuracy: as the gate measured it on the validation split.")
     typer.echo("\n" + textwrap.fill(result.verdict, 118))
 
 

@@ -9,37 +9,23 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import Data, Json, print_columns, print_json
-
-PixelRange = Annotated[
-    str | None,
-    typer.Option(
-        metavar="0..1|0..255|-1..1",
-        help="What black and white are for a model that digits-edge did not export. 0..1 unless given; an int8 model "
-        "tells by its quantization, and a uint8 one takes pixels as they are.",
-    ),
-]
+from ..options import BundleOrModel, Data, Json, PixelRange, print_columns, print_json
 
 
 def command(
-    model: Annotated[
-        Path,
-        typer.Argument(
-            metavar="BUNDLE|MODEL",
-            help="A bundle, a run that has one, or any image classifier's .onnx or .tflite.",
-        ),
-    ],
+    model: BundleOrModel,
     data: Data,
     mistakes: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw what the first model gets wrong, the surest first.")
+        Path | None, typer.Option(metavar="PNG", help="Draw the first model's mistakes to PNG, the surest first.")
     ] = None,
     pixel_range: PixelRange = None,
     json: Json = False,
 ) -> None:
     """Count right and wrong answers on labelled pictures, by plain argmax.
 
-    Of a set with a test part of its own, that part is read; of the data that the model was trained on, the validation
-    split. A model that digits-edge did not export takes its classes from the data, in their order.
+    A data set with a test part is judged by that part. The data that the model was trained on are judged by their
+    validation split. A model that digits-edge did not export takes the names and the order of its classes from the
+    data.
 
     Examples:
 

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from digits_edge.runtime.errors import GateFailed, UsageError, one_of
-from digits_edge.runtime.metadata import PREPROCESS
+from digits_edge.export.formats import MODELS, Format
+from digits_edge.runtime.errors import GateFailed, UsageError
 
-from ..options import Json, print_json, shown
+from ..options import Json, Labels, PixelRange, PreprocessOption, print_json, shown
 
 GATE = "The gate"
 OWN = "A model of your own"
@@ -23,10 +23,10 @@ def command(
     ] = None,
     int8: Annotated[bool, typer.Option("--int8", help="Also quantize to int8; else the float models only.")] = False,
     format: Annotated[
-        list[str] | None,
+        list[Format] | None,
         typer.Option(
-            help="onnx, tflite, c or web; may be repeated. The first two unless given; the others are made of the int8 "
-            "TFLite model, which comes along."
+            help="Export this format; may be repeated. onnx and tflite unless given; c and web are written from the "
+            "int8 TFLite model, which comes along."
         ),
     ] = None,
     out: Annotated[
@@ -72,21 +72,9 @@ def command(
             rich_help_panel=OWN,
         ),
     ] = None,
-    pixel_range: Annotated[
-        str | None,
-        typer.Option(help="What the model takes: 0..1 (unless given), 0..255 or -1..1.", rich_help_panel=OWN),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Class names in the order of the outputs, one a line.", rich_help_panel=OWN),
-    ] = None,
-    preprocess: Annotated[
-        str | None,
-        typer.Option(
-            help="How photographs become pixels: digit or resize. Judged by the data unless given.",
-            rich_help_panel=OWN,
-        ),
-    ] = None,
+    pixel_range: PixelRange = None,
+    labels: Labels = None,
+    preprocess: PreprocessOption = None,
     json: Json = False,
 ) -> None:
     """Turn a run, or a Keras model of your own, into a bundle, if every model in it is as good as Keras.
@@ -104,15 +92,13 @@ def command(
 
     digits-edge export mine.keras --data pictures/ --pixel-range 0..255 --int8
     """
-    from digits_edge.export.engines.tensor_spec import PIXEL_RANGES
     from digits_edge.export.export import export
-    from digits_edge.export.options import FORMATS, MODELS, ExportOptions, OwnModel
+    from digits_edge.export.options import ExportOptions, OwnModel
     from digits_edge.export.report.gate_table import gate_table
     from digits_edge.export.verify.gate import Limits
     from digits_edge.trainer.datasets.read import read_names
     from digits_edge.trainer.run import Run
 
-    formats = tuple(one_of("--format", name, FORMATS) for name in format) if format else MODELS
     limits = Limits(
         max_drop=max_drop,
         max_error_ratio=max_error_ratio,
@@ -130,9 +116,9 @@ def command(
         what = OwnModel(
             path=source,
             data=data,
-            pixel_range=one_of("--pixel-range", pixel_range or "0..1", PIXEL_RANGES),
+            pixel_range=pixel_range or "0..1",
             names=read_names(labels) if labels else None,
-            preprocess=None if preprocess is None else one_of("--preprocess", preprocess, PREPROCESS),
+            preprocess=preprocess,
         )
     else:
         if any(option is not None for option in (data, pixel_range, labels, preprocess)):
@@ -142,7 +128,16 @@ def command(
         what = Run.open(source) if source else Run.newest()
     try:
         bundle = export(
-            ExportOptions(what, out or what.place, int8, formats, limits, not no_ladder, not no_benchmark, time_limit)
+            ExportOptions(
+                source=what,
+                out=out or what.place,
+                int8=int8,
+                formats=format or MODELS,
+                limits=limits,
+                ladder=not no_ladder,
+                timed=not no_benchmark,
+                time_limit=time_limit,
+            )
         )
     except GateFailed as refusal:
         if json:

@@ -22,7 +22,7 @@ def command(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show what any file or folder of ours says of itself, and what runs it here.
+    """Describe a bundle, a run, a refused export or a model file, and this machine.
 
     Examples:
 

@@ -30,28 +30,37 @@ def command(
     ],
     bundle: Annotated[
         Path | None,
-        typer.Option(metavar="B", help="A bundle or an .onnx; the model that comes with the package unless given."),
+        typer.Option(metavar="B", help="Use this bundle or .onnx; the package's own model unless given."),
     ] = None,
     submission: Annotated[
-        Path | None, typer.Option(metavar="CSV", help="Write ImageId,Label for a Kaggle test.csv instead of printing.")
+        Path | None,
+        typer.Option(
+            metavar="CSV", help="Write a Kaggle submission (ImageId,Label) for a test.csv instead of printing."
+        ),
     ] = None,
     min_score: Annotated[
-        float | None, typer.Option(metavar="P", help="Accept answers from this score on; the model's own unless given.")
+        float | None,
+        typer.Option(
+            metavar="P", help="Accept answers with at least this score; the model's own threshold unless given."
+        ),
     ] = None,
     explain: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw what was seen in the one picture, step by step.")
+        Path | None,
+        typer.Option(metavar="PNG", help="Draw to PNG, step by step, how the digit was found in one picture."),
     ] = None,
     batch_size: Annotated[
-        int | None, typer.Option(metavar="N", help="Pictures that the model sees at once; 32 unless given.")
+        int | None, typer.Option(metavar="N", help="Run the model on this many pictures at once; 32 unless given.")
     ] = None,
     json: Json = False,
-    jsonl: Annotated[bool, typer.Option("--jsonl", help="Print a JSON object a line, as answers come.")] = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Print one JSON object a line, as soon as answers are ready.")
+    ] = False,
 ) -> None:
-    """Find the digit in each picture, normalise it and classify it.
+    """Find the digit in each picture and classify it.
 
-    Prints path, label, score, and whether the answer is accepted, as answers come, in memory that does not grow with
-    them (--json is one document, printed at the end). A bad picture is one line on stderr, the others are answered,
-    and the exit code is 2.
+    Prints path, label, score and whether the answer is accepted, as soon as each is ready and in bounded memory (--json
+    prints one document at the end). A picture that cannot be read is reported on stderr, the others are answered, and
+    the exit code is 2.
 
     Examples:
 

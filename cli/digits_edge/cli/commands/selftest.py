@@ -21,7 +21,7 @@ def command(
 ) -> None:
     """Check every file's hash, and compare this device's answers with those of the machine that exported.
 
-    The ONNX models are run; of the TFLite models the hashes are checked.
+    ONNX models are run on their golden pictures. Of TFLite models only the hashes are checked.
 
     Example:
 
@@ -54,4 +54,6 @@ def command(
                 f"largest difference in probability {result.largest_difference:.2g}"
             )
     if failed := [name for name, result in results.items() if not result.passed]:
-        raise SelfTestFailed(f"{', '.join(failed)}: this device answers otherwise than the one that exported it")
+        raise SelfTestFailed(
+            f"{', '.join(failed)}: this device's answers differ from those of the machine that exported it"
+        )

@@ -3,72 +3,97 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import chain, count
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
-from digits_edge.runtime.errors import UsageError, one_of
-from digits_edge.runtime.metadata import PREPROCESS
-from digits_edge.trainer.recipes import RECIPES, Augmentation
+from digits_edge.runtime.errors import UsageError
+from digits_edge.trainer.recipes import RECIPES, Architecture, Augmentation, Recipe
 
-from ..options import Data, Json, print_json, shown
+from ..options import Data, Json, Labels, PreprocessOption, print_json, shown
 
-# Recipes are frozen dataclasses that need no keras, but are of the [train] extra's room like the rest.
 EPILOG: Final = "\n\n".join(
     (
-        "Recipes, by the fields that --set changes:",
+        "Recipes, with the fields that --set changes:",
         *(f"{name}: {recipe}" for name, recipe in RECIPES.items()),
-        f"Augmentations not named are off; there are {', '.join(field.name for field in fields(Augmentation))}.",
+        "Augmentations that a recipe does not list are off. All of them: "
+        f"{', '.join(field.name for field in fields(Augmentation))}.",
     )
 )
+
+RecipeName = Annotated[
+    Literal["compact", "fast", "micro", "wide", "notebook"],
+    typer.Option(help="Train by this recipe; all are listed below."),
+]
+Model = Annotated[Architecture | None, typer.Option(help="Override the recipe's architecture.")]
+Epochs = Annotated[int | None, typer.Option(help="Override the recipe's number of epochs.")]
+BatchSize = Annotated[int | None, typer.Option(help="Override the recipe's batch size.")]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Override any field of the recipe. May be repeated."),
+]
+Init = Annotated[
+    Path | None,
+    typer.Option(metavar="KERAS|RUN", help="Start from this model and its weights."),
+]
+Teacher = Annotated[
+    Path | None,
+    typer.Option(metavar="KERAS|RUN", help="Distil: learn this model's answers as well as the labels."),
+]
+Seed = Annotated[
+    int,
+    typer.Option(help="Seed the initial weights, the order, augmentation and dropout."),
+]
+SplitSeed = Annotated[int, typer.Option(help="Seed the split into training and validation pictures.")]
+ValidationFraction = Annotated[float, typer.Option(help="Hold out this share of the pictures for validation.")]
+DeviceName = Annotated[
+    Literal["auto", "cpu", "gpu"],
+    typer.Option(help="Train on this device; auto takes a GPU or TPU where Keras sees one."),
+]
+Distribute = Annotated[
+    bool,
+    typer.Option("--distribute", help="Split each batch across all devices (Keras's JAX backend)."),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write the run to this folder; artifacts/runs/RECIPE-DATA unless given."),
+]
+Resume = Annotated[
+    bool,
+    typer.Option("--resume", help="Resume an interrupted run after its last whole epoch."),
+]
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Replace a finished run together with its bundle, and discard an interrupted one."),
+]
 
 
 def command(
     data: Data = "sample",
-    recipe: Annotated[str, typer.Option(help="How to train: one of those below.")] = "compact",
-    model: Annotated[str | None, typer.Option(help="The architecture, instead of the recipe's own.")] = None,
-    epochs: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Instead of the recipe's.")] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="FIELD=VALUE", help="Any field of the recipe, as below; may be repeated."),
-    ] = None,
-    init: Annotated[
-        Path | None, typer.Option(metavar="KERAS|RUN", help="Start from this model and its weights, not from new ones.")
-    ] = None,
-    teacher: Annotated[
-        Path | None,
-        typer.Option(metavar="KERAS|RUN", help="Distil: learn the answers of this model beside the labels."),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Of weights, order, augmentation and dropout.")] = 7,
-    split_seed: Annotated[int, typer.Option(help="Of the split into training and validation.")] = 0,
-    validation_fraction: Annotated[float, typer.Option(help="Share of the pictures held out.")] = 0.2,
-    labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Class names, one a line, the first for class 0.")
-    ] = None,
-    preprocess: Annotated[
-        str | None,
-        typer.Option(help="How photographs become pixels: digit or resize. Judged by the data unless given."),
-    ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or gpu.")] = "auto",
-    distribute: Annotated[
-        bool, typer.Option("--distribute", help="Part each batch between all devices (Keras's JAX backend).")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The run's folder; artifacts/runs/RECIPE-DATA unless given.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with an interrupted run, after its last whole epoch.")
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace a finished run, with the bundle in it; forget an interrupted one.")
-    ] = False,
+    recipe: RecipeName = "compact",
+    model: Model = None,
+    epochs: Epochs = None,
+    batch_size: BatchSize = None,
+    changes: Changes = None,
+    init: Init = None,
+    teacher: Teacher = None,
+    seed: Seed = 7,
+    split_seed: SplitSeed = 0,
+    validation_fraction: ValidationFraction = 0.2,
+    labels: Labels = None,
+    preprocess: PreprocessOption = None,
+    device: DeviceName = "auto",
+    distribute: Distribute = False,
+    out: Out = None,
+    resume: Resume = False,
+    force: Force = False,
     json: Json = False,
 ) -> None:
-    """Fit a model and write a run.
+    """Train a model and write a run.
 
     Examples:
 
@@ -78,36 +103,28 @@ def command(
 
     digits-edge train --data mnist --recipe micro --set epochs=80 --set augmentation.rotation=20
     """
-    from digits_edge.common.keras_backend import DEVICES
     from digits_edge.trainer.train import TrainOptions, train
 
-    chosen = RECIPES[one_of("--recipe", recipe, RECIPES)]
-    own = {"model": model, "epochs": epochs, "batch_size": batch_size}
-    for change in [*(changes or []), *(f"{name}={value}" for name, value in own.items() if value is not None)]:
-        name, sign, value = change.partition("=")
-        if not sign:
-            raise UsageError(f"--set: expected FIELD=VALUE, received {change!r}")
-        chosen = chosen.override(name.strip(), value.strip())
     if init is not None and model is not None:
         raise UsageError("--init brings a network of its own: leave out --model")
-    run = train(
-        TrainOptions(
-            data=data,
-            recipe=chosen,
-            out=out or _place(f"{recipe}-{Path(data).resolve().name.partition('.')[0]}", resume, force),
-            names=labels,
-            preprocess=None if preprocess is None else one_of("--preprocess", preprocess, PREPROCESS),
-            init=init,
-            teacher=teacher,
-            seed=seed,
-            split_seed=split_seed,
-            validation_fraction=validation_fraction,
-            device=one_of("--device", device, DEVICES),
-            distribute=distribute,
-            resume=resume,
-            force=force,
-        )
+    own = {"model": model, "epochs": epochs, "batch_size": batch_size}
+    options = TrainOptions(
+        data=data,
+        recipe=_changed(RECIPES[recipe], own, changes or ()),
+        out=out or _place(f"{recipe}-{Path(data).resolve().name.partition('.')[0]}", resume, force),
+        names=labels,
+        preprocess=preprocess,
+        init=init,
+        teacher=teacher,
+        seed=seed,
+        split_seed=split_seed,
+        validation_fraction=validation_fraction,
+        device=device,
+        distribute=distribute,
+        resume=resume,
+        force=force,
     )
+    run = train(options)
     path = shown(run.path)
     if json:
         print_json({"run": str(path), **run.info})
@@ -118,6 +135,16 @@ def command(
         f"({metrics['val_wrong']} wrong of {pictures:,}), {run.info['wall_seconds']:.0f} s"
     )
     typer.echo(f"look at {path / 'plots'}; next: digits-edge export {path} --int8")
+
+
+def _changed(recipe: Recipe, own: Mapping[str, object], changes: Sequence[str]) -> Recipe:
+    """The recipe with what `--set` and the options of their own override."""
+    for change in (*changes, *(f"{name}={value}" for name, value in own.items() if value is not None)):
+        name, sign, value = change.partition("=")
+        if not sign:
+            raise UsageError(f"--set: expected FIELD=VALUE, received {change!r}")
+        recipe = recipe.override(name.strip(), value.strip())
+    return recipe
 
 
 def _place(name: str, resume: bool, force: bool) -> Path:
