@@ -1,12 +1,12 @@
-"""Read a bundle, turn a picture into a prediction: numpy and onnxruntime, nothing else.
+"""Classify pictures on a device, with numpy and onnxruntime alone.
 
 from digits_edge.runtime import Classifier
 
 classifier = Classifier.load()
 print(classifier.predict("photo.jpg").label)
 
-Some small classes of this room are a NamedTuple, since a frozen dataclass takes 0.4 ms to make, and some imports stand
-inside functions: a program on a small device waits for all of it. benchmarks/runtime_overhead.py has the figures.
+To start fast, some imports stand inside functions, and some small classes are a NamedTuple, because creating a frozen
+dataclass takes 0.4 ms. benchmarks/runtime_overhead.py measures the start.
 """
 
 from .classifier import Classifier

@@ -1,4 +1,4 @@
-"""A published bundle on disk: its manifest, and its files with their hashes checked."""
+"""Read a bundle: its manifest, and its files with their hashes checked."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ DEFAULT_MODEL: Final = "default.onnx"
 KIND: Final = "digits-edge bundle"
 MANIFEST: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 2**26
-MAX_MODEL_BYTES: Final = 2**31 - 1  # of a protobuf
+MAX_MODEL_BYTES: Final = 2**31 - 1  # the largest protobuf
 ONNX_BEST_FIRST: Final = ("model.int8.onnx", "model.onnx")
 
 
 class BundleFile(NamedTuple):
-    """One file of a bundle, as the manifest has it."""
+    """One file of a bundle, as the manifest lists it."""
 
     name: str
     bytes: int
@@ -35,9 +35,9 @@ class Bundle:
     """A folder that `digits-edge export` published.
 
     Attributes:
-        folder: where it is.
-        files: every file but the manifest.
-        manifest: the manifest's JSON, whole.
+        folder: Path of the folder.
+        files: All files except the manifest.
+        manifest: The manifest's JSON.
     """
 
     folder: str
@@ -46,10 +46,13 @@ class Bundle:
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> Bundle:
-        """Read a bundle's manifest; files are checked when they are read.
+        """Read a bundle's manifest. The other files are checked when they are read.
+
+        Args:
+            path: A bundle's folder, or a run's folder with a bundle in it.
 
         Raises:
-            BundleError: no bundle is there, or one of a newer schema.
+            BundleError: There is no bundle, or a newer digits-edge wrote it.
         """
         folder = _find_published(os.fspath(path))
         if not os.path.isdir(folder):
@@ -57,7 +60,7 @@ class Bundle:
             raise BundleError(f"{path}: expected a bundle's folder or an .onnx file, found {found}")
         if not os.path.exists(os.path.join(folder, MANIFEST)):
             inner = _find_published(os.path.join(folder, "bundle"))
-            folder = inner if os.path.isdir(inner) else folder  # of a run, which holds its bundle
+            folder = inner if os.path.isdir(inner) else folder  # a run has its bundle inside
         try:
             manifest = _read_manifest(folder)
         except FileNotFoundError:
@@ -82,11 +85,11 @@ class Bundle:
         return cls(folder, files, manifest)
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file, after their SHA-256 was found to be the manifest's.
+        """Read one file, and check its SHA-256 against the manifest.
 
         Raises:
-            IntegrityError: the file is missing or was altered.
-            BundleError: the manifest does not name it.
+            IntegrityError: The file is missing or was altered.
+            BundleError: The manifest does not list it.
         """
         file = next((f for f in self.files if f.name == name), None)
         if file is None:
@@ -96,7 +99,7 @@ class Bundle:
             if leads_outside(self.folder, path):
                 raise IntegrityError(f"{path}: it is a link that leads outside the bundle")
             size = os.stat(path).st_size
-            data = read_file(path, file.bytes) if size == file.bytes else b""  # another size needs no reading
+            data = read_file(path, file.bytes) if size == file.bytes else b""  # a file of another size need not be read
         except FileNotFoundError:
             raise IntegrityError(f"{path}: missing; the manifest names it ({file.bytes:,} bytes)") from None
         except OSError as error:
@@ -110,19 +113,19 @@ class Bundle:
         return data
 
     def verify(self) -> None:
-        """Read every file once.
+        """Check the SHA-256 of every file.
 
         Raises:
-            IntegrityError: a file is missing or was altered.
+            IntegrityError: A file is missing or was altered.
         """
         for name in self.names:
             self.read(name)
 
     def contract(self) -> Contract:
-        """What the models say of themselves, with the first one's golden answers.
+        """The contract of the models, with the golden answers of the first one.
 
         Raises:
-            BundleError: the manifest is damaged.
+            BundleError: The manifest is damaged.
         """
         where = os.path.join(self.folder, MANIFEST)
         answers = self.section("golden", "answers")
@@ -132,7 +135,7 @@ class Bundle:
         return Contract.from_json({**self.manifest, "golden": golden}, where)
 
     def section(self, *keys: str) -> dict[str, Any]:
-        """A part of the manifest by its keys, empty where there is none."""
+        """A part of the manifest by its keys; empty if it is missing."""
         part: Any = self.manifest
         for key in keys:
             part = part.get(key) if isinstance(part, dict) else None
@@ -140,22 +143,22 @@ class Bundle:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Path of the folder."""
         from pathlib import Path
 
         return Path(self.folder)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its files."""
+        """Names of all files except the manifest."""
         return tuple(f.name for f in self.files)
 
     @property
     def best_onnx(self) -> str:
-        """The model to run through onnxruntime: int8 where there is one.
+        """Name of the model to run with onnxruntime: the int8 model if there is one.
 
         Raises:
-            BundleError: the bundle has no ONNX model.
+            BundleError: The bundle has no ONNX model.
         """
         for name in ONNX_BEST_FIRST:
             if name in self.names:
@@ -166,15 +169,18 @@ class Bundle:
 
 
 def read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
-    """The model that stands at a path, and where that is for messages.
+    """Read the model at a path.
 
     Args:
-        path: a bundle's folder, whose best ONNX model is taken, or one `.onnx` file; None for the package's model. Of a
-            file that a published bundle's manifest beside it names, too, the hash is checked.
+        path: A bundle's folder, from which the best ONNX model is read, or one `.onnx` file; None for the package's own
+            model. If a manifest beside the file lists it, its hash is checked.
+
+    Returns:
+        The model's bytes, and its path for messages.
 
     Raises:
-        BundleError: there is none, or it cannot be read.
-        IntegrityError: it is missing in its bundle, or was altered.
+        BundleError: There is no model, or it cannot be read.
+        IntegrityError: The bundle's model is missing or was altered.
     """
     if path is None:
         return read_file(os.path.join(os.path.dirname(__file__), DEFAULT_MODEL), MAX_MODEL_BYTES), DEFAULT_MODEL
@@ -184,7 +190,7 @@ def read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
             bundle = Bundle.open(place)
             name = bundle.best_onnx
             return bundle.read(name), os.path.join(bundle.folder, name)
-        for file in (place, os.path.realpath(place)):  # a link into a bundle is one of its files, too
+        for file in (place, os.path.realpath(place)):  # a link may lead to a bundle's file
             folder, name = os.path.split(file)
             published = _published(folder)
             if published is not None and name in published.names:
@@ -192,15 +198,15 @@ def read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
         return read_file(place, MAX_MODEL_BYTES), place
     except OSError as error:
         raise BundleError(f"{place}: cannot be read: {error.strerror or error}") from None
-    except (TypeError, ValueError) as error:  # no path at all, or one with a null character
+    except (TypeError, ValueError) as error:  # not a path, or one with a null character
         raise BundleError(f"{path!r:.200}: expected the path of a bundle or an .onnx file: {error}") from None
 
 
 def _published(folder: str) -> Bundle | None:
-    """The bundle that a folder is, or None."""
+    """The bundle in a folder, or None."""
     try:
         manifest = _read_manifest(folder)
-    except (OSError, ValueError, RecursionError):  # there is none, or another program's, or a damaged one
+    except (OSError, ValueError, RecursionError):  # no manifest, or a damaged one
         return None
     ours = isinstance(manifest, dict) and manifest.get("kind") == KIND
     return Bundle._of(folder, manifest) if ours else None
@@ -212,7 +218,7 @@ def _read_manifest(folder: str) -> Any:
 
 
 def _is_inside(name: str) -> bool:
-    """Whether a file's name stays in its folder, on every system."""
+    """Whether a file's name stays inside its folder, on every system."""
     parts = name.replace("\\", "/").split("/")
     return name.isprintable() and ":" not in name and not {"", ".", ".."} & set(parts)
 
@@ -230,7 +236,7 @@ def _find_published(path: str) -> str:
 
 
 def find_published(path: Path) -> Path:
-    """`path`, or where its content waits when the power went between the two renames of a swap."""
+    """`path`, or the place of its content if a swap was interrupted between its two renames."""
     if path.exists():
         return path
     waiting = set_aside(path.absolute())
@@ -238,5 +244,5 @@ def find_published(path: Path) -> Path:
 
 
 def set_aside(path: Path) -> Path:
-    """Where a published folder stands for the moment in which a new one takes its place."""
+    """The place of a published folder while a new one replaces it."""
     return path.with_name(f".{path.name}.previous")

@@ -1,4 +1,4 @@
-"""The classifier: one model file, ready to answer."""
+"""The classifier: one model file, loaded and ready to answer."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
     from .picture.finder import Finding
 
-CHUNK: Final = 32  # pictures a session sees at once; more are slower without an arena (benchmarks/bulk.py --batches)
-SELF_TEST_TOLERANCE: Final = 0.05  # in probability; integer kernels may round differently from CPU to CPU
+CHUNK: Final = 32  # pictures in one call of a session; more are slower without an arena (benchmarks/bulk.py --batches)
+SELF_TEST_TOLERANCE: Final = 0.05  # in probability, since integer kernels round differently on different CPUs
 
 
 class Classifier:
-    """One model with its contract. Immutable after loading, safe to share between threads, can be pickled.
+    """One model with its contract. Load it with `Classifier.load()`.
 
-    Get one with `Classifier.load()`. Unless told otherwise it uses one thread, does not spin and keeps no memory arena.
-    It writes nothing and never touches the network.
+    A classifier is immutable, thread-safe, picklable and fork-safe. By default it uses one thread, does not spin and
+    keeps no memory arena. It prints and writes nothing, and never uses the network.
     """
 
     __slots__ = ("__weakref__", "_contract", "_model", "_session", "_settings")
 
-    _session: onnxruntime.InferenceSession | None  # None after a fork, until it is needed
+    _session: onnxruntime.InferenceSession | None  # None in a forked child until it is needed
 
     def __init__(
         self,
@@ -67,20 +67,21 @@ class Classifier:
         session_options: onnxruntime.SessionOptions | None = None,
         min_score: float | None = None,
     ) -> Classifier:
-        """Load the bundled model, a bundle, or one `.onnx` file that digits-edge exported.
+        """Load the package's own model, a bundle, or one `.onnx` file that digits-edge exported.
 
         Args:
-            path: a bundle's folder (its int8 model is preferred, its hash checked) or an `.onnx` file; None for the
-                model that comes with the package.
-            threads: that one operator may use, 1 to 256; 1 unless given.
-            providers: as onnxruntime takes them, e.g. `["CUDAExecutionProvider"]`; the CPU unless given.
-            session_options: your own, used as they are; `threads` must not be given as well.
-            min_score: the score from which a prediction is `accepted`, in [0, 1]; the model's own unless given.
+            path: A bundle's folder (the int8 model is preferred, and its hash is checked) or an `.onnx` file; None for
+                the package's own model.
+            threads: Threads for one operator, 1 to 256; 1 unless given.
+            providers: Execution providers as onnxruntime takes them, e.g. `["CUDAExecutionProvider"]`; the CPU unless
+                given.
+            session_options: Your own `onnxruntime.SessionOptions`, used unchanged; not together with `threads`.
+            min_score: Smallest score of an accepted answer, in [0, 1]; the model's own threshold unless given.
 
         Raises:
-            BundleError: there is none, or it is not one of ours.
-            IntegrityError: a bundle's model is missing or was altered.
-            UsageError: one of the other arguments has a value that cannot be.
+            BundleError: There is no model, or digits-edge did not export it.
+            IntegrityError: A bundle's model is missing or was altered.
+            UsageError: Another argument has an invalid value.
         """
         from .bundle import read_model
 
@@ -91,7 +92,7 @@ class Classifier:
 
     @property
     def name(self) -> str:
-        """What the model is called."""
+        """Name of the model."""
         return self._contract.name
 
     @property
@@ -101,46 +102,46 @@ class Classifier:
 
     @property
     def contract(self) -> Contract:
-        """Everything the model says of itself."""
+        """The model's contract: labels, input, thresholds, golden vectors."""
         return self._contract
 
     def predict(self, picture: Any) -> Prediction:
         """Find the digit in a picture, normalise it and classify it.
 
         Args:
-            picture: a path, an encoded file's bytes, a PIL image, or uint8[H, W], uint8[H, W, 3], uint8[H, W, 4] of
-                either polarity, from 8 pixels a side up.
+            picture: A path, an encoded file's bytes, a PIL image, or an array uint8[H, W], uint8[H, W, 3] or
+                uint8[H, W, 4]; dark ink on light paper or light on dark, at least 8 pixels a side.
 
         Raises:
-            PictureError: the picture cannot be read.
-            MissingExtra: a file is to be decoded and pillow is not installed.
+            PictureError: The picture cannot be read.
+            MissingExtra: pillow, which decodes files, is not installed.
         """
         found = self.find(picture)
         return self._judge(found, None if found.pixels is None else self.predict_proba(found.pixels[None])[0])
 
     def find(self, picture: Any) -> Finding:
-        """What `predict` classifies: the pixels in the model's own form, and the steps that led to them.
+        """Return what `predict` classifies: the pixels in the model's form, and the steps that led to them.
 
         Args:
-            picture: as `predict` takes it.
+            picture: As for `predict`.
 
         Raises:
-            PictureError: the picture cannot be read.
-            MissingExtra: a file is to be decoded and pillow is not installed.
+            PictureError: The picture cannot be read.
+            MissingExtra: pillow, which decodes files, is not installed.
         """
-        from .picture.decode import read_picture  # here, so that a program that only calls predict_proba starts sooner
+        from .picture.decode import read_picture  # here, so that a program that only calls predict_proba starts faster
         from .picture.preprocess import prepare
 
         return prepare(read_picture(picture), self._contract.preprocess, self._contract.shape)
 
     def predict_many(self, pictures: Iterable[Any], *, batch_size: int = 64) -> Iterator[Prediction]:
-        """Predict lazily, in batches, in the order of `pictures`.
+        """Predict many pictures lazily, in batches, in the order of `pictures`.
 
-        A picture that cannot be read gives a prediction with `error` set instead of ending the iteration.
+        A picture that cannot be read gives a prediction with `error` set, and the iteration continues.
 
         Args:
-            pictures: any iterable of what `predict` takes; it is read one batch ahead at most.
-            batch_size: pictures a batch, at least 1.
+            pictures: Any iterable of what `predict` takes; it is read at most one batch ahead.
+            batch_size: Pictures in a batch, at least 1.
         """
         if operator.index(batch_size) < 1:
             raise ValueError(f"expected a batch_size of at least 1, received {batch_size}")
@@ -158,16 +159,16 @@ class Classifier:
                     yield self._judge(found, None if found.pixels is None else next(answers))
 
     def predict_proba(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Class probabilities of pixels that are in the model's own form already: the fast path.
+        """Classify pixels that already have the model's form. This is the fast path.
 
         Args:
-            pixels: uint8[N, *contract.shape], white ink (255) on black (0); N may be 0, a large N runs in chunks.
+            pixels: uint8[N, *contract.shape], white ink (255) on black (0). N may be 0; a large N runs in chunks.
 
         Returns:
-            float32[N, C]; each row adds up to 1.
+            Class probabilities float32[N, C]; each row adds up to 1.
 
         Raises:
-            PictureError: another shape or dtype.
+            PictureError: The array has another shape or dtype.
         """
         shape = self._contract.shape
         if (
@@ -184,7 +185,7 @@ class Classifier:
         return np.concatenate([np.empty((0, len(self.labels)), np.float32), *chunks])
 
     def self_test(self) -> SelfTest:
-        """Run the model's golden vectors on this very device and compare with the answers they came with."""
+        """Run the golden vectors on this device, and compare the answers with those of the exporting machine."""
         golden = self._contract.golden
         here = self.predict_proba(golden.pixels)
         difference = float(np.abs(here - golden.probabilities).max(initial=0))
@@ -194,7 +195,7 @@ class Classifier:
 
     def __reduce__(self) -> tuple[Callable[[bytes], Classifier], tuple[bytes]]:
         settings = self._settings
-        if settings.session_options is not None:  # to drop them would be to run otherwise than asked, and not to say so
+        if settings.session_options is not None:  # a copy without them would silently run otherwise
             raise TypeError(
                 "a Classifier with session_options of its own cannot be pickled, since onnxruntime.SessionOptions "
                 "cannot: load it in each process, or give threads= and providers= instead"

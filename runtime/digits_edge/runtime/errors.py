@@ -1,18 +1,18 @@
-"""Everything that digits-edge raises on purpose.
+"""All errors that digits-edge raises on purpose.
 
     DigitsEdgeError
-    ├── UsageError         an argument has a value that cannot be
-    ├── MissingExtra       a package is needed that this install lacks
-    ├── DatasetError       labelled pictures that cannot be trained on or judged by
-    ├── PictureError       one picture that cannot be read
-    ├── RunError           a training run that is missing, unfinished or in the way
-    ├── BundleError        a bundle or a model file that cannot be used
-    │   └── IntegrityError     … because its bytes are not those that were published
-    ├── ExportError        a conversion that failed
-    ├── GateFailed         an exported model is worse than allowed: nothing was published
-    └── SelfTestFailed     this device gives other answers than the one that made the bundle
+    ├── UsageError         an argument has an invalid value
+    ├── MissingExtra       a package is needed that is not installed
+    ├── DatasetError       labelled pictures cannot be read, trained on or judged by
+    ├── PictureError       a picture cannot be read
+    ├── RunError           a training run is missing, unfinished or in the way
+    ├── BundleError        a bundle or a model file cannot be used
+    │   └── IntegrityError     because its bytes differ from those that were published
+    ├── ExportError        a conversion failed
+    ├── GateFailed         an exported model is worse than allowed, and nothing was published
+    └── SelfTestFailed     this device's answers differ from those of the machine that exported
 
-A message is one line: what was expected, what was received, and where.
+Each message is one line that says what was expected, what was received, and where.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ T = TypeVar("T", bound=str)
 
 
 class DigitsEdgeError(Exception):
-    """The root of the tree; `exit_code` is what the command line returns for it."""
+    """The base class of all errors; `exit_code` is the command line's exit code for it."""
 
     exit_code = 2
 
 
 class UsageError(DigitsEdgeError):
-    """An argument has a value that cannot be."""
+    """An argument has an invalid value."""
 
 
 class MissingExtra(DigitsEdgeError):
-    """A package is needed that this install lacks.
+    """A package is needed that is not installed.
 
     Args:
-        package: the module that could not be imported, e.g. `"PIL"`.
-        extra: the extra of digits-edge that brings it, e.g. `"image"`.
-        purpose: what it is needed for, e.g. `"reading picture files"`.
+        package: The package, e.g. `"pillow"`.
+        extra: The extra of digits-edge that installs it, e.g. `"image"`.
+        purpose: What the package is needed for, e.g. `"reading picture files"`.
     """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
@@ -51,34 +51,34 @@ class MissingExtra(DigitsEdgeError):
 
 
 class DatasetError(DigitsEdgeError):
-    """Labelled pictures that cannot be trained on or judged by."""
+    """Labelled pictures cannot be read, trained on or judged by."""
 
 
 class PictureError(DigitsEdgeError):
-    """One picture that cannot be read."""
+    """A picture cannot be read."""
 
 
 class RunError(DigitsEdgeError):
-    """A training run that is missing, unfinished or in the way."""
+    """A training run is missing, unfinished or in the way."""
 
 
 class BundleError(DigitsEdgeError):
-    """A bundle or a model file that cannot be used."""
+    """A bundle or a model file cannot be used."""
 
 
 class IntegrityError(BundleError):
-    """A bundle whose bytes are not those that were published."""
+    """A file's bytes differ from those that were published."""
 
 
 class ExportError(DigitsEdgeError):
-    """A conversion that failed."""
+    """A conversion failed."""
 
 
 class GateFailed(DigitsEdgeError):
-    """An exported model is worse than allowed: nothing was published.
+    """An exported model is worse than allowed, and nothing was published.
 
     Attributes:
-        gate: what was tried and how it was judged, as plain JSON values.
+        gate: What was tried and how it was judged, as plain JSON values.
     """
 
     exit_code = 1
@@ -89,27 +89,27 @@ class GateFailed(DigitsEdgeError):
 
 
 class SelfTestFailed(DigitsEdgeError):
-    """This device gives other answers than the one that made the bundle."""
+    """This device's answers differ from those of the machine that exported."""
 
     exit_code = 1
 
 
 def one_of(what: str, value: str, choices: Iterable[T]) -> T:
-    """`value` if it is among `choices`.
+    """Return `value` if it is one of `choices`.
 
     Args:
-        what: is chosen, as the message is to call it.
-        value: what was received.
-        choices: what it can be.
+        what: Name of the choice for the error message.
+        value: The value that was received.
+        choices: All valid values.
 
     Raises:
-        UsageError: it is none of them; a near match is named.
+        UsageError: `value` is not valid; the message names the nearest valid one.
     """
     known = list(choices)
     for choice in known:
         if choice == value:
             return choice
-    import difflib  # here: it is needed for a typing error alone
+    import difflib  # here, because only a misspelt word needs it
 
     near = difflib.get_close_matches(value, known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
@@ -117,5 +117,5 @@ def one_of(what: str, value: str, choices: Iterable[T]) -> T:
 
 
 def first_line(error: Exception) -> str:
-    """What another library's exception says, cut to one line of at most 200 characters; its name if it says nothing."""
+    """The first line of another library's exception, at most 200 characters; the class name if it has no message."""
     return next(iter(str(error).splitlines()), type(error).__name__)[:200]

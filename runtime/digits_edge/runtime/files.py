@@ -1,4 +1,4 @@
-"""A file's bytes, read with care, and their SHA-256; without pathlib and hashlib, which take 6 ms to import."""
+"""Read files safely and hash them, without pathlib and hashlib, which take 6 ms to import."""
 
 from __future__ import annotations
 
@@ -12,10 +12,14 @@ BYTES_FOR_OPENSSL: Final = 2**20
 
 
 def read_file(path: str, limit: int) -> bytes:
-    """A regular file's bytes.
+    """Read a regular file.
+
+    Args:
+        path: Path of the file.
+        limit: Largest accepted size, in bytes.
 
     Raises:
-        OSError: it cannot be read, is a pipe or a device, or has more than `limit` bytes, which are not read then.
+        OSError: The file cannot be read, is a pipe or a device, or is larger than `limit`; then nothing is read.
     """
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
@@ -27,7 +31,7 @@ def read_file(path: str, limit: int) -> bytes:
 
 
 def leads_outside(folder: str, path: str) -> bool:
-    """Whether a path in a folder is, or goes through, a link to another place."""
+    """Whether a path below a folder leads outside of it through a link."""
     root, real = os.path.realpath(folder), os.path.realpath(path)
     try:
         return os.path.commonpath((root, real)) != root
@@ -36,10 +40,10 @@ def leads_outside(folder: str, path: str) -> bool:
 
 
 def sha256(data: bytes) -> str:
-    """The SHA-256 in hexadecimal digits.
+    """SHA-256 in hexadecimal digits.
 
-    Of few bytes by Python's own module, where it has one (so does `random`); hashlib brings OpenSSL, 3 MiB, which is
-    quicker with many.
+    Short data are hashed by Python's built-in module (as `random` does). hashlib loads OpenSSL, 3 MiB, which is faster
+    for long data.
     """
     if len(data) < BYTES_FOR_OPENSSL:
         for name in ("_sha2", "_sha256"):  # from Python 3.12 on, and before

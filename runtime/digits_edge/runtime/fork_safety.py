@@ -1,7 +1,8 @@
-"""After a fork the child has a session's handles of its threads, but not the threads.
+"""Replace sessions that have threads in forked child processes.
 
-To run such a session may wait for ever, and to free it joins what is not there: a crash at the child's exit. So in the
-child it is neither run nor freed, and its owner opens another when it needs one.
+A forked child inherits a session's thread handles, but not the threads. Running such a session can block forever, and
+freeing it joins threads that do not exist, which crashes the child at exit. So the child neither runs nor frees it, and
+the owner opens a new session when it needs one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final, Protocol
 
 
 class Owner(Protocol):
-    """What has a session with threads, and opens it again where it finds None."""
+    """An object that has a session with threads, and opens a new one where it finds None."""
 
     _session: Any
 
@@ -22,7 +23,7 @@ _owners: Final[weakref.WeakSet[Owner]] = weakref.WeakSet()
 
 
 def forget_session_in_children(owner: Owner) -> None:
-    """From now on, set `owner._session` to None in every child that this process forks."""
+    """Set `owner._session` to None in every child that this process forks from now on."""
     _owners.add(owner)
 
 

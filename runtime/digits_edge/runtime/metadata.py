@@ -1,7 +1,7 @@
-"""What a model says of itself: its input, its labels, its thresholds, its golden vectors.
+"""A model's contract: its input, labels, thresholds and golden vectors.
 
-The same JSON stands in a bundle's manifest and, under the key `digits_edge`, in the `metadata_props` of each `.onnx`
-file, so that one file alone can be deployed.
+The contract is JSON. It is in the bundle's manifest and, under the key `digits_edge`, in the `metadata_props` of each
+`.onnx` file, so that one file alone can be deployed.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ PREPROCESS: Final[tuple[Preprocess, ...]] = ("digit", "resize")
 
 
 class Golden(NamedTuple):
-    """Pictures with the answers that the exporting machine got for them.
+    """Golden vectors: pictures with the answers that the exporting machine got for them.
 
     Attributes:
-        pixels: uint8[K, H, W] or uint8[K, H, W, 3].
-        probabilities: float32[K, C], what this very file answered there.
+        pixels: K pictures, uint8[K, H, W] or uint8[K, H, W, 3].
+        probabilities: What this file answered on that machine, float32[K, C].
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -38,17 +38,16 @@ class Golden(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Contract:
-    """The promises between a model file and whoever runs it.
+    """What a model file promises to whoever runs it.
 
     Attributes:
-        name: what the model is called.
-        labels: class names, in the order of the model's outputs.
-        shape: a picture's shape in the model's own form, (H, W) or (H, W, 3); uint8, white ink (255) on black (0).
-        preprocess: how a picture becomes pixels: `digit` (found, boxed, centred) or `resize`.
-        min_score: a prediction with a smaller score is not `accepted`, in [0, 1].
-        min_familiarity: nor is one whose two best classes have a smaller score together, in [0, 1]. What is of no class
-            has its probability spread over many, where a digit that could be another has it on two.
-        golden: known answers for the self-test.
+        name: Name of the model.
+        labels: Class names, in the order of the model's outputs.
+        shape: Shape of a picture, (H, W) or (H, W, 3); uint8, white ink (255) on black (0).
+        preprocess: How a picture becomes pixels: `digit` (found, boxed, centred) or `resize`.
+        min_score: Smallest accepted score, in [0, 1].
+        min_familiarity: Smallest accepted familiarity, in [0, 1]; see `familiarity`.
+        golden: Golden vectors for the self-test.
     """
 
     name: str
@@ -60,11 +59,11 @@ class Contract:
     golden: Golden
 
     def accepts(self, probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """Which answers of float32[N, C] are accepted: bool[N]."""
+        """Which of the answers float32[N, C] are accepted, bool[N]."""
         return np.asarray(self._is_familiar(probabilities) & (probabilities.max(axis=1) >= self.min_score))
 
     def rejection_reason(self, probabilities: npt.NDArray[np.float32]) -> str | None:
-        """Why one answer float32[C] is not accepted: `not like training data` or `unsure`; None where it is."""
+        """Why one answer float32[C] is rejected: `not like training data` or `unsure`; None if it is accepted."""
         if self.accepts(probabilities[None])[0]:
             return None
         return "unsure" if self._is_familiar(probabilities[None])[0] else "not like training data"
@@ -73,7 +72,7 @@ class Contract:
         return familiarity(probabilities) >= self.min_familiarity
 
     def to_json(self) -> dict[str, Any]:
-        """The contract as plain JSON values; golden pixels as base64 of their deflated bytes in C order."""
+        """The contract as plain JSON values. Golden pixels are deflated in C order and encoded as base64."""
         import binascii
         import zlib
 
@@ -94,12 +93,16 @@ class Contract:
 
     @classmethod
     def from_json(cls, data: Any, where: str) -> Contract:
-        """Read what `to_json` wrote, trusting none of it.
+        """Read and check what `to_json` wrote.
+
+        Args:
+            data: Parsed JSON, which may be anything.
+            where: Path or name for the error message.
 
         Raises:
-            BundleError: a part is missing, of the wrong kind, or of a newer schema; `where` begins the message.
+            BundleError: A part is missing, has the wrong type, or a newer digits-edge wrote it.
         """
-        import binascii  # here, as json and hashlib elsewhere in this room: to import it is to wait for nothing
+        import binascii  # here, so that programs that do not need it start faster
         import zlib
 
         try:
@@ -117,12 +120,14 @@ class Contract:
             if data["preprocess"] not in PREPROCESS:
                 raise BundleError(f"{where}: expected preprocess {PREPROCESS}, received {data['preprocess']!r:.80}")
             min_score = float(data["thresholds"]["min_score"])
-            min_familiarity = float(data["thresholds"].get("min_familiarity", 0))  # earlier models have none
+            min_familiarity = float(
+                data["thresholds"].get("min_familiarity", 0)
+            )  # absent in models of earlier versions
             for name, value in (("min_score", min_score), ("min_familiarity", min_familiarity)):
                 if not (math.isfinite(value) and 0 <= value <= 1):
                     raise BundleError(f"{where}: expected a {name} from 0 to 1, received {value}")
             deflated = binascii.a2b_base64(data["golden"]["pixels"], strict_mode=True)
-            inflated = zlib.decompressobj().decompress(deflated, MAX_GOLDEN_BYTES)  # the rest of a bomb stays unread
+            inflated = zlib.decompressobj().decompress(deflated, MAX_GOLDEN_BYTES)  # limits a decompression bomb
             pixels = np.frombuffer(inflated, np.uint8).reshape(-1, *shape)
             probabilities = np.asarray(data["golden"]["probabilities"], np.float32).reshape(len(pixels), len(labels))
             if not len(pixels) or not np.isfinite(probabilities).all():
@@ -141,20 +146,25 @@ class Contract:
 
 
 def familiarity(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """What the two best classes have together: float32[N] of float32[N, C]."""
+    """Out-of-distribution score: the sum of the two largest probabilities, float32[N] of float32[N, C].
+
+    A digit that could be another has its probability on two classes. A picture that is no digit has it spread over many
+    classes, because recipes train with outliers for which all classes are equally likely (Hendrycks, Mazeika and
+    Dietterich, "Deep Anomaly Detection with Outlier Exposure", 2019). Metadata files call this score familiarity.
+    """
     return np.asarray(np.partition(probabilities, -2, axis=1)[:, -2:].sum(axis=1))
 
 
 def _is_text(value: Any) -> bool:
-    """Text that can be printed: half of a surrogate pair, which JSON can hold, cannot."""
+    """Whether a value is text that can be printed. JSON can hold lone surrogates, which cannot."""
     return isinstance(value, str) and value.encode(errors="ignore").decode() == value
 
 
 def check_schema(schema: Any, where: str) -> None:
-    """Refuse a description that a later digits-edge wrote.
+    """Check that this version of digits-edge can read a contract.
 
     Raises:
-        BundleError: `schema` is not a whole number from 1 to the one known here.
+        BundleError: `schema` is not a whole number from 1 to `SCHEMA`.
     """
     if type(schema) is not int or schema < 1:
         raise BundleError(f"{where}: expected schema 1 to {SCHEMA}, received {schema!r:.80}")

@@ -1,10 +1,10 @@
-"""What a model file claims of its tensors, looked at before memory is reserved for them.
+"""Reject ONNX files that declare oversized tensors or external weights, before anything is allocated.
 
-onnxruntime believes a file: where it asks for a constant of eight gigabytes it makes eight gigabytes, and its weights
-may come from a neighbour in the working directory. So the file's protobuf is walked first, without the onnx package
-(field numbers: https://github.com/onnx/onnx/blob/main/onnx/onnx.proto); then onnxruntime infers the shape of every
-activation, in a session that is not made ready to run. A shape that depends on the pixels' values cannot be known
-before: a model is a program, and only one from somebody you trust should be run.
+onnxruntime trusts a file: it allocates a constant of eight gigabytes if the file declares one, and reads weights from
+other files in the working directory. So the file's protobuf is parsed first, without the onnx package (field numbers:
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto). Then onnxruntime infers the shape of every activation in a
+session that is not initialized. Shapes that depend on the values of the pixels cannot be known beforehand: a model is a
+program, so run only models from people you trust.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .ort import onnxruntime
 MAX_VALUES: Final = 2**28  # of one activation of one picture: a gigabyte in float32
 MAX_DIMS: Final = 64
 
-# Which field of which message holds which message.
+# The fields of each message that hold another message.
 _Message = dict[int, str]
 _FIELDS: Final[dict[str, _Message]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -37,10 +37,14 @@ _NODE_OUTPUT: Final = 2
 
 
 def check_model_limits(model: bytes, where: str) -> None:
-    """Refuse a model whose weights are not all in its bytes, or that would make a huge tensor of any picture.
+    """Reject a model that has weights outside its bytes, or that would allocate a huge tensor for any picture.
+
+    Args:
+        model: The file's bytes.
+        where: Path or name for the error message.
 
     Raises:
-        BundleError: it is such a model, or no ONNX model at all; `where` begins the message.
+        BundleError: The model is rejected, or the bytes are no ONNX model.
     """
     outputs: list[bytes] = []
     try:
@@ -49,9 +53,9 @@ def check_model_limits(model: bytes, where: str) -> None:
         raise BundleError(f"{where}: expected an ONNX model, received other or damaged bytes") from None
     try:
         shapes = _shapes(model + _as_graph_outputs(outputs))
-    except (ValueError, RuntimeError) as error:  # names that are no text; some versions would print of these and go on
+    except (ValueError, RuntimeError) as error:  # names that are not UTF-8; some versions only print a warning
         raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
-    except Exception:  # onnxruntime's own share no base class; what is wrong is said where the model is opened
+    except Exception:  # onnxruntime's errors share no base class; opening the model reports them
         return
     for name, shape in shapes.items():
         known = [side for side in shape if isinstance(side, int)]
@@ -62,14 +66,14 @@ def check_model_limits(model: bytes, where: str) -> None:
 
 
 def _walk(data: memoryview, kind: str, outputs: list[bytes], size: int, where: str) -> None:
-    """Check every tensor of a message, and collect the outputs of the graph's nodes."""
+    """Check every tensor of a message, and collect the outputs of the main graph's nodes."""
     dims: list[int] = []
     for number, value in _fields(data):
         inner = _FIELDS[kind].get(number)
         if inner is not None:
             if isinstance(value, int):
                 raise IndexError
-            below = [] if kind in ("attribute", "function") else outputs  # of other graphs than the main one
+            below = [] if kind in ("attribute", "function") else outputs  # only the main graph's outputs are collected
             _walk(value, inner, below, size, where)
         elif kind == "node" and number == _NODE_OUTPUT and not isinstance(value, int):
             outputs.append(bytes(value))
@@ -83,10 +87,10 @@ def _walk(data: memoryview, kind: str, outputs: list[bytes], size: int, where: s
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
-    """The fields of a protobuf message: number, and an int or the bytes of what has a length.
+    """Iterate over the fields of a protobuf message: number, and an int or the bytes of the value.
 
     Raises:
-        IndexError: it is none, or ends too early.
+        IndexError: The bytes are no protobuf message, or end too early.
     """
     place, end = 0, len(data)
     while place < end:
@@ -109,7 +113,7 @@ def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
 
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:
-    """A number of up to 64 bits in base 128, and where the next byte is."""
+    """Read a base-128 varint of up to 64 bits; return it and the place of the next byte."""
     value = shift = 0
     while shift < 70:
         byte = data[place]
@@ -130,7 +134,7 @@ def _varints(data: memoryview) -> list[int]:
 
 
 def _as_graph_outputs(names: list[bytes]) -> bytes:
-    """What, behind a model's bytes, makes outputs of inner values: protobuf joins what is given twice."""
+    """Bytes that, appended to a model, declare inner values as outputs: protobuf merges repeated messages."""
     outputs = b"".join(_field(12, _field(1, name)) for name in dict.fromkeys(names) if name)
     return _field(7, outputs)
 
@@ -149,12 +153,12 @@ def _as_varint(value: int) -> bytes:
 
 
 def _shapes(model: bytes) -> dict[str, list[Any]]:
-    """What onnxruntime infers of a model's outputs: whole numbers, or names and None where a side is not known."""
+    """The shapes that onnxruntime infers for a model's outputs; names or None where a side is unknown."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.add_session_config_entry("session.load_model_format", "ONNX")
     options.log_severity_level = 4
-    # The class behind onnxruntime.InferenceSession, which loads and infers, but does not yet make anything of it.
+    # The class behind onnxruntime.InferenceSession loads the model and infers shapes without initializing anything.
     session = onnxruntime.capi.onnxruntime_pybind11_state.InferenceSession(options, model, False, False)
-    _ = session.inputs_meta, session.model_meta  # these are read again when the model is opened
+    _ = session.inputs_meta, session.model_meta  # a model whose metadata cannot be read fails here
     return {output.name: output.shape for output in session.outputs_meta}

@@ -1,8 +1,8 @@
-"""onnxruntime without its telemetry; this room imports it from here alone.
+"""Import onnxruntime with its telemetry switched off. The rest of this room imports onnxruntime only from here.
 
-From 1.29 on, onnxruntime's wheels for Linux and macOS start a thread at import that keeps a database in the user's home
-and sends events to its maker. They ask the environment once, at their import. Where a program imported onnxruntime
-before us the thread is there already, and only its events can be stopped.
+Since version 1.29, onnxruntime's wheels for Linux and macOS start a thread when they are imported. It keeps a database
+in the user's home folder and sends events to the vendor. The wheels read the environment variable once, during import.
+If the program has imported onnxruntime earlier, the thread is already running, and only its events can be stopped.
 """
 
 from __future__ import annotations

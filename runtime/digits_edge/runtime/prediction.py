@@ -1,4 +1,4 @@
-"""What the classifier answers."""
+"""The classifier's answers."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the model makes of one picture.
+    """The answer for one picture.
 
     Attributes:
-        label: the most probable class, also when not accepted; None where there is no ink or the picture failed.
-        score: its probability, 0 where there is no label.
-        accepted: whether the answer is to be relied on: there is one figure, and the model knows its like and is sure.
-        probabilities: float32[C] in the order of `Classifier.labels`; zeros where there is no label.
-        reason: why it was not accepted: `no ink`, `several` figures, `not like training data`, `unsure`, or what is
-            wrong with the picture; else None.
-        error: in `predict_many`, what `predict` would have raised; else None.
+        label: The most probable class, also of a rejected picture; None if the picture has no ink or cannot be read.
+        score: Probability of that class; 0 without a label.
+        accepted: Whether to rely on the answer: the picture has one figure, it resembles the training data, and the
+            model is sure.
+        probabilities: float32[C] in the order of `Classifier.labels`; zeros without a label.
+        reason: Why the picture was rejected: `no ink`, `several` figures, `not like training data`, `unsure`, or what
+            is wrong with the file; None if it was accepted.
+        error: In `predict_many`, the error that `predict` would have raised; None otherwise.
     """
 
     label: str | None
@@ -36,13 +37,13 @@ class Prediction:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """How this device's answers compare with those of the machine that made the model.
+    """This device's answers compared with those of the machine that exported the model.
 
     Attributes:
-        passed: every label is the same and no probability differs by more than 0.05.
-        pictures: how many golden vectors there are.
-        mismatches: how many got another label.
-        largest_difference: in probability, over all pictures and classes.
+        passed: Whether all labels are the same and no probability differs by more than 0.05.
+        pictures: Number of golden vectors.
+        mismatches: Number of golden vectors with another label.
+        largest_difference: Largest difference in probability, over all pictures and classes.
     """
 
     passed: bool

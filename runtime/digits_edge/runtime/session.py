@@ -1,4 +1,4 @@
-"""An onnxruntime session that is a guest on somebody's device, and the contract that stands in its model."""
+"""Open an onnxruntime session with settings for embedding, and read the contract in its model."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from .model_limits import check_model_limits
 from .ort import onnxruntime
 
 Provider = str | tuple[str, dict[str, Any]]
-MAX_THREADS: Final = 256  # of more, onnxruntime is minutes busy starting them
+MAX_THREADS: Final = 256  # onnxruntime needs minutes to start more
 DEFAULT_PROVIDERS: Final = ("CPUExecutionProvider",)
 
 
 class SessionSettings(NamedTuple):
-    """How a model is to be run; checked by `open_session`.
+    """How to run a model; `open_session` checks the values.
 
     Attributes:
-        threads: that one operator may use, 1 to 256; None for one, or for what `session_options` say.
-        providers: as onnxruntime takes them, the preferred one first; None for the CPU.
-        session_options: the caller's own, used as they are; None for ours.
+        threads: Threads for one operator, 1 to 256; None for one thread, or for what `session_options` say.
+        providers: Execution providers as onnxruntime takes them, the preferred one first; None for the CPU.
+        session_options: The caller's own options, used unchanged; None for ours.
     """
 
     threads: int | None = None
@@ -34,36 +34,41 @@ class SessionSettings(NamedTuple):
 def open_session(
     model: bytes, where: str = "model", settings: SessionSettings | None = None
 ) -> onnxruntime.InferenceSession:
-    """A session with one thread, no spinning, no memory arena and no log, as far as `settings` say nothing else.
+    """Open a session: one thread, no spinning, no memory arena and no log, unless `settings` say otherwise.
+
+    Args:
+        model: Bytes of an ONNX file.
+        where: Path or name for the error message.
+        settings: Changes to the defaults.
 
     Raises:
-        UsageError: a setting that cannot be, or a provider that this onnxruntime does not have.
-        BundleError: onnxruntime cannot load the model; `where` begins the message.
+        UsageError: A setting is invalid, or this onnxruntime lacks a provider.
+        BundleError: onnxruntime cannot load the model.
     """
     settings = settings or SessionSettings()
     options = _options(settings)
     providers = _providers(settings)
-    if settings.session_options is None:  # with them, the model may need operators that only they know
+    if settings.session_options is None:  # with own options, the model may use operators that only they register
         check_model_limits(model, where)
     try:
         session = onnxruntime.InferenceSession(
             model,
             options,
             providers=providers,
-            enable_fallback=0,  # it would print, and try once more what just failed
-            read_config_from_model=0,  # a model does not choose how it is run
+            enable_fallback=0,  # it would print, and retry what just failed
+            read_config_from_model=0,  # a model must not choose how it is run
         )
     except Exception as error:  # onnxruntime's exceptions share no base class
         raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
     started = session.get_providers()
     missing = [name for name in map(_name, providers) if name not in started]
-    if missing:  # onnxruntime goes on without it and says so in its log alone
+    if missing:  # onnxruntime continues without it and only logs that
         raise UsageError(f"providers: expected {' and '.join(missing)} to start, received {', '.join(started)} alone")
     return session
 
 
 def has_threads(session: onnxruntime.InferenceSession) -> bool:
-    """Whether a session has threads besides its caller's."""
+    """Whether a session has threads of its own."""
     options = session.get_session_options()
     one = options.intra_op_num_threads == 1
     return not one or options.execution_mode != onnxruntime.ExecutionMode.ORT_SEQUENTIAL
@@ -91,7 +96,7 @@ def _options(settings: SessionSettings) -> onnxruntime.SessionOptions:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.add_session_config_entry("session.load_model_format", "ONNX")
-    options.log_severity_level = 4  # what goes wrong comes as an exception, not as a line on somebody's stderr
+    options.log_severity_level = 4  # errors are raised, not printed on the program's stderr
     return options
 
 
@@ -133,25 +138,29 @@ def _name(provider: Provider) -> str:
 
 
 def checked_min_score(min_score: Any) -> float:
-    """`min_score` as a number from 0 to 1.
+    """Check that `min_score` is a number from 0 to 1.
 
     Raises:
-        UsageError: it is none.
+        UsageError: It is not.
     """
     try:
         value = math.nan if isinstance(min_score, bool | str | bytes) else float(min_score)
     except (TypeError, ValueError, OverflowError):
         value = math.nan
-    if not 0 <= value <= 1:  # nan, too
+    if not 0 <= value <= 1:  # also rejects nan
         raise UsageError(f"min_score: expected a number from 0 to 1, received {min_score!r:.80}")
     return value
 
 
 def read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract:
-    """What the session's model says of itself, and that its input and first output are as it says.
+    """Read the contract of a session's model, and check the model's input and first output against it.
+
+    Args:
+        session: The model's session.
+        where: Path or name for the error message.
 
     Raises:
-        BundleError: it says nothing, or something else; `where` begins the message.
+        BundleError: The model has no contract, or does not keep it.
     """
     import json
 

@@ -1,4 +1,4 @@
-"""How far each pixel is from the paper around it, towards the ink's side."""
+"""Estimate the paper under a picture, and how much ink each pixel has on it."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
 
-FEW: Final = 40  # pixels a side, up to which paper is taken for one shade
-SAME: Final = 3  # grey levels from a shade that are still that shade
-FLAT: Final = 0.6  # share of the paper that has its shade, where it has only one
-FAINTEST: Final = 32  # grey levels between paper and ink, under which there may be none
-ROUNDS: Final = 3  # of finding paper and leaving out what is not
-GLOBAL: Final = 4  # of the same with the shade of the whole picture
-LEAST_LIGHT: Final = 24.0  # grey levels added to the paper's before dividing by them: what is nearly black has none
-FROM_NOISE: Final = 2.5  # standard deviations from the paper beyond which a pixel is not taken for paper
-RIDGE: Final = 1e-3  # so that a picture of few rows has a shade, too
-TRUSTED: Final = 0.05  # share of a window that has to be paper
+FEW: Final = 40  # pixels a side; smaller pictures are assumed to have paper of one shade
+SAME: Final = 3  # largest difference in grey levels within one shade
+FLAT: Final = 0.6  # smallest share of the paper that has its shade, on paper of one shade
+FAINTEST: Final = 32  # smallest difference in grey levels between paper and ink
+ROUNDS: Final = 3  # of estimating the paper and leaving out what is not paper
+GLOBAL: Final = 4  # rounds of fitting the shade of the whole picture
+LEAST_LIGHT: Final = 24.0  # grey levels added to the paper's before dividing by them, for paper that is nearly black
+FROM_NOISE: Final = 2.5  # standard deviations from the paper beyond which a pixel does not count as paper
+RIDGE: Final = 1e-3  # regularization, so that pictures of few rows can be fitted
+TRUSTED: Final = 0.05  # smallest share of paper in a window whose mean is used
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +27,9 @@ class Ink:
     """Ink on a picture.
 
     Attributes:
-        strength: float32[H, W], 0 on paper, 1 where nothing of the paper's light is left.
-        noise: of `strength` on paper, its standard deviation.
-        dark: whether it is dark ink on light paper.
+        strength: float32[H, W], 0 on paper, 1 where no light of the paper is left.
+        noise: Standard deviation of `strength` on paper.
+        dark: Whether the ink is dark on light paper.
     """
 
     strength: Floats
@@ -38,11 +38,11 @@ class Ink:
 
 
 def find_ink(grey: Floats) -> Ink:
-    """Estimate the paper under a picture, and with it the ink.
+    """Estimate the paper under a picture, and from it the ink.
 
-    The shade of the whole is a surface of second degree, fitted again and again to what is near to it; what changes
-    more locally, such as a shadow's edge, is a mean over windows of what was taken for paper (normalized convolution,
-    Knutsson and Westin 1993). Ink is told as a share of the paper's light, so that it counts as much in the shade.
+    The overall shade is a quadratic surface, fitted repeatedly to the pixels near it. Local changes, such as the edge
+    of a shadow, are means over windows of the pixels that count as paper (normalized convolution, Knutsson and Westin
+    1993). Ink is measured as a share of the paper's light, so that it counts the same in a shadow.
 
     Args:
         grey: float32[H, W], from 0 to 255.
@@ -68,7 +68,7 @@ def find_ink(grey: Floats) -> Ink:
 
 
 def box_mean(image: Floats, radius: int) -> Floats:
-    """Means over squares of 2 radius + 1 pixels a side, cut off at the border: float32[H, W]."""
+    """Means over squares of 2 radius + 1 pixels a side, cropped at the border, float32[H, W]."""
     for axis in (0, 1):
         size = image.shape[axis]
         sums = np.zeros((size + 1, image.shape[1 - axis]))
@@ -81,7 +81,7 @@ def box_mean(image: Floats, radius: int) -> Floats:
 
 
 def _shade(grey: Floats) -> Floats:
-    """A surface of second degree through the greater part of the picture: float32[H, W]."""
+    """Fit a quadratic surface to the larger part of the picture, float32[H, W]."""
     height, width = grey.shape
     step = max(1, max(height, width) // 48)
     y = np.linspace(-1, 1, height, dtype=np.float32)
@@ -96,7 +96,7 @@ def _shade(grey: Floats) -> Floats:
     near = np.ones(len(values), bool)
     for _ in range(GLOBAL):
         chosen = sampled[near]
-        normal = np.einsum("ki,kj->ij", chosen, chosen)  # not by BLAS, which would wake its threads
+        normal = np.einsum("ki,kj->ij", chosen, chosen)  # not by BLAS, which would start its threads
         fit = np.linalg.solve(normal + RIDGE * np.eye(6), np.einsum("ki,k->i", chosen, values[near]))
         distance = np.abs(values - sampled @ fit)
         near = distance <= max(FROM_NOISE * 1.4826 * float(np.median(distance)), 2.0)
@@ -104,21 +104,21 @@ def _shade(grey: Floats) -> Floats:
 
 
 def _spread(residual: Floats) -> float:
-    """The standard deviation of the greater part, from the median of distances."""
+    """Standard deviation of the larger part, estimated from the median absolute deviation."""
     return 1.4826 * float(np.median(np.abs(residual)))
 
 
 def _is_dark(grey: Floats) -> bool:
-    """Whether the ink is the dark side: of what stands out from its surroundings, the fewer pixels that do so more."""
+    """Whether the ink is dark: fewer pixels differ from their surroundings, but by more (negative skewness)."""
     local = grey - box_mean(grey, max(4, max(grey.shape) // 16))
-    return float(np.mean(local * local * local)) < 0  # the third power takes numpy far longer
+    return float(np.mean(local * local * local)) < 0  # numpy's third power is far slower
 
 
 def flat_ink(grey: Floats) -> Ink | None:
-    """Ink on paper of one shade, as of scans, drawings and pictures of few pixels; None where it has more than one.
+    """Find ink on paper of one shade, as in scans, drawings and small pictures; None if the paper has several shades.
 
-    The picture is parted in dark and light (Otsu 1979). Paper is the side that more of the picture, of its border and
-    of its corners is on: a digit that fills its picture may have most of one of them.
+    The picture is split into dark and light (Otsu 1979). The paper is the side with the larger share of the picture,
+    its border and its corners together, because a digit that fills the picture can cover most of one of them.
 
     Args:
         grey: float32[H, W], from 0 to 255.
@@ -138,7 +138,7 @@ def flat_ink(grey: Floats) -> Ink | None:
 
 
 def otsu(values: Floats) -> float:
-    """The threshold that parts values from 0 to 1 in two groups best (Otsu 1979), over 256 bins."""
+    """The threshold that separates values from 0 to 1 best into two groups (Otsu 1979), over 256 bins."""
     counts, edges = np.histogram(values, bins=256, range=(0, 1))
     centres = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts, dtype=np.float64)  # (256,)

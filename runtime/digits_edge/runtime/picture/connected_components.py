@@ -1,7 +1,7 @@
-"""Connected components of a mask, with numpy alone and no loop over pixels.
+"""Find the connected components of a mask, with numpy alone and without a loop over pixels.
 
-Rows are parted into runs, runs that touch in neighbouring rows are joined by a parallel union-find: the root of each
-pair's higher label hooks onto the lower one, then labels are compressed (after Shiloach and Vishkin 1982).
+Rows are split into runs. Runs that touch in neighbouring rows are joined by a parallel union-find: the root of each
+pair's higher label is attached to the lower one, then labels are compressed (after Shiloach and Vishkin 1982).
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """The parts of a mask in which each pixel touches another, corners included, with K of them.
+    """K connected components of a mask, with 8-connectivity.
 
     Attributes:
-        shape: of the mask.
-        top, bottom, left, right: int64[K], of their boxes, bottom and right exclusive.
-        area: int64[K], in pixels.
-        sums: float64[K] for each of the images that were summed up over their pixels.
+        shape: Shape of the mask.
+        top, bottom, left, right: Bounding boxes, int64[K], bottom and right exclusive.
+        area: Areas in pixels, int64[K].
+        sums: Sums over each component's pixels, float64[K] for each of the images.
     """
 
     shape: tuple[int, int]
@@ -42,28 +42,28 @@ class Components:
 
     @property
     def height(self) -> Ints:
-        """int64[K], of their boxes."""
+        """Heights of the boxes, int64[K]."""
         return self.bottom - self.top
 
     @property
     def width(self) -> Ints:
-        """int64[K], of their boxes."""
+        """Widths of the boxes, int64[K]."""
         return self.right - self.left
 
     @property
     def longer(self) -> Ints:
-        """int64[K], the longer side of their boxes."""
+        """Longer sides of the boxes, int64[K]."""
         return np.maximum(self.height, self.width)
 
     @property
     def sides(self) -> Ints:
-        """int64[K]: how many sides of the picture each touches."""
+        """Number of sides of the picture that each component touches, int64[K]."""
         height, width = self.shape
         touched = (self.top == 0, self.left == 0, self.bottom == height, self.right == width)
         return np.asarray(np.sum(touched, axis=0, dtype=np.int64))
 
     def mask(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """bool[H, W]: the pixels of the components that are chosen, bool[K]."""
+        """The pixels bool[H, W] of the chosen components bool[K]."""
         height, width = self.shape
         runs = chosen[self._labels]
         steps = np.zeros(height * (width + 2) + 1, np.int8)
@@ -73,14 +73,14 @@ class Components:
 
 
 def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Components:
-    """Find the connected components of a mask bool[H, W], and sum up images, each [H, W], over each of them."""
+    """Find the connected components of a mask bool[H, W], and sum images [H, W] over each of them."""
     height, width = mask.shape
     stride = width + 2
     padded = np.zeros((height, stride), np.int8)
     padded[:, :width] = mask
     change = np.diff(padded.ravel(), prepend=np.int8(0))
     starts, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
-    # of each run, those of the next row that touch it stand side by side in the order of all runs
+    # the runs of the next row that touch a run are consecutive in the order of all runs
     first = np.searchsorted(ends - stride, starts, "left")
     beyond = np.searchsorted(starts - stride, ends, "right")
     touching = np.maximum(beyond - first, 0)
@@ -94,7 +94,7 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
     start = rows * width + left
     sums: list[npt.NDArray[np.float64]] = []
     for image in images:
-        flat = np.append(image, np.float32(0)).astype(np.float32)  # so that a run may end with the picture
+        flat = np.append(image, np.float32(0)).astype(np.float32)  # a run may end with the picture
         along = np.add.reduceat(flat, np.stack([start, start + lengths], axis=1).ravel())[::2] if count else start
         sums.append(np.bincount(labels, along, count).astype(np.float64))
     return Components(
@@ -112,7 +112,7 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
 
 
 def _joined(count: int, one: Ints, other: Ints) -> Ints:
-    """int64[count]: for each run the lowest number among those that the pairs (one, other) join it with."""
+    """For each run, the lowest number of the runs that the pairs (one, other) join it with, int64[count]."""
     labels = np.arange(count)
     while True:
         a, b = labels[one], labels[other]

@@ -1,4 +1,4 @@
-"""From whatever holds a picture to an array of its pixels."""
+"""Read a picture from a path, bytes, a PIL image or an array into an array of pixels."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from ..files import read_file
 MIN_SIDE: Final = 8
 MAX_PIXELS: Final = 64_000_000  # a phone's 50-megapixel picture has 50.1 million; a decompression bomb has more
 MAX_BYTES: Final = 2**29  # of a file
-LONGEST: Final = 100  # times as long as wide: nobody writes a digit on a longer strip
+LONGEST: Final = 100  # largest ratio of the sides; nobody writes a digit on a longer strip
 WORKING_SIDE: Final = 1024  # larger pictures are shrunk while they are decoded
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 
 
 def read_picture(source: Any) -> npt.NDArray[np.uint8]:
-    """The pixels of a path, of an encoded file's bytes, of a PIL image, or of an array.
+    """Read the pixels of a picture.
 
     Args:
         source: `str`, `os.PathLike`, `bytes`, `PIL.Image.Image`, or uint8[H, W], uint8[H, W, 3], uint8[H, W, 4].
 
     Returns:
-        uint8[H, W] or uint8[H, W, 3]; transparency shows white, or black behind light ink; turned upright as its EXIF
-        orientation says.
+        uint8[H, W] or uint8[H, W, 3], turned upright by the EXIF orientation. Transparent pixels become white, or black
+        behind light ink.
 
     Raises:
-        PictureError: it cannot be read, is smaller than 8 pixels on a side, larger than 64 megapixels, or a strip more
-            than 100 times as long as wide.
-        MissingExtra: a file is to be decoded and pillow is not installed.
+        PictureError: The picture cannot be read, has a side of fewer than 8 pixels or more than 64 megapixels, or is
+            more than 100 times as long as wide.
+        MissingExtra: pillow, which decodes files, is not installed.
     """
     if isinstance(source, np.ndarray):
         return _from_array(np.asarray(source))
@@ -68,7 +68,7 @@ def _as_text(path: str | os.PathLike[str]) -> str:
 
 
 def to_grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """uint8[H, W] from uint8[H, W] or uint8[H, W, 3], by the luma of ITU-R BT.601."""
+    """Convert uint8[H, W] or uint8[H, W, 3] to grey, uint8[H, W], by the luma of ITU-R BT.601."""
     if pixels.ndim == 2:
         return pixels
     red, green, blue = (pixels[..., channel] * np.float32(share) for channel, share in enumerate((0.299, 0.587, 0.114)))
@@ -86,7 +86,7 @@ def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 
 def _on_paper(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """uint8[H, W, 3] of uint8[H, W, 4]: laid on white, or on black where what is opaque is light."""
+    """Put uint8[H, W, 4] on white, or on black if its opaque part is light; uint8[H, W, 3]."""
     alpha = rgba[..., 3:].astype(np.float32) / 255
     light = float((to_grey(rgba[..., :3]) * alpha[..., 0]).sum()) > 127.5 * float(alpha.sum())
     paper = 0 if light and rgba[..., 3].min() < 255 else 255
@@ -94,7 +94,7 @@ def _on_paper(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
 
 
 def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
-    """The pixels of an encoded file's bytes, or of a PIL image, which is left as it is."""
+    """The pixels of an encoded file's bytes, or of a PIL image, which is not changed."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
@@ -106,7 +106,7 @@ def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
             raise PictureError(f"{where}: expected a picture, received an empty file")
         with Image.open(io.BytesIO(source)) as image:
             if image.format == "JPEG" and image.width * image.height <= MAX_PIXELS:
-                image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # decodes at 1/2, 1/4 or 1/8 of the size
+                image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # decode at 1/2, 1/4 or 1/8 of the size
             return _from_pil(image, where)
     except PictureError:
         raise
@@ -123,10 +123,10 @@ def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
 
     _check_size(image.width, image.height, where)
     shrink = min(max(image.size) // WORKING_SIDE, min(image.size) // MIN_SIDE)
-    if shrink > 1 and image.mode in ("L", "RGB", "RGBA"):  # before anything else makes a copy of it
+    if shrink > 1 and image.mode in ("L", "RGB", "RGBA"):  # before anything else copies it
         image, shrink = image.reduce(shrink), 1
     image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):  # 16 and 32 bits a pixel: Pillow's own conversion clips instead of scaling
+    if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel, which Pillow would clip instead of scale
         deep = np.asarray(image, np.float32)
         if not np.isfinite(deep).all():
             raise PictureError(f"{where}: expected finite pixels, received some that are no numbers")

@@ -1,4 +1,4 @@
-"""A drawing of what was seen at each step, from the picture to the answer; it takes pillow."""
+"""Draw how a digit was found, step by step, from the picture to the answer. Needs pillow."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ PAGE, DARK, QUIET, GOOD, BAD = "white", "#222222", "#8a8a8a", "#2b7a3d", "#b3261
 
 
 def explain(found: Finding, prediction: Prediction, labels: Sequence[str]) -> Image.Image:
-    """Draw the steps side by side, and the probabilities behind them.
+    """Draw the steps side by side, with the probabilities at the right end.
 
     Args:
-        found: what `Classifier.find` gave for a picture.
-        prediction: what `Classifier.predict` says of it.
-        labels: of the classes.
+        found: What `Classifier.find` returned for a picture.
+        prediction: What `Classifier.predict` returned for it.
+        labels: Names of the classes.
 
     Raises:
         MissingExtra: pillow is not installed.
@@ -35,7 +35,7 @@ def explain(found: Finding, prediction: Prediction, labels: Sequence[str]) -> Im
     try:
         from PIL import Image, ImageDraw
     except ImportError:
-        raise MissingExtra("pillow", "image", "drawing what was seen") from None
+        raise MissingExtra("pillow", "image", "drawing how a digit was found") from None
     count = len(found.steps) + 1
     page = Image.new("RGB", (count * (PANEL + GAP) + GAP, TITLE + PANEL + 2 * GAP), PAGE)
     draw = ImageDraw.Draw(page)
@@ -49,12 +49,12 @@ def explain(found: Finding, prediction: Prediction, labels: Sequence[str]) -> Im
 
 
 def _panel(step: Step) -> Image.Image:
-    """A step's image, as large as there is room, its pixels shown as they are."""
+    """Scale a step's image to the panel, without smoothing."""
     from PIL import Image
 
     image = step.image.astype(np.float32)
     if step.image.dtype != np.uint8:
-        image *= 255 / max(float(np.quantile(image, 0.999)), 0.1)  # faint ink can be seen
+        image *= 255 / max(float(np.quantile(image, 0.999)), 0.1)  # makes faint ink visible
     shown = Image.fromarray(image.clip(0, 255).astype(np.uint8))
     scale = PANEL / max(shown.size)
     size = (max(1, round(shown.width * scale)), max(1, round(shown.height * scale)))
@@ -62,8 +62,8 @@ def _panel(step: Step) -> Image.Image:
 
 
 def _bars(draw: ImageDraw.ImageDraw, left: int, prediction: Prediction, labels: Sequence[str]) -> None:
-    """The verdict, and the most probable classes, ten at most."""
-    verdict = "accepted" if prediction.accepted else f"refused: {prediction.reason}"
+    """Draw the verdict, and at most ten of the most probable classes."""
+    verdict = "accepted" if prediction.accepted else f"rejected: {prediction.reason}"
     colour = GOOD if prediction.accepted else BAD
     draw.text((left, GAP // 2), f"{prediction.label or 'nothing'}, {verdict}", colour, font_size=TEXT)
     best = sorted(np.argsort(-prediction.probabilities, kind="stable")[:10])

@@ -1,9 +1,9 @@
-"""Find one handwritten digit in a picture, whatever paper it is on, and bring it to MNIST's form.
+"""Find one handwritten digit in a picture, on any paper, and bring it to MNIST's form.
 
-    picture ─▶ ink ─▶ printed lines taken off ─▶ the strokes that look most like a digit ─▶ even strokes ─▶ 28 x 28
+    picture ─▶ ink ─▶ without printed lines ─▶ the strokes that look most like a digit ─▶ even strokes ─▶ 28 x 28
 
-A picture that has MNIST's form already is left as it is. One of few pixels, such as a scan of 16 x 16, is taken to have
-paper of one shade, and is enlarged.
+A picture that already has MNIST's form is returned unchanged. A small picture, such as a scan of 16 x 16, is assumed to
+have paper of one shade, and is enlarged.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ Mask = npt.NDArray[np.bool_]
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[slice, slice]  # rows and columns
 
-WORKING: Final = 160  # pixels of the longer side in which a digit is looked for
-ENLARGED: Final = 4  # times as many pixels a side, of a picture that has few
-ZOOMED: Final = 48  # a digit smaller than this is looked at again in its surroundings, where there are more pixels
-CLOSER: Final = 0.75  # of a picture, more than which is not worth a second look
-SURROUNDINGS: Final = 0.6  # of the digit's size, on each side
-LEVELS: Final = (0.045, 0.07, 0.1, 0.15, 0.22, 0.33, 0.5)  # of ink, at which components are looked for
-FROM_NOISE: Final = 5.0  # standard deviations of the paper's grain under which there is no ink
-GROWN_FROM_NOISE: Final = 3.0  # the same where there is ink beside
-CUTS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # shares of a stroke's strength at which it may end
+WORKING: Final = 160  # pixels of the longer side while searching
+ENLARGED: Final = 4  # factor by which each side of a small picture is enlarged
+ZOOMED: Final = 48  # smaller digits are searched again in a crop of the full-size picture
+CLOSER: Final = 0.75  # a crop larger than this share of the picture is not worth a second search
+SURROUNDINGS: Final = 0.6  # margin of the crop on each side, as a share of the digit's size
+LEVELS: Final = (0.045, 0.07, 0.1, 0.15, 0.22, 0.33, 0.5)  # thresholds of ink for finding components
+FROM_NOISE: Final = 5.0  # standard deviations of the paper's noise below which there is no ink
+GROWN_FROM_NOISE: Final = 3.0  # the same beside ink
+CUTS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # shares of a stroke's strength tried as its edge
 OFFSET: Final = 0.2  # share of a stroke's strength that counts as paper
-RESOLVED: Final = 64  # pixels of the picture itself, of a digit whose thick strokes can be narrowed
-SMALLEST: Final = 5  # pixels of the longer side of anything that is no speck
-REACHING: Final = 0.6  # of the picture's longer side: what touches two sides and is smaller is a shadow or a table
-SHARE: Final = 0.15  # of all ink that does not run into the border: less is one speck among many
-NEAR: Final = 0.12  # of the digit's size: how far apart its parts may be
-BROKEN: Final = 0.04  # likewise, of parts that side by side could be two digits
-GAP: Final = 2  # pixels that are no gap
-WEAKEST: Final = 0.5  # of the digit's ink, under which a figure is neither a part of it nor another digit
-ALIKE: Final = 0.5  # of the digit's size, from which on a part beside it is another digit
-THICKEST: Final = 0.3  # of a figure's diagonal: what is wider is no stroke
-# What a figure is worth by how many sides of the picture it touches: neighbours and tables are cut off by the border.
+RESOLVED: Final = 64  # smallest digit, in pixels of the full-size picture, whose strokes are narrowed
+SMALLEST: Final = 5  # pixels of the longer side; anything smaller is a speck
+REACHING: Final = 0.6  # a figure that touches two sides and is shorter than this share is a shadow or a table
+SHARE: Final = 0.15  # smallest share of the ink inside the border; with less a figure is one speck of many
+NEAR: Final = 0.12  # largest gap between the parts of a digit, as a share of its size
+BROKEN: Final = 0.04  # the same for parts side by side, which could be two digits
+GAP: Final = 2  # pixels; smaller gaps do not count
+WEAKEST: Final = 0.5  # a figure with less than this share of the digit's ink is neither a part nor another digit
+ALIKE: Final = 0.5  # a figure beside the digit with at least this share of its size is another digit
+THICKEST: Final = 0.3  # largest stroke width, as a share of a figure's diagonal
+# Weight of a figure by the number of sides of the picture it touches: the border cuts off neighbours and tables.
 BY_SIDES: Final = np.array([1, 0.6, 0.3, 0.1, 0.1])
-INK, OUTLINE, SEED = range(3)  # of the sums over figures
+INK, OUTLINE, SEED = range(3)  # indices of the sums over figures
 
 
 @dataclass(frozen=True, eq=False)
 class Seed:
-    """Where a digit is: bool[H, W], how many sides of the picture it touches, and its median ink."""
+    """A digit's pixels bool[H, W], the number of sides of the picture it touches, and its median ink."""
 
     mask: Mask
     sides: int
@@ -63,7 +63,7 @@ class Seed:
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """What was seen at one step, to be drawn by `explain`: uint8 or float32 from 0 to 1 [H, W], or a mask."""
+    """The picture after one step, for `explain`: uint8[H, W], float32[H, W] from 0 to 1, or bool[H, W]."""
 
     name: str
     image: npt.NDArray[Any]
@@ -74,9 +74,9 @@ class Finding:
     """What was found in a picture.
 
     Attributes:
-        pixels: uint8 in the model's own form; None where there is no ink.
-        several: whether there are other figures of a digit's size beside it.
-        steps: how it was found.
+        pixels: uint8 in the model's form; None without ink.
+        several: Whether other figures of a digit's size are beside the digit.
+        steps: How the digit was found.
     """
 
     pixels: Pixels | None
@@ -91,8 +91,8 @@ def find_digit(grey: Pixels) -> Finding:
         grey: uint8[H, W], dark ink on light paper or light on dark.
 
     Returns:
-        the digit as uint8[28, 28], white ink (255) on black (0). A picture that has this form already comes back as it
-        is, byte for byte.
+        The digit as uint8[28, 28], white ink (255) on black (0). A picture that already has this form is returned
+        unchanged.
     """
     if is_normalised(grey):
         return Finding(grey, steps=(Step("has MNIST's form", grey),))
@@ -133,15 +133,15 @@ def _find(grey: Pixels) -> Finding:
 
 
 def _reduced(grey: Pixels) -> tuple[Floats, int]:
-    """The picture in float32 with at most `WORKING` pixels a side, by means over squares, and how many make up one."""
-    factor = min(-(-max(grey.shape) // WORKING), min(grey.shape) // MIN_SIDE)  # a strip keeps its width
+    """Shrink a picture to at most `WORKING` pixels a side by means over squares; return it and the squares' side."""
+    factor = min(-(-max(grey.shape) // WORKING), min(grey.shape) // MIN_SIDE)  # a strip keeps its shorter side
     if factor <= 1:
         return grey.astype(np.float32), 1
     height, width = (side // factor for side in grey.shape)
     whole = grey[: height * factor, : width * factor]
     rows = np.zeros((height, width * factor), np.uint32)
     squares = np.zeros((height, width), np.uint32)
-    for first in range(factor):  # several times as fast as one sum over an axis of so few
+    for first in range(factor):  # several times as fast as one sum over such a short axis
         rows += whole[first::factor]
     for first in range(factor):
         squares += rows[:, first::factor]
@@ -149,16 +149,16 @@ def _reduced(grey: Pixels) -> tuple[Floats, int]:
 
 
 def _figures(strength: Floats, level: float, *images: npt.NDArray[Any]) -> Components:
-    """Components of ink over a level; of each the sums `INK`, `OUTLINE`, and those of more images."""
+    """Components of ink above a level, with the sums `INK`, `OUTLINE` and those of further images."""
     mask = strength > level
     return components(mask, strength, outline(mask), *images)
 
 
 def _best_seed(strength: Floats, noise: float) -> Seed | None:
-    """The figure that looks most like a digit, over all levels; None where there is none.
+    """The figure that looks most like a digit, over all levels; None if there is none.
 
-    Looking at several thresholds is the idea of maximally stable extremal regions (Matas et al. 2002): what is joined
-    to a line or a shadow at one of them stands alone at another.
+    Trying several thresholds is the idea of maximally stable extremal regions (Matas et al. 2002): a figure that is
+    joined to a line or a shadow at one threshold stands alone at another.
     """
     best, seed = 0.0, None
     for level in (level for level in LEVELS if level >= noise):
@@ -174,7 +174,7 @@ def _best_seed(strength: Floats, noise: float) -> Seed | None:
 
 
 def _scores(figures: Components) -> npt.NDArray[np.float64]:
-    """How much each figure looks like a digit by its size, place, contrast, thickness and distance from the border."""
+    """Score how much each figure looks like a digit: size, place, contrast, stroke width, distance from the border."""
     height, width = figures.shape
     size = np.hypot(figures.height / height, figures.width / width)
     away = np.hypot((figures.top + figures.bottom) / height - 1, (figures.left + figures.right) / width - 1) / 2
@@ -191,27 +191,27 @@ def _scores(figures: Components) -> npt.NDArray[np.float64]:
 
 
 def _is_cut_off(figures: Components) -> npt.NDArray[np.bool_]:
-    """Which figures are in a corner or along an edge, and not large: a shadow's border, a table."""
+    """Which figures are small and in a corner or along an edge, such as a shadow or a table."""
     return (figures.sides > 1) & (figures.longer < REACHING * max(figures.shape))
 
 
 def _thickness(figures: Components) -> npt.NDArray[np.float64]:
-    """Of each figure, the mean width of its strokes over its diagonal."""
+    """Mean stroke width of each figure, as a share of its diagonal."""
     return 2 * figures.area / figures.sums[OUTLINE] / np.hypot(figures.height, figures.width)
 
 
 def _is_no_speck(figures: Components, index: int) -> bool:
-    """Whether it is not just the largest speck of many, as in grainy paper."""
+    """Whether a figure is more than the largest of many specks, as in grainy paper."""
     inside = figures.sides == 0
     inside[index] = True
     return bool(figures.sums[INK][index] >= SHARE * figures.sums[INK][inside].sum())
 
 
 def _grown(strength: Floats, seed: Seed, noise: float) -> tuple[Components, int]:
-    """All figures at the lowest level at which the seed's is still strokes, and runs into the border no more than it.
+    """All figures at the lowest level at which the seed's figure still has strokes and touches no more of the border.
 
     Returns:
-        the figures, and the index of the one that holds the seed.
+        The figures, and the index of the one that contains the seed.
     """
     for cut in CUTS:
         figures = _figures(strength, max(cut * seed.strong, noise), seed.mask)
@@ -222,15 +222,15 @@ def _grown(strength: Floats, seed: Seed, noise: float) -> tuple[Components, int]
 
 
 def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[np.bool_], bool]:
-    """Which figures are parts of the main one, such as the bar of a 5, and whether there is another digit.
+    """Which figures belong to the main one, such as the bar of a 5, and whether there is another digit.
 
     Args:
-        figures: all of them.
-        main: the index of the main one.
-        weakest: mean ink under which a figure is none.
+        figures: All K figures.
+        main: Index of the main figure.
+        weakest: Smallest mean ink of a figure that counts.
 
     Returns:
-        bool[K], and whether a figure of a digit's size stands beside the main one.
+        The parts bool[K], and whether a figure of a digit's size is beside the main one.
     """
     parts = np.arange(len(figures)) == main
     digits = (figures.sides == 0) & (figures.sums[INK] >= weakest * figures.area)
@@ -243,7 +243,7 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
         apart = np.hypot(below.clip(min=0), beside.clip(min=0))
         others = digits & (figures.longer > NEAR * size) & ~parts
         alike = others & (figures.longer >= ALIKE * size)
-        above = beside < -ALIKE * np.minimum(figures.width, right - left)  # or below: no neighbour
+        above = beside < -ALIKE * np.minimum(figures.width, right - left)  # or below, so not a neighbour
         joined = others & ((apart <= max(GAP, BROKEN * size)) | ((apart <= NEAR * size) & (~alike | above)))
         if not joined.any():
             return parts, bool((alike & (np.maximum(below, beside) > 0)).any())
@@ -251,7 +251,7 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
 
 
 def _fringed(mask: Mask) -> Mask:
-    """A mask with the pixels around it, where strokes fade into paper."""
+    """Grow a mask by one pixel, where strokes fade into paper."""
     wider = mask.copy()
     wider[1:] |= mask[:-1]
     wider[:-1] |= mask[1:]
@@ -262,13 +262,13 @@ def _fringed(mask: Mask) -> Mask:
 
 
 def _box(mask: Mask) -> Box:
-    """The smallest box that holds a mask."""
+    """Bounding box of a mask."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _around(box: Box, size: int, factor: int, shape: tuple[int, ...]) -> Box:
-    """A box with its surroundings, in the pixels of a picture of this shape that was reduced by a factor."""
+    """A box with its surroundings, in pixels of the full-size picture, whose shape is given."""
     margin = SURROUNDINGS * size
     rows, columns = (
         slice(int(max(0, side.start - margin) * factor), int(min(whole, (side.stop + margin) * factor)))

@@ -1,7 +1,7 @@
-"""The form in which MNIST stores digits.
+"""Bring a digit to the form in which MNIST stores digits.
 
-The method is MNIST's own (LeCun, Cortes, Burges: "The MNIST database of handwritten digits"): the ink's box is scaled
-to fit 20 x 20 pixels with its proportions kept, and placed in 28 x 28 with its centre of mass in the middle.
+The method is MNIST's own (LeCun, Cortes, Burges: "The MNIST database of handwritten digits"). The ink's bounding box is
+scaled to fit 20 x 20 pixels with its proportions kept, and placed in 28 x 28 with its centre of mass in the middle.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def in_box(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
     """Scale ink to fit 20 x 20 pixels and place it in 28 x 28 with its centre of mass in the middle.
 
     Args:
-        ink: float32[H, W], 0 on paper, more where there is more of it.
+        ink: float32[H, W], 0 on paper and larger where there is more ink.
 
     Returns:
-        uint8[28, 28], the strongest ink 255; empty where there is none.
+        uint8[28, 28], the strongest ink 255; all 0 without ink.
     """
     rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
     if not len(rows):
@@ -37,7 +37,7 @@ def in_box(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
 
 
 def is_normalised(grey: npt.NDArray[np.uint8]) -> bool:
-    """Whether a picture has MNIST's form already: 28 x 28, ink on black in a box of 20, its mass in the middle."""
+    """Whether a picture already has MNIST's form: 28 x 28, ink on black in a box of 20, centred by mass."""
     if grey.shape != (SIDE, SIDE) or grey.max() < 128:
         return False
     ink = np.argwhere(grey > 0)
@@ -47,13 +47,13 @@ def is_normalised(grey: npt.NDArray[np.uint8]) -> bool:
 
 
 def _centre_of_mass(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """(row, column), in pixels."""
+    """Centre of mass (row, column), in pixels."""
     total = image.sum()
     return np.array([(image.sum(axis=1 - axis) * np.arange(image.shape[axis])).sum() / total for axis in (0, 1)])
 
 
 def _centre(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Place at most 20 x 20 pixels in 28 x 28, the centre of mass in the middle as far as there is room."""
+    """Place at most 20 x 20 pixels in 28 x 28, with the centre of mass as near to the middle as there is room."""
     shift = np.rint((SIDE - 1) / 2 - _centre_of_mass(small)).astype(int)
     row, column = np.clip(shift, 0, np.array([SIDE, SIDE]) - small.shape)
     canvas = np.zeros((SIDE, SIDE), np.float32)

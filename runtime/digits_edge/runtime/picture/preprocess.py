@@ -1,4 +1,4 @@
-"""How a picture becomes pixels in a model's own form; training from folders and prediction both come through here."""
+"""Bring a picture to a model's form. Prediction and training from picture folders both use this code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple
 
     Args:
         picture: uint8[H, W] or uint8[H, W, 3].
-        preprocess: `digit` (found, boxed, centred; 28 x 28) or `resize` (the whole picture, its polarity kept).
-        shape: of the result, (H, W) or (H, W, 3).
+        preprocess: `digit` (find, box and centre one digit, 28 x 28) or `resize` (the whole picture, polarity kept).
+        shape: Shape of the result, (H, W) or (H, W, 3).
 
     Returns:
-        pixels uint8 of that shape, or None where `digit` finds no ink.
+        The finding, with pixels uint8 of that shape, or None if `digit` finds no ink.
     """
     if preprocess == "digit":
         found = find_digit(to_grey(picture))

@@ -9,14 +9,14 @@ import numpy.typing as npt
 
 
 def resize(image: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
-    """Resize by a separable triangle filter, widened when shrinking so that no pixel is skipped.
+    """Resize with a separable triangle filter that is widened when shrinking, so that no pixel is skipped.
 
     The filter is that of Pillow's BILINEAR (Graphics Gems III, "Filtered Image Rescaling", Schumacher 1992).
 
     Args:
-        image: float32[H, W] or float32[H, W, C], any range.
-        height: of the result, in pixels.
-        width: of the result, in pixels.
+        image: float32[H, W] or float32[H, W, C], of any range.
+        height: Height of the result, in pixels.
+        width: Width of the result, in pixels.
 
     Returns:
         float32[height, width] or float32[height, width, C], within the range of `image`.
@@ -25,7 +25,7 @@ def resize(image: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArr
 
 
 def _along_rows(image: npt.NDArray[np.float32], out: int) -> npt.NDArray[np.float32]:
-    """Resize the first axis. No matrix product: that would wake the threads of numpy's BLAS in somebody's program."""
+    """Resize the first axis, without a matrix product, which would start the threads of numpy's BLAS."""
     places, shares = _taps(len(image), out)
     resized = np.zeros((out, *image.shape[1:]), np.float32)
     for tap in range(places.shape[0]):
@@ -35,7 +35,7 @@ def _along_rows(image: npt.NDArray[np.float32], out: int) -> npt.NDArray[np.floa
 
 @lru_cache(maxsize=64)
 def _taps(size: int, out: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Which input rows make up each output row, and their shares, which add up to 1: int64 and float32 [taps, out]."""
+    """The input rows of each output row, int64[taps, out], and their weights, float32[taps, out], which add up to 1."""
     scale = size / out
     support = max(scale, 1.0)
     centres = (np.arange(out) + 0.5) * scale

@@ -1,4 +1,4 @@
-"""The printed lines of ruled and squared paper, found and taken off."""
+"""Find and remove the printed lines of ruled and squared paper."""
 
 from __future__ import annotations
 
@@ -14,43 +14,43 @@ Ints = npt.NDArray[np.int64]
 
 SLOPES: Final = 17
 STEEPEST: Final = 0.14  # rise over run, 8 degrees from level or upright
-COVERED: Final = 0.85  # share of the way across the picture that has ink in it, of a line
-LEAST: Final = 2  # lines; a single one may be a stroke of the digit
-MOST: Final = 24  # in one direction
-HALF: Final = 2  # pixels at each side of a line's middle that are looked at
-ABOVE: Final = 1.5  # how much stronger than the line's own ink (its median) a pixel is that is not taken off
-THICK: Final = 0.5  # share of a line with ink beside it, from which on it is a stroke or a shadow
-CROSSING: Final = 0.6  # of the line's own ink, beside the line, from which on a stroke crosses there
+COVERED: Final = 0.85  # smallest share of a line's way across the picture that has ink
+LEAST: Final = 2  # lines, since a single one may be a stroke of the digit
+MOST: Final = 24  # lines in one direction
+HALF: Final = 2  # pixels examined on each side of a line's middle
+ABOVE: Final = 1.5  # pixels stronger than this times the line's median ink are kept
+THICK: Final = 0.5  # a line with ink beside more than this share of it is a stroke or a shadow
+CROSSING: Final = 0.6  # a stroke crosses where the ink beside the line exceeds this share of the line's own
 
 
 class Line(NamedTuple):
-    """A printed line: flat places int64[columns, 5] of its pixels where nothing crosses it, and its most ink."""
+    """A printed line: flat indices int64[columns, 5] of its pixels that nothing crosses, and its strongest ink."""
 
     band: Ints
     highest: float
 
 
 def without_lines(strength: Floats, level: float) -> Floats:
-    """Take straight lines that go from side to side off an ink map.
+    """Remove straight lines that run from side to side.
 
-    Lines are peaks of projections along nearly level and nearly upright directions (the Radon transform at few angles).
-    Where there are two or more they are taken for print. What crosses them stays where it is stronger.
+    Lines are peaks of projections along nearly horizontal and nearly vertical directions (the Radon transform at few
+    angles). Two or more of them count as print. Strokes that cross them are kept where they are stronger.
 
     Args:
-        strength: float32[H, W], of ink.
-        level: of strength, under which there is no ink.
+        strength: Strength of the ink, float32[H, W].
+        level: Strength below which there is no ink.
 
     Returns:
-        float32[H, W]; `strength` itself where there are no lines.
+        float32[H, W]; `strength` itself if there are no lines.
     """
     across = _level_lines(strength, level)
-    cleared = _taken_off(strength, across)  # but for where upright lines cross
+    cleared = _taken_off(strength, across)  # except where vertical lines cross
     down = _level_lines(cleared.T, level)
     return _taken_off(cleared.T, down).T if len(across) + len(down) >= LEAST else strength
 
 
 def _level_lines(strength: Floats, level: float) -> list[Line]:
-    """The nearly level lines, strongest first; none that is as thick as a stroke."""
+    """The nearly horizontal lines, strongest first, without those as thick as a stroke."""
     height, width = strength.shape
     places, inside = _along(height, width)
     inked = strength > level
@@ -58,7 +58,7 @@ def _level_lines(strength: Floats, level: float) -> list[Line]:
     cover = (inked.ravel()[places] & inside).sum(axis=2) / np.maximum(inside.sum(axis=2), width / 2)  # (slopes, H)
     found = np.nonzero(cover >= COVERED)
     flat, ink = strength.ravel(), np.zeros(cover.shape, np.float32)
-    ink[found] = (flat[places[found]] * inside[found]).sum(axis=1)  # most where the slope is right
+    ink[found] = (flat[places[found]] * inside[found]).sum(axis=1)  # largest at the right slope
     lines: list[Line] = []
     while len(lines) < MOST and ink.max() > 0:
         slope, row = np.unravel_index(int(np.argmax(ink)), ink.shape)
@@ -81,14 +81,14 @@ def _taken_off(strength: Floats, lines: list[Line]) -> Floats:
 
 
 def _rows_around(line: Ints, width: int, rows: Sequence[int], size: int) -> Ints:
-    """Flat places int64[columns, rows] so many rows from those of a line; the line's own where they are outside."""
+    """Flat indices int64[columns, rows] at these distances from a line; the line's own where they are outside."""
     places = line[:, None] + width * np.array(rows)
     return np.where((places >= 0) & (places < size), places, line[:, None])
 
 
 @lru_cache(maxsize=8)
 def _along(height: int, width: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Where lines go: flat places int64[slopes, H, W], by slope, row in the middle and column; which are inside."""
+    """Courses of lines: flat indices int64[slopes, H, W] by slope, middle row and column, and which are inside."""
     slopes = np.linspace(-STEEPEST, STEEPEST, SLOPES)
     shifts = np.rint(slopes[:, None] * (np.arange(width) - width / 2)).astype(np.int64)
     rows = np.arange(height)[:, None] + shifts[:, None, :]  # (slopes, H, W)

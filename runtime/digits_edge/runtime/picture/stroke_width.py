@@ -1,4 +1,4 @@
-"""Strokes of a fine pen or a thick marker, brought nearer to the width that MNIST's have."""
+"""Bring strokes of a fine pen or a thick marker nearer to the width of MNIST's strokes."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from .resize import resize
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
-DRAWN: Final = 80  # pixels of the longer side at which strokes are widened or narrowed
-FINE: Final = 0.125  # width of a stroke, as a share of the longer side, under which it is widened
-THICK: Final = 0.2  # … over which it is narrowed
-MOST_ADDED: Final = 0.06  # on each side of a stroke, likewise
-MOST_TAKEN: Final = 0.04
+DRAWN: Final = 80  # pixels of the longer side while strokes are widened or narrowed
+FINE: Final = 0.125  # strokes finer than this share of the longer side are widened
+THICK: Final = 0.2  # strokes thicker than this share are narrowed
+MOST_ADDED: Final = 0.06  # largest widening on each side of a stroke, as such a share
+MOST_TAKEN: Final = 0.04  # largest narrowing on each side
 
 
 def evened(ink: Floats, narrow: bool) -> Floats:
-    """Scale fine or thick strokes to a size at which their width can be changed, and change it.
+    """Widen fine strokes and narrow thick ones.
 
-    The width is twice the area over the outline's length, as of a long ribbon. Strokes are dilated or eroded with a
-    disk (Serra 1982), the last step of which is taken in part.
+    The width of a stroke is twice its area over the length of its outline, as for a long ribbon. Strokes are dilated or
+    eroded with a disk (Serra 1982), the last step in part.
 
     Args:
-        ink: float32[H, W] from 0 to 1, a digit in its own box.
-        narrow: whether thick strokes are narrowed; where a stroke is a pixel or two wide, what is in it would be lost.
+        ink: float32[H, W] from 0 to 1, a digit in its bounding box.
+        narrow: Whether to narrow thick strokes. Strokes that are a pixel or two wide would lose their detail.
 
     Returns:
-        float32[H', W'] from 0 to 1, the longer side about 80 pixels and a margin; `ink` itself where its strokes are
+        float32[H', W'] from 0 to 1, the longer side about 80 pixels plus a margin; `ink` itself if its strokes are
         neither too fine nor too thick.
     """
     scale = DRAWN / max(ink.shape)
@@ -46,20 +46,20 @@ def evened(ink: Floats, narrow: bool) -> Floats:
 
 
 def _dilated(drawn: Floats, by: float) -> Floats:
-    """Grown by so many pixels on each side."""
+    """Grow strokes by this many pixels on each side."""
     for step in range(int(np.ceil(by))):
-        wider = _cross(drawn) if step % 2 else _square(drawn)  # by turns they make an octagon
+        wider = _cross(drawn) if step % 2 else _square(drawn)  # alternating, they make an octagon
         drawn = drawn + np.float32(min(1.0, by - step)) * (wider - drawn)
     return drawn
 
 
 def stroke_width(mask: Mask) -> float:
-    """Mean width of strokes on bool[H, W], in pixels; 0 where there is none."""
+    """Mean width of the strokes in a mask bool[H, W], in pixels; 0 without strokes."""
     return 2 * int(mask.sum()) / max(1, int(outline(mask).sum()))
 
 
 def outline(mask: Mask) -> Mask:
-    """bool[H, W]: the pixels of a mask beside one that is not in it; outside the picture none is."""
+    """The pixels of a mask that have a neighbour outside of it, bool[H, W]; the border counts as outside."""
     inner = np.zeros_like(mask)
     inner[1:-1, 1:-1] = mask[:-2, 1:-1] & mask[2:, 1:-1] & mask[1:-1, :-2] & mask[1:-1, 2:]
     return mask & ~inner
