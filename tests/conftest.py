@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import operator
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from loky.process_executor import ProcessPoolExecutor
 
 from digits_edge.cli.app import run as command_line
+from digits_edge.export.convert import keras_model, worker
 from digits_edge.export.formats import TRANSLATIONS
 from digits_edge.export.verify.gate import Limits
 from digits_edge.runtime import Classifier
@@ -31,6 +38,50 @@ SHORT = replace(COMPACT, epochs=5, batch_size=64, augmentation=Augmentation(rota
 # A slow machine is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+class WarmPool:
+    """Stands for the process of one export, and keeps it for the next one, which need not import TensorFlow again."""
+
+    idle: ClassVar[list[ProcessPoolExecutor]] = []
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._pool = self.idle.pop() if self.idle else ProcessPoolExecutor(*arguments, **options)
+        self._calls: list[Future[Any]] = []
+
+    def submit(self, *call: Any, **options: Any) -> Future[Any]:
+        self._calls.append(self._pool.submit(*call, **options))
+        return self._calls[-1]
+
+    def shutdown(self, **options: Any) -> None:
+        try:
+            if not all(call.done() for call in self._calls):
+                raise TimeoutError
+            # the next export may have another model in a file of the same name
+            self._pool.submit(operator.methodcaller("cache_clear"), keras_model._opened).result(timeout=60)
+            self.idle.append(self._pool)
+        except Exception:  # it hangs, or it died
+            self._pool.shutdown(**options)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_worker() -> Iterator[None]:
+    """One process converts for all tests of the session."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "ProcessPoolExecutor", WarmPool)
+        yield
+    for pool in WarmPool.idle:
+        pool.shutdown(kill_workers=True)
+
+
+def made_once(name: str, factory: pytest.TempPathFactory, make: Callable[[Path], object]) -> Path:
+    """A folder that `make` fills, shared by all processes of pytest-xdist."""
+    shared = factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    with FileLock(shared / f"{name}.lock"):
+        if not (shared / name).exists():
+            make(shared / name)
+    return shared / name
 
 
 @pytest.fixture(scope="session")
@@ -57,8 +108,11 @@ def digits_npz(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Pat
 @pytest.fixture(scope="session")
 def trained(digits_npz: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A short run that reads well over 90 % of its validation digits; tests must not change it."""
-    out = tmp_path_factory.mktemp("runs") / "short"
-    return train(TrainOptions(data=str(digits_npz), recipe=SHORT, out=out))
+
+    def make(out: Path) -> None:
+        train(TrainOptions(data=str(digits_npz), recipe=SHORT, out=out))
+
+    return Run.open(made_once("short", tmp_path_factory, make))
 
 
 @pytest.fixture
@@ -73,8 +127,10 @@ def exported(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     from digits_edge.export.export import export
     from digits_edge.export.options import ExportOptions
 
-    out = tmp_path_factory.mktemp("bundles") / "bundle"
-    return export(ExportOptions(trained, out, int8=True, limits=_PATIENT, timed=False))
+    def make(out: Path) -> None:
+        export(ExportOptions(trained, out, int8=True, limits=_PATIENT, timed=False))
+
+    return Bundle.open(made_once("bundle", tmp_path_factory, make))
 
 
 @pytest.fixture(scope="session")
@@ -83,8 +139,10 @@ def translated(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle
     from digits_edge.export.export import export
     from digits_edge.export.options import ExportOptions
 
-    out = tmp_path_factory.mktemp("bundles") / "translated"
-    return export(ExportOptions(trained, out, formats=TRANSLATIONS, limits=_PATIENT, timed=False))
+    def make(out: Path) -> None:
+        export(ExportOptions(trained, out, formats=TRANSLATIONS, limits=_PATIENT, timed=False))
+
+    return Bundle.open(made_once("translated", tmp_path_factory, make))
 
 
 @pytest.fixture
