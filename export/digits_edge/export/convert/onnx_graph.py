@@ -1,12 +1,14 @@
-"""ONNX graphs: what stands between tf2onnx's output and a clean model in the project's own form.
+"""Turn tf2onnx's output into a clean core, and a core into the model that is shipped.
 
-A *core* maps `pixels: float32[N, C, H, W]` in [0, 1] to `logits: float32[N, classes]`. A *model* wraps a core so that
-it takes `image: uint8[N, H, W]` or `uint8[N, H, W, 3]` and gives `probabilities: float32[N, classes]`.
+A *core* maps `pixels: float32[N, C, H, W]` in [0, 1] to `logits: float32[N, classes]`. A *model* wraps a core: it maps
+`image: uint8[N, H, W]` or `uint8[N, H, W, 3]` to `probabilities: float32[N, classes]`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from copy import deepcopy
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -15,41 +17,44 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 
 from digits_edge.runtime.errors import ExportError
 
+from . import onnx_edit as edit
+
 OPSET: Final = 17
-IR_VERSION: Final = 8  # what onnxruntime has read since 1.10 (2021)
+IR_VERSION: Final = 8  # onnxruntime has read it since 1.10 (2021)
 PIXELS, LOGITS, IMAGE, PROBABILITIES = "pixels", "logits", "image", "probabilities"
+IMAGE_NCHW: Final = "image_nchw"
 WITH_WEIGHTS: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 ROLES: Final = ("data", "weight", "bias")
-NHWC_TO_NCHW, NCHW_TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
+TO_NCHW: Final = [0, 3, 1, 2]
+TO_NHWC: Final = [0, 2, 3, 1]
 
 
 def clean(core: onnx.ModelProto) -> onnx.ModelProto:
-    """Take away what the converter leaves: reshapes to the same shape, and the transpose before the flatten.
+    """Remove what the converter leaves behind: reshapes to the same shape, and the transpose before the flatten.
+
+    tf2onnx's names and order of nodes change from process to process, so nodes are sorted by their connections, and
+    nodes and constants are named by their place (`conv_1`, `conv_1.weight`): the same function gives the same bytes.
 
     Args:
-        core: with a batch of 1, so that every shape is known, or with a free one.
+        core: A graph with a batch of 1, so that all shapes are known, or with any batch.
 
     Returns:
-        the same function with a free batch, named input and output, and nothing but its own opset. Nodes and constants
-        are named and sorted by their place in the graph (`conv_1`, `conv_1.weight`), because tf2onnx's names and order
-        change from process to process.
+        The same function for any batch, with named input and output, and without opsets other than ONNX's own.
 
     Raises:
-        ExportError: the graph has not one input and one output.
+        ExportError: The graph does not have exactly one input and one output.
     """
     core = shape_inference.infer_shapes(core)
     graph = core.graph
     if len(graph.input) != 1 or len(graph.output) != 1:
         raise ExportError(f"expected one input and one output, found {len(graph.input)} and {len(graph.output)}")
-    _drop_idle(graph)
+    _drop_idle_reshapes(graph)
     _fold_flatten_transposes(graph)
-    _rename(graph, graph.input[0].name, PIXELS)
-    _rename(graph, graph.output[0].name, LOGITS)
     _free_batch(graph)
+    edit.sort_from_output(graph)
     _name_by_place(graph)
     del graph.value_info[:]
-    del core.opset_import[:]
-    core.opset_import.append(helper.make_opsetid("", OPSET))
+    edit.replace_all(core.opset_import, [helper.make_opsetid("", OPSET)])
     core.ir_version = IR_VERSION
     core.producer_name, core.producer_version, core.doc_string = "digits-edge", "", ""
     graph.name, graph.doc_string = "digits-edge", ""
@@ -58,268 +63,172 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def spare_first_convolution(core: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """Name what is better left in float: a first convolution of one channel, with its ReLU and its pooling.
+    """Find the first convolution of one channel, with its ReLU and max pooling, which is better left in float.
 
-    In int8 such a convolution takes onnxruntime longer than in float (see `benchmarks/first_convolution.py`). The
-    pooling is brought before the ReLU, which changes nothing, because onnxruntime would move a quantization that
-    follows a pooling before it, and pool int8 slowly.
+    onnxruntime computes such a convolution more slowly in int8 than in float (see `benchmarks/first_convolution.py`).
+    The pooling is moved before the ReLU, which does not change the result: onnxruntime would move a quantization that
+    follows a pooling to its front, and pool slowly in int8.
 
     Returns:
-        the core, and the names of the nodes; none where the first layer is another.
+        The core, and the names of the nodes to leave in float; no names where the first layer is another one.
     """
-    spared = onnx.ModelProto()
-    spared.CopyFrom(core)
-    graph = spared.graph
-    weights = {constant.name: constant for constant in graph.initializer}
-    conv = _only_user(graph, PIXELS)
-    if conv is None or conv.op_type != "Conv" or conv.input[1] not in weights or weights[conv.input[1]].dims[1] != 1:
+    spared = deepcopy(core)
+    nodes = edit.chain(spared.graph, PIXELS, {"Conv"}, {"Relu"}, {"MaxPool"})
+    weights = edit.constants(spared.graph)
+    if not nodes or nodes[0].input[1] not in weights or weights[nodes[0].input[1]].dims[1] != 1:
         return core, ()
-    relu = _only_user(graph, conv.output[0])
-    if relu is None or relu.op_type != "Relu":
-        return core, (conv.name,)
-    pool = _only_user(graph, relu.output[0])
-    if pool is None or pool.op_type != "MaxPool":
-        return core, (conv.name, relu.name)
-    between, pooled = relu.output[0], pool.output[0]
-    pool.input[0], pool.output[0], relu.input[0], relu.output[0] = conv.output[0], between, between, pooled
-    nodes = [_copy({relu.name: pool, pool.name: relu}.get(node.name, node)) for node in graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    return spared, (conv.name, relu.name, pool.name)
+    names = tuple(node.name for node in nodes)
+    if len(nodes) == 3:
+        _, relu, pool = nodes
+        first, second = deepcopy(pool), deepcopy(relu)
+        first.input[0], first.output[0] = relu.input[0], relu.output[0]
+        second.input[0], second.output[0] = pool.input[0], pool.output[0]
+        relu.CopyFrom(first)
+        pool.CopyFrom(second)
+    return spared, names
 
 
 def wrap(core: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.ModelProto:
-    """Put uint8 pixels before a core and a softmax, in float, behind it.
+    """Put uint8 pixels in front of a core and a float softmax behind it.
 
-    Where the core is quantized, its own quantization of the input, which is exact (scale 1/255, zero point 0), gives
-    way to the pixels themselves.
+    The scaling to [0, 1] is folded into the first weights of a float core. A quantized core quantizes its input with
+    scale 1/255 and zero point 0, which gives back the pixels, so they are passed on directly.
 
     Args:
-        core: float or QDQ.
-        shape: of a picture, (H, W) or (H, W, 3).
+        core: A float core, or a quantized one with QuantizeLinear and DequantizeLinear nodes.
+        shape: Shape of a picture, (H, W) or (H, W, 3).
     """
-    model = onnx.ModelProto()
-    model.CopyFrom(core)
+    model = deepcopy(core)
     graph = model.graph
-    channels = shape[2] if len(shape) == 3 else 1
-    if channels == 1:
-        graph.initializer.append(numpy_helper.from_array(np.array([-1, 1, *shape[:2]], np.int64), "image_shape"))
-        front = [helper.make_node("Reshape", [IMAGE, "image_shape"], ["image_nchw"], "image_to_nchw")]
-    else:
-        front = [helper.make_node("Transpose", [IMAGE], ["image_nchw"], "image_to_nchw", perm=NHWC_TO_NCHW)]
-    if _fold_scale(graph):
-        front.append(helper.make_node("Cast", ["image_nchw"], [PIXELS], "image_to_float", to=TensorProto.FLOAT))
-    elif not _feed_quantized(graph, "image_nchw"):
-        graph.initializer.extend(
-            [
-                numpy_helper.from_array(np.array(1 / 255, np.float32), "image_scale"),
-                numpy_helper.from_array(np.array(0, np.uint8), "image_zero_point"),
-            ]
-        )
-        inputs = ["image_nchw", "image_scale", "image_zero_point"]
-        front.append(helper.make_node("DequantizeLinear", inputs, [PIXELS], "scale_to_unit"))
-    _bypass_output_quantization(graph)
-    nodes = [*front, *graph.node, helper.make_node("Softmax", [LOGITS], [PROBABILITIES], "softmax", axis=-1)]
-    classes = graph.output[0].type.tensor_type.shape.dim[1].dim_value
-    del graph.node[:], graph.input[:], graph.output[:]
-    graph.node.extend(nodes)
-    graph.input.append(helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ["N", *shape]))
-    graph.output.append(helper.make_tensor_value_info(PROBABILITIES, TensorProto.FLOAT, ["N", classes]))
-    _drop_unused_constants(graph)
+    front = _read_image(graph, shape)
+    _leave_logits_in_float(graph)
+    softmax = helper.make_node("Softmax", [LOGITS], [PROBABILITIES], "softmax", axis=-1)
+    edit.replace_all(graph.node, [*front, *graph.node, softmax])
+    edit.replace_all(graph.input, [helper.make_tensor_value_info(IMAGE, TensorProto.UINT8, ["N", *shape])])
+    graph.output[0].name = PROBABILITIES
+    used = {name for node in graph.node for name in node.input}
+    edit.replace_all(graph.initializer, [constant for constant in graph.initializer if constant.name in used])
     del graph.value_info[:]
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
 def with_metadata(model: onnx.ModelProto, metadata: dict[str, str]) -> bytes:
-    """The model's bytes with these `metadata_props`."""
-    described = onnx.ModelProto()
-    described.CopyFrom(model)
+    """Serialize a model with these `metadata_props`."""
+    described = deepcopy(model)
     helper.set_model_props(described, metadata)
     return bytes(described.SerializeToString(deterministic=True))
 
 
-def _drop_idle(graph: Any) -> None:
-    """Identity nodes, and reshapes to the shape that is there already."""
-    shapes = {v.name: _shape(v) for v in [*graph.value_info, *graph.input, *graph.output]}
-    outputs = {o.name for o in graph.output}
-    for node in list(graph.node):
-        idle = node.op_type == "Identity" or (
-            node.op_type == "Reshape" and None is not shapes.get(node.input[0]) == shapes.get(node.output[0])
-        )
-        if not idle:
-            continue
-        graph.node.remove(node)
-        if node.output[0] in outputs:
-            _rename(graph, node.input[0], node.output[0])
-        else:
-            for user in graph.node:
-                _replace_inputs(user, node.output[0], node.input[0])
+def _drop_idle_reshapes(graph: Any) -> None:
+    """Remove reshapes to the shape that is already there."""
+    shapes = edit.shapes_of([*graph.value_info, *graph.input, *graph.output])
+    for node in [node for node in graph.node if node.op_type == "Reshape"]:
+        shape = shapes.get(node.input[0])
+        if shape and 0 not in shape and shape == shapes.get(node.output[0]):
+            edit.bypass(graph, node)
 
 
 def _fold_flatten_transposes(graph: Any) -> None:
-    """Transpose to NHWC, flatten, multiply: flatten at once, and bring the weights' rows into NCHW's order instead."""
-    shapes = {v.name: _shape(v) for v in graph.value_info}
-    for transpose in [n for n in graph.node if n.op_type == "Transpose"]:
-        flatten = _only_user(graph, transpose.output[0])
-        dense = _only_user(graph, flatten.output[0]) if flatten is not None and flatten.op_type == "Reshape" else None
-        nchw = shapes.get(transpose.input[0])
-        perm = list(transpose.attribute[0].ints) if transpose.attribute else []
-        if (
-            dense is None
-            or dense.op_type not in ("Gemm", "MatMul")
-            or nchw is None
-            or len(nchw) != 4
-            or perm != NCHW_TO_NHWC
-        ):
+    """Flatten NCHW directly where a transpose to NHWC, a flatten and a dense layer follow each other.
+
+    The rows of the dense layer's weights are brought into the order of NCHW instead.
+    """
+    shapes, weights = edit.shapes_of(graph.value_info), edit.constants(graph)
+    to_nhwc, transposed = helper.make_attribute("perm", TO_NHWC), helper.make_attribute("transB", 1)
+    for transpose in [node for node in graph.node if node.op_type == "Transpose" and to_nhwc in node.attribute]:
+        nodes = edit.chain(graph, transpose.output[0], {"Reshape"}, {"Gemm", "MatMul"})
+        nchw = shapes.get(transpose.input[0], ())
+        if len(nodes) != 2 or len(nchw) != 4 or 0 in nchw:
             continue
-        weights = next((w for w in graph.initializer if w.name == dense.input[1]), None)
-        if weights is None or dense.input[0] != flatten.output[0] or len(_users(graph, weights.name)) != 1:
+        flatten, dense = nodes
+        kernel = weights.get(dense.input[1])
+        if kernel is None or transposed in dense.attribute or dense.input[0] != flatten.output[0]:
             continue
-        matrix = numpy_helper.to_array(weights)
-        transposed = any(a.name == "transB" and a.i for a in dense.attribute)
-        matrix = matrix.T if transposed else matrix  # (H*W*C, outputs)
+        if shapes.get(flatten.output[0]) != (1, prod(nchw)) or len(edit.users(graph, kernel.name)) != 1:
+            continue
         _, c, h, w = nchw
-        if shapes.get(flatten.output[0]) != (1, c * h * w):
-            continue
-        matrix = matrix.reshape(h, w, c, -1).transpose(2, 0, 1, 3).reshape(c * h * w, -1)
-        weights.CopyFrom(
-            numpy_helper.from_array(np.ascontiguousarray(matrix.T if transposed else matrix), weights.name)
-        )
-        flatten.input[0] = transpose.input[0]
-        graph.node.remove(transpose)
+        rows = numpy_helper.to_array(kernel).reshape(h, w, c, -1)
+        edit.set_value(kernel, rows.transpose(2, 0, 1, 3).reshape(c * h * w, -1))
+        edit.bypass(graph, transpose)
 
 
 def _free_batch(graph: Any) -> None:
-    """Let the batch, which was 1 for the conversion, be any."""
-    constants = {c.name: c for c in graph.initializer}
+    """Allow any batch in a graph that was converted with a batch of 1."""
+    known = edit.constants(graph)
     for node in graph.node:
-        if node.op_type == "Reshape" and node.input[1] in constants:
-            target = numpy_helper.to_array(constants[node.input[1]]).copy()
+        if node.op_type == "Reshape" and node.input[1] in known:
+            target = numpy_helper.to_array(known[node.input[1]])
             if target[0] == 1 and -1 not in target:
-                target[0] = -1
-                name = f"{node.output[0]}_shape"
-                graph.initializer.append(numpy_helper.from_array(target, name))
-                node.input[1] = name
+                node.input[1] = edit.add_constant(graph, f"{node.output[0]}_shape", [-1, *target[1:]], np.int64)
     for value in (*graph.input, *graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = "N"
 
 
 def _name_by_place(graph: Any) -> None:
-    """Sort nodes so that each stands behind what it needs, walking back from the output; name all by that order."""
-    makers = {name: node for node in graph.node for name in node.output}
-    ordered: dict[str, Any] = {}  # by first output
-    pending = [makers[graph.output[0].name]]
-    while pending:
-        needed = [makers[name] for name in pending[-1].input if name in makers]
-        waiting = [node for node in needed if node.output[0] not in ordered]
-        if waiting:
-            pending.append(waiting[0])
-        else:
-            node = pending.pop()
-            ordered[node.output[0]] = node
-    constants = {constant.name: constant for constant in graph.initializer}
-    kept: list[Any] = []
+    """Name nodes, values and constants by the order of the nodes, and sort the constants by their first use."""
+    known = edit.constants(graph)
+    names = {"": "", graph.input[0].name: PIXELS, graph.output[0].name: LOGITS}  # "" is an input that is left out
+    used: list[Any] = []
     seen: Counter[str] = Counter()
-    for node in ordered.values():
+    for node in graph.node:
         kind = node.op_type.lower()
         seen[kind] += 1
         node.name = f"{kind}_{seen[kind]}"
         for place, name in enumerate(node.input):
-            if constant := constants.pop(name, None):
-                kept.append(constant)
+            if name not in names:  # values have their names from the node that makes them
                 role = ROLES[place] if node.op_type in WITH_WEIGHTS else f"input_{place}"
-                constant.name = f"{node.name}.{role}"
-                _rename(graph, name, constant.name)
+                names[name] = f"{node.name}.{role}"
+                used.append(known[name])
         for place, name in enumerate(node.output):
-            if name != LOGITS and name:
-                _rename(graph, name, f"{node.name}:{place}")
-    nodes, initializers = [_copy(node) for node in ordered.values()], [_copy(constant) for constant in kept]
-    del graph.node[:], graph.initializer[:]
-    graph.node.extend(nodes)
-    graph.initializer.extend(initializers)
+            names.setdefault(name, f"{node.name}:{place}")
+    edit.replace_all(graph.initializer, used)
+    edit.rename(graph, names)
 
 
-def _copy(message: Any) -> Any:
-    copy = type(message)()
-    copy.CopyFrom(message)
-    return copy
+def _read_image(graph: Any, shape: tuple[int, ...]) -> list[Any]:
+    """Return the nodes that bring an image to the first layers of a core, which are changed to take it."""
+    if len(shape) == 2:
+        target = edit.add_constant(graph, "image_shape", [-1, 1, *shape], np.int64)
+        nodes = [helper.make_node("Reshape", [IMAGE, target], [IMAGE_NCHW], "image_to_nchw")]
+    else:
+        nodes = [helper.make_node("Transpose", [IMAGE], [IMAGE_NCHW], "image_to_nchw", perm=TO_NCHW)]
+    quantize = edit.chain(graph, PIXELS, {"QuantizeLinear"})
+    if quantize:
+        edit.bypass(graph, quantize[0])
+        edit.rename(graph, {PIXELS: IMAGE_NCHW})
+    elif _fold_scale(graph):
+        nodes.append(helper.make_node("Cast", [IMAGE_NCHW], [PIXELS], "image_to_float", to=TensorProto.FLOAT))
+    else:
+        scale = edit.add_constant(graph, "image_scale", 1 / 255, np.float32)
+        zero_point = edit.add_constant(graph, "image_zero_point", 0, np.uint8)
+        inputs = [IMAGE_NCHW, scale, zero_point]
+        nodes.append(helper.make_node("DequantizeLinear", inputs, [PIXELS], "scale_to_unit"))
+    return nodes
 
 
 def _fold_scale(graph: Any) -> bool:
-    """Divide by 255 in the weights of the first layers rather than in every picture; False where one has none."""
-    weights = {constant.name: constant for constant in graph.initializer}
-    users = _users(graph, PIXELS)
-    if not users or not all(
-        node.op_type in ("Conv", "Gemm") and node.input[0] == PIXELS and node.input[1] in weights for node in users
-    ):
-        return False
-    for name in {node.input[1] for node in users}:
-        if len(_users(graph, name)) != sum(name == node.input[1] for node in users):
+    """Divide by 255 in the weights of the first layers rather than in every picture.
+
+    Returns:
+        False where not all first layers have weights of their own; the graph is then unchanged.
+    """
+    weights, first = edit.constants(graph), edit.users(graph, PIXELS)
+    for node in first:
+        if node.op_type not in ("Conv", "Gemm") or node.input[0] != PIXELS or node.input[1] not in weights:
             return False
-    for name in {node.input[1] for node in users}:
-        scaled = numpy_helper.to_array(weights[name]) / np.float32(255)
-        weights[name].CopyFrom(numpy_helper.from_array(scaled, name))
+        if any(user not in first for user in edit.users(graph, node.input[1])):
+            return False
+    for name in {node.input[1] for node in first}:
+        edit.set_value(weights[name], numpy_helper.to_array(weights[name]) / np.float32(255))
     return True
 
 
-def _feed_quantized(graph: Any, pixels: str) -> bool:
-    """Where `pixels` are quantized first, feed the uint8 pixels behind that; False where they are not."""
-    quantize = _only_user(graph, PIXELS)
-    if quantize is None or quantize.op_type != "QuantizeLinear":
-        return False
-    for user in _users(graph, quantize.output[0]):
-        _replace_inputs(user, quantize.output[0], pixels)
-    graph.node.remove(quantize)
-    return True
-
-
-def _bypass_output_quantization(graph: Any) -> None:
-    """Leave the logits as they come out of the last layer, in float."""
-    last = next((n for n in graph.node if LOGITS in n.output), None)
-    if last is None or last.op_type != "DequantizeLinear":
-        return
-    quantize = next(n for n in graph.node if last.input[0] in n.output)
-    source = quantize.input[0]
-    graph.node.remove(last)
-    graph.node.remove(quantize)
-    _rename(graph, source, LOGITS)
-
-
-def _rename(graph: Any, old: str, new: str) -> None:
-    for value in (*graph.input, *graph.output):
-        if value.name == old:
-            value.name = new
-    for node in graph.node:
-        _replace_inputs(node, old, new)
-        for index, name in enumerate(node.output):
-            if name == old:
-                node.output[index] = new
-
-
-def _replace_inputs(node: Any, old: str, new: str) -> None:
-    for index, name in enumerate(node.input):
-        if name == old:
-            node.input[index] = new
-
-
-def _users(graph: Any, name: str) -> list[Any]:
-    return [node for node in graph.node if name in node.input]
-
-
-def _only_user(graph: Any, name: str) -> Any:
-    users = _users(graph, name)
-    return users[0] if len(users) == 1 else None
-
-
-def _drop_unused_constants(graph: Any) -> None:
-    used = {name for node in graph.node for name in node.input}
-    for constant in [c for c in graph.initializer if c.name not in used]:
-        graph.initializer.remove(constant)
-
-
-def _shape(value: Any) -> tuple[int, ...] | None:
-    if not value.type.tensor_type.HasField("shape"):
-        return None
-    dims = value.type.tensor_type.shape.dim
-    return tuple(d.dim_value for d in dims) if all(d.HasField("dim_value") for d in dims) else None
+def _leave_logits_in_float(graph: Any) -> None:
+    """Remove the quantization of a quantized core's logits."""
+    last = next(node for node in graph.node if LOGITS in node.output)
+    if last.op_type == "DequantizeLinear":
+        quantize = next(node for node in graph.node if last.input[0] in node.output)
+        edit.bypass(graph, last)
+        edit.bypass(graph, quantize)
+        edit.rename(graph, {graph.output[0].name: LOGITS})
