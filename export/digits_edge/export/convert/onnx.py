@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
+from digits_edge.common.numerics import scale
 from digits_edge.common.silence import muted
 from digits_edge.runtime.errors import ExportError, first_line
 
@@ -22,20 +23,23 @@ if TYPE_CHECKING:
 
 
 def to_onnx_core(source: KerasModelFile) -> bytes:
-    """Convert a Keras model file to a float core (see `onnx_graph`), serialized.
+    """Convert a Keras model file to a float core (see `onnx_graph`) and serialize it.
+
+    A batch of 1 makes every shape in the graph known, so that more can be folded; the batch is freed afterwards. Where
+    that fails, as in attention, which mixes pictures with other axes, the model is converted again with a free batch.
 
     Raises:
-        ExportError: tf2onnx cannot.
+        ExportError: tf2onnx cannot convert the model.
     """
     model = adapted(source)
     core = clean(_convert(model, batch=1))
-    if not _takes_any_batch(core):  # its pictures are mixed with other axes, as in attention
+    if not _takes_any_batch(core):
         core = clean(_convert(model, batch=None))
     return bytes(core.SerializeToString(deterministic=True))
 
 
 def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
-    """What tf2onnx makes of a model, with constants and normalisations folded by onnxruntime's basic optimizations."""
+    """Convert with tf2onnx, then fold constants and batch normalisations with onnxruntime's basic optimizations."""
     import tf2onnx
 
     function, spec = as_function(model, PIXELS, batch)
@@ -53,12 +57,12 @@ def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
             options.optimized_model_filepath = str(Path(folder, "optimized.onnx"))
             onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
             return onnx.load(options.optimized_model_filepath)
-    except Exception as error:  # tf2onnx raises nearly anything
+    except Exception as error:  # tf2onnx raises exceptions of many types
         raise ExportError(f"tf2onnx cannot convert {model.name}: {first_line(error)}") from None
 
 
 def _complement_of_erf(context: Any, node: Any, name: str, _: Any) -> None:
-    """Erfc, which Keras's GELU is made of and ONNX has not, as 1 - Erf."""
+    """Replace Erfc, which Keras's GELU uses and ONNX does not have, by 1 - Erf (a handler for tf2onnx)."""
     node.type, node.domain = "Erf", ""
     one = context.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
     users = context.find_output_consumers(node.output[0])
@@ -67,7 +71,7 @@ def _complement_of_erf(context: Any, node: Any, name: str, _: Any) -> None:
 
 
 def _takes_any_batch(core: onnx.ModelProto) -> bool:
-    """Whether pictures together get the answers that they get alone."""
+    """Return whether a batch of pictures gets the same logits as each picture alone."""
     sides = [dim.dim_value for dim in core.graph.input[0].type.tensor_type.shape.dim[1:]]
     pixels = np.random.default_rng(0).random((3, *sides), np.float32)
     options = onnxruntime.SessionOptions()
@@ -82,6 +86,5 @@ def _takes_any_batch(core: onnx.ModelProto) -> bool:
 
 
 def to_nchw(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """What a core takes, float32[N, C, H, W] in [0, 1], from uint8[N, H, W] or uint8[N, H, W, 3]."""
-    scaled = pixels.astype(np.float32) / np.float32(255)
-    return scaled[:, None] if pixels.ndim == 3 else scaled.transpose(0, 3, 1, 2)
+    """Scale uint8[N, H, W] or uint8[N, H, W, 3] pixels to a core's input, float32[N, C, H, W] in [0, 1]."""
+    return scale(pixels).transpose(0, 3, 1, 2)

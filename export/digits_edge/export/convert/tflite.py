@@ -1,4 +1,4 @@
-"""From Keras to TFLite, float or full-integer."""
+"""Convert a Keras model to TFLite, float or full-integer, with TensorFlow's converter."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from .keras_model import KerasModelFile, adapted, as_function
 
 
 def to_tflite(source: KerasModelFile, calibration: npt.NDArray[np.uint8] | None = None) -> bytes:
-    """Convert a Keras model file with TensorFlow's converter.
+    """Convert a Keras model file to a TFLite model with a batch of 1.
 
     Args:
-        source: the model file.
-        calibration: uint8[K, H, W] or uint8[K, H, W, 3] of the training part, for a full-integer model with int8 input
-            and output and built-in int8 operators only; None for a float one.
+        source: The model file.
+        calibration: Pixels from the training part, uint8[K, H, W] or uint8[K, H, W, 3]. They make a full-integer model
+            with int8 input, int8 output and built-in int8 operators only; None makes a float model.
 
     Returns:
-        the flatbuffer, for a batch of 1.
+        The flatbuffer.
 
     Raises:
-        ExportError: the converter cannot.
+        ExportError: TensorFlow cannot convert the model.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
@@ -34,7 +34,7 @@ def to_tflite(source: KerasModelFile, calibration: npt.NDArray[np.uint8] | None 
     model = adapted(source)
     function, _ = as_function(model, "pixels")
     with muted():
-        # frozen: the converter's calibrator cannot read Keras 3's variables
+        # Frozen, because the converter's calibrator cannot read the variables of Keras 3.
         frozen = convert_variables_to_constants_v2(function.get_concrete_function())
         converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
         if calibration is not None:
@@ -44,13 +44,14 @@ def to_tflite(source: KerasModelFile, calibration: npt.NDArray[np.uint8] | None 
             converter.inference_input_type = converter.inference_output_type = tf.int8
         try:
             return bytes(converter.convert())
-        except Exception as error:  # ConverterError and more
+        except Exception as error:  # ConverterError and others
             raise ExportError(f"TFLite cannot convert {model.name}: {first_line(error)}") from None
 
 
 def _representative(pixels: npt.NDArray[np.uint8]) -> Iterator[list[npt.NDArray[np.float32]]]:
+    """Yield the representative dataset, one picture at a time, float32[1, H, W, C] in [0, 1]."""
     pictures = scale(pixels)
-    # The converter takes the input's scale from what it sees; black and white somewhere make it 1/255, as promised.
+    # The input's scale follows from the range of the dataset: one black and one white pixel make it 1/255 for certain.
     pictures[0, 0, 0], pictures[0, 0, 1] = 0, 1
     for picture in pictures:
         yield [picture[None]]
