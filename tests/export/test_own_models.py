@@ -19,6 +19,7 @@ from digits_edge.export.quantize.onnx_quantizer import quantize
 from digits_edge.export.quantize.scheme import Scheme
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
+from digits_edge.runtime.errors import ExportError
 from digits_edge.runtime.session import open_session
 
 
@@ -119,6 +120,12 @@ def test_normalisations_are_folded_even_behind_depthwise_convolutions(tmp_path):
     kinds = [node.op_type for node in core.graph.node]
     assert kinds.count("Conv") == 3
     assert kinds.count("Mul") <= 1  # the one that brings pixels to -1..1
+
+
+def test_a_recurrent_layer_that_is_not_unrolled_is_named_with_the_remedy(tmp_path):
+    keras.Sequential([keras.Input((10, 10)), layers.LSTM(6), layers.Dense(3)]).save(tmp_path / "own.keras")
+    with pytest.raises(ExportError, match=r"found Loop: recurrent layers need unroll=True"):
+        to_onnx_core(KerasModelFile(tmp_path / "own.keras"))
 
 
 @pytest.fixture(scope="module")

@@ -42,12 +42,15 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
         The same function for any batch, with named input and output, and without opsets other than ONNX's own.
 
     Raises:
-        ExportError: The graph does not have exactly one input and one output.
+        ExportError: The graph does not have exactly one input and one output, or contains loops.
     """
     core = shape_inference.infer_shapes(core)
     graph = core.graph
     if len(graph.input) != 1 or len(graph.output) != 1:
         raise ExportError(f"expected one input and one output, found {len(graph.input)} and {len(graph.output)}")
+    nested = {node.op_type for node in graph.node for attribute in node.attribute if attribute.HasField("g")}
+    if nested:
+        raise ExportError(f"expected no loops, found {', '.join(sorted(nested))}: recurrent layers need unroll=True")
     _drop_idle_reshapes(graph)
     _fold_flatten_transposes(graph)
     _free_batch(graph)
