@@ -48,11 +48,7 @@ def users(graph: Any, name: str) -> list[Any]:
 
 
 def chain(graph: Any, name: str, *kinds: set[str]) -> list[Any]:
-    """Follow a value through nodes of these operators, one after the other, each the only reader of the value before.
-
-    Returns:
-        The nodes in order; fewer than `kinds` where the chain breaks off.
-    """
+    """Follow a value through nodes of these operators, each the only reader of the value before, as far as they go."""
     nodes: list[Any] = []
     for kind in kinds:
         readers = users(graph, name)

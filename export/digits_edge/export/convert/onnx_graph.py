@@ -22,11 +22,10 @@ from . import onnx_edit as edit
 OPSET: Final = 17
 IR_VERSION: Final = 8  # onnxruntime has read it since 1.10 (2021)
 PIXELS, LOGITS, IMAGE, PROBABILITIES = "pixels", "logits", "image", "probabilities"
-IMAGE_NCHW: Final = "image_nchw"
+IMAGE_NCHW: Final = "image_nchw"  # the uint8 image in the core's layout
 WITH_WEIGHTS: Final = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 ROLES: Final = ("data", "weight", "bias")
-TO_NCHW: Final = [0, 3, 1, 2]
-TO_NHWC: Final = [0, 2, 3, 1]
+TO_NCHW, TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
 def clean(core: onnx.ModelProto) -> onnx.ModelProto:
@@ -190,7 +189,7 @@ def _name_by_place(graph: Any) -> None:
 
 
 def _read_image(graph: Any, shape: tuple[int, ...]) -> list[Any]:
-    """Return the nodes that bring an image to the first layers of a core, which are changed to take it."""
+    """Return the nodes that bring an image to a core's first layers, and change these layers to take it."""
     if len(shape) == 2:
         target = edit.add_constant(graph, "image_shape", [-1, 1, *shape], np.int64)
         nodes = [helper.make_node("Reshape", [IMAGE, target], [IMAGE_NCHW], "image_to_nchw")]
@@ -211,11 +210,7 @@ def _read_image(graph: Any, shape: tuple[int, ...]) -> list[Any]:
 
 
 def _fold_scale(graph: Any) -> bool:
-    """Divide by 255 in the weights of the first layers rather than in every picture.
-
-    Returns:
-        False where not all first layers have weights of their own; the graph is then unchanged.
-    """
+    """Divide the first layers' weights by 255, so that they take pixels; return False where one has none of its own."""
     weights, first = edit.constants(graph), edit.users(graph, PIXELS)
     for node in first:
         if node.op_type not in ("Conv", "Gemm") or node.input[0] != PIXELS or node.input[1] not in weights:
