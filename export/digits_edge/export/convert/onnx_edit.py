@@ -69,7 +69,7 @@ def rename(graph: Any, names: Mapping[str, str]) -> None:
 
 
 def bypass(graph: Any, node: Any) -> None:
-    """Remove a node: what read its output, the graph's output included, gets its first input instead."""
+    """Remove a node; its readers and the graph's output get its first input instead."""
     source, target = node.input[0], node.output[0]
     graph.node.remove(node)
     for value in graph.output:
