@@ -1,8 +1,8 @@
-"""Pictures that are of no class, for a network to be unsure of.
+"""Make pictures that belong to no class, on which a network learns to be unsure.
 
-The method is outlier exposure (Hendrycks, Mazeika, Dietterich 2019). Nothing is downloaded: they are letters and signs
-of the fonts that matplotlib ships, scribbles, shapes and textures, and what becomes of the training pictures when they
-are cut up, turned or put side by side. Strokes that resemble a training picture are left out.
+The method is outlier exposure (Hendrycks, Mazeika, Dietterich 2019). Nothing is downloaded. The pictures are letters
+and signs in the fonts that matplotlib ships, scribbles, shapes, textures, and training pictures that are cut up, turned
+or put side by side. Strokes that resemble a training picture are left out.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from PIL import Image, ImageDraw, ImageFont
 from digits_edge.runtime.picture.mnist_form import in_box
 from digits_edge.runtime.picture.resize import resize
 
-Pixels = npt.NDArray[np.uint8]  # of one picture, [28, 28]
-Ink = npt.NDArray[np.float32]  # the same before it is boxed, any size, 0 on paper
-Maker = Callable[[Pixels, Pixels, np.random.Generator], Pixels]  # two training pictures -> an outlier
+Pixels = npt.NDArray[np.uint8]  # one picture, [28, 28]
+Ink = npt.NDArray[np.float32]  # one picture before it is normalised like a digit: any size, 0 is paper
+Maker = Callable[[Pixels, Pixels, np.random.Generator], Pixels]  # makes an outlier from two training pictures
 
-OUTLIERS: Final = 24_000
-NEAREST: Final = 0.7  # cosine similarity to a training picture from which on an outlier is left out
-BROAD: Final = 0.4  # width over height, under which a filled figure may be a 1
+OUTLIERS: Final = 24_000  # pictures made for a training run
+NEAREST: Final = 0.7  # an outlier with this cosine similarity to a training picture, or a higher one, is left out
+BROAD: Final = 0.4  # a filled figure with a lower ratio of width to height may look like a 1
 COMPARED: Final = 6_000  # training pictures that outliers are compared with
-CANVAS: Final = 84  # pixels a side in which strokes and shapes are drawn, three times what they end as
+CANVAS: Final = 84  # side in pixels of the canvas for strokes and shapes, three times the side of the result
 FONTS: Final = (
     "DejaVuSans", "DejaVuSans-Oblique", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Italic",
     "STIXGeneral", "STIXGeneralItalic", "cmr10", "cmmi10", "DejaVuSansDisplay",
 )  # fmt: skip
-# Latin, Greek, Cyrillic, Armenian, Hebrew, Arabic, Georgian, signs, arrows, shapes.
+# Unicode: Latin, Greek, Cyrillic, Armenian, Hebrew, Arabic, Georgian, currency signs, arrows, mathematics, shapes.
 BLOCKS: Final = (
     (0x21, 0x7E), (0xA1, 0x17F), (0x391, 0x3C9), (0x410, 0x451), (0x531, 0x587), (0x5D0, 0x5EA), (0x621, 0x64A),
     (0x10D0, 0x10F0), (0x20A0, 0x20BF), (0x2190, 0x21FF), (0x2200, 0x22FF), (0x25A0, 0x26FF), (0x2701, 0x27BF),
@@ -41,12 +41,12 @@ BLOCKS: Final = (
 
 
 def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np.uint8]:
-    """Make up pictures that are of no class.
+    """Make pictures that belong to no class.
 
     Args:
-        pictures: uint8[N, 28, 28], the training part.
-        count: how many are wanted.
-        seed: of all draws.
+        pictures: Training part of the dataset, uint8[N, 28, 28].
+        count: Number of outliers to make.
+        seed: Seed for all random draws.
 
     Returns:
         uint8[count, 28, 28].
@@ -65,18 +65,27 @@ def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDAr
 
 
 def _resembling(made: npt.NDArray[np.uint8], known: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Which of made, uint8[M, 28, 28], are near to one of known, float32[K, 784] of unit length."""
+    """Find the pictures that resemble a known one.
+
+    Args:
+        made: uint8[M, 28, 28].
+        known: Pictures as vectors of unit length, float32[K, 784].
+
+    Returns:
+        bool[M].
+    """
     parts = [(_unit(part) @ known.T).max(axis=1) for part in np.array_split(made, -(-len(made) // 1000))]
     return np.asarray(np.concatenate(parts) >= NEAREST)
 
 
 def _unit(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Flatten pictures uint8[N, H, W] to vectors of unit length, float32[N, H * W]."""
     flat = pictures.reshape(len(pictures), -1).astype(np.float32)
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1), np.float32)
 
 
 def _letter(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
-    """A letter or sign of a font."""
+    """Draw a letter or sign in one of the fonts, turned by up to 15 degrees."""
     font, signs = _fonts()[rng.integers(len(_fonts()))]
     image = Image.new("L", (2 * CANVAS, 2 * CANVAS))
     sign = signs[rng.integers(len(signs))]
@@ -86,7 +95,7 @@ def _letter(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
 
 @lru_cache(maxsize=1)
 def _fonts() -> list[tuple[ImageFont.FreeTypeFont, list[str]]]:
-    """matplotlib's fonts, each with the signs of `BLOCKS` that it has; digits of any script are left out."""
+    """Load each of `FONTS` with the signs of `BLOCKS` that it contains, leaving out the digits of every script."""
     import matplotlib
 
     wanted = [chr(code) for low, high in BLOCKS for code in range(low, high + 1)]
@@ -101,7 +110,7 @@ def _fonts() -> list[tuple[ImageFont.FreeTypeFont, list[str]]]:
 
 
 def _scribble(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
-    """Strokes of a pen, straight or bent."""
+    """Draw one to five pen strokes, straight or bent."""
     image = Image.new("L", (CANVAS, CANVAS))
     draw, width = ImageDraw.Draw(image), int(rng.integers(3, 13))
     for _stroke in range(rng.integers(1, 6)):
@@ -109,13 +118,13 @@ def _scribble(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
         if rng.random() < 0.5:
             bend = (start + end) / 2
         t = np.linspace(0, 1, 20)[:, None]
-        curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end  # Bézier's, of second degree
+        curve = (1 - t) ** 2 * start + 2 * t * (1 - t) * bend + t**2 * end  # quadratic Bézier curve
         draw.line([tuple(point) for point in curve], fill=255, width=width, joint="curve")
     return in_box(np.asarray(image, np.float32))
 
 
 def _recut(one: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
-    """The upper half of a picture on the lower half of another, or left and right; or one with its quarters mixed."""
+    """Join halves of two pictures, one above or beside the other, or shuffle the quarters of one picture."""
     if rng.random() < 0.3:
         half = [side // 2 for side in one.shape]
         quarters = [one[r : r + half[0], c : c + half[1]] for r in (0, half[0]) for c in (0, half[1])]
@@ -127,17 +136,18 @@ def _recut(one: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _recut_rows(one: Pixels, other: Pixels) -> Pixels:
+    """Put the upper half of one picture on the lower half of the other."""
     half = len(one) // 2
     return np.concatenate([one[:half], other[half:]])
 
 
 def _turned(one: Pixels, _: Pixels, rng: np.random.Generator) -> Pixels:
-    """A picture lying on its side, on its head, or in a mirror."""
+    """Turn a picture by 90 or 270 degrees, or mirror it left to right or top to bottom."""
     return np.ascontiguousarray((np.rot90(one), np.rot90(one, 3), one[:, ::-1], one[::-1])[rng.integers(4)])
 
 
 def _side_by_side(one: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
-    """Two pictures that share one box."""
+    """Put two pictures side by side, overlapping by 4 to 18 pixels, and normalise them like one digit."""
     pair = np.zeros((28, 52), np.float32)
     apart = int(rng.integers(10, 25))
     pair[:, :28] = one
@@ -146,7 +156,7 @@ def _side_by_side(one: Pixels, other: Pixels, rng: np.random.Generator) -> Pixel
 
 
 def _shape(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
-    """A filled figure, evenly or with a texture, in its box or as large as the picture."""
+    """Draw one to three filled ellipses, rectangles or polygons."""
     image = Image.new("L", (CANVAS, CANVAS))
     draw = ImageDraw.Draw(image)
     for _part in range(rng.integers(1, 4)):
@@ -163,10 +173,11 @@ def _shape(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _solid(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
-    """A figure between two bent profiles, alike on both sides or not, upright or lying, perhaps open in the middle."""
+    """Draw a filled figure between two bent profiles: symmetric or not, upright or lying, with or without a hole."""
     places, middle = np.arange(CANVAS), CANVAS / 2
 
     def profile(low: float, high: float) -> Ink:
+        """Draw distances from the middle line to an outline, float32[CANVAS]."""
         knots = int(rng.integers(2, 7))
         return np.interp(places, np.linspace(0, CANVAS, knots), rng.uniform(low, high, knots)).astype(np.float32)
 
@@ -184,7 +195,11 @@ def _solid(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _filled(figure: Ink, rng: np.random.Generator) -> Pixels:
-    """A figure of 0 and 1 in one grey or with a texture, in its box unless that is as narrow as a 1, or as it is."""
+    """Colour a figure of 0 and 1 and make it a picture.
+
+    It gets one grey or a texture. It is then resized as a whole or, unless it is as narrow as a 1, normalised like a
+    digit.
+    """
     if rng.random() < 0.5:
         figure *= np.float32(rng.uniform(0.1, 1)) * _smooth(CANVAS, rng) + np.float32(rng.uniform(0, 0.5))
     rows, columns = (int(figure.any(axis=axis).sum()) for axis in (1, 0))
@@ -194,7 +209,7 @@ def _filled(figure: Ink, rng: np.random.Generator) -> Pixels:
 
 
 def _texture(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
-    """Clouds, stripes or squares all over the picture, soft or in black and white."""
+    """Fill the picture with clouds, stripes or squares, in grey or in black and white."""
     kind = rng.random()
     rows, columns = np.mgrid[:28, :28]
     if kind < 0.6:
@@ -211,7 +226,7 @@ def _texture(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _speckled(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
-    """Noise of a pixel's size: uniform, normal, or specks on black; everywhere or in the box alone."""
+    """Draw uniform noise, normal noise or specks, on the whole picture or only where a digit would be."""
     noise = (
         rng.random((28, 28)),
         (rng.uniform(0, 0.6) + rng.uniform(0.1, 0.5) * rng.standard_normal((28, 28))).clip(0, 1),
@@ -223,7 +238,7 @@ def _speckled(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _smooth(size: int, rng: np.random.Generator) -> Ink:
-    """Noise in [0, 1] that changes over some pixels: float32[size, size]."""
+    """Draw noise in [0, 1] that is smooth over several pixels, float32[size, size]."""
     knots = int(rng.integers(3, 15))
     field = resize(rng.random((knots, knots)).astype(np.float32), size, size)
     return np.asarray((field - field.min()) / max(float(np.ptp(field)), 1e-6), np.float32)
