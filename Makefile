@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BARE := .venv-bare
+DEVICE := .venv-device
 BIN := $(VENV)/bin
 PIP := -m pip --disable-pip-version-check install
 DEMO := artifacts/runs/demo
@@ -29,8 +30,8 @@ lint: $(VENV)/.installed  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint $(BARE)/.installed  ## lint, types and tests
-	DIGITS_EDGE_BARE_PYTHON=$(BARE)/bin/python $(BIN)/pytest
+test: lint $(BARE)/.installed $(DEVICE)/.installed  ## lint, types and tests
+	DIGITS_EDGE_BARE_PYTHON=$(BARE)/bin/python DIGITS_EDGE_DEVICE_PYTHON=$(DEVICE)/bin/python $(BIN)/pytest
 
 test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs qemu-x86_64 (Debian: qemu-user)
 	$(BIN)/pytest -m isa
@@ -41,23 +42,24 @@ test-arm64: $(VENV)/.installed  ## the same answers on 64-bit Arm; needs qemu-aa
 test-c: $(VENV)/.installed  ## the C of an export on other machines; needs cross compilers and qemu (see CONTRIBUTING)
 	$(BIN)/pytest -m cross
 
-soak: $(VENV)/.installed  ## what takes too long for every day: killed exports, other versions, thousands of damaged files
+soak: $(VENV)/.installed  ## what takes too long for every day: killed exports, other versions, each extra alone, damaged files
 	$(BIN)/pytest -m soak
 
 release: $(VENV)/.installed  ## train the released models (hours; goes on where it was stopped); DATA=IDX folder JOBS=2
 	$(BIN)/python benchmarks/release.py --data $(DATA) --jobs $(JOBS)
 
-clean:  ## take away both virtual environments
-	rm -rf $(VENV) $(BARE)
+clean:  ## remove the virtual environments
+	rm -rf $(VENV) $(BARE) $(DEVICE)
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) --editable ".[dev]"
 	touch $@
 
-# What a device gets: the wheel and its two dependencies, to test that nothing else is needed.
-$(BARE)/.installed: $(SOURCES)
-	test -x $(BARE)/bin/python || $(PYTHON) -m venv $(BARE)
-	$(BARE)/bin/python $(PIP) --force-reinstall --no-deps .
-	$(BARE)/bin/python $(PIP) .
+# What a device gets, to test that nothing else is needed: the wheel with its two dependencies, and that with [image,cli].
+$(DEVICE)/.installed: EXTRAS := [image,cli]
+$(BARE)/.installed $(DEVICE)/.installed: $(SOURCES)
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/python $(PIP) --force-reinstall --no-deps .
+	$(@D)/bin/python $(PIP) ".$(EXTRAS)"
 	touch $@

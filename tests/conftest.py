@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -154,6 +156,22 @@ def own_bundle(exported: Bundle, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def classifier(exported: Bundle) -> Classifier:
     return Classifier.load(exported.path)
+
+
+@pytest.fixture(scope="session")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, with the wheel that was built from it beside it; skips without the network."""
+    out = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--outdir", str(out), str(Path(__file__).parents[1])]
+    done = subprocess.run(command, cwd=out, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no wheel was built: {(done.stderr or done.stdout).strip().splitlines()[-1]}")
+    return next(out.glob("digits_edge-*.tar.gz"))
+
+
+@pytest.fixture(scope="session")
+def wheel(sdist: Path) -> Path:
+    return next(sdist.parent.glob("digits_edge-*.whl"))
 
 
 class Outcome:

@@ -21,7 +21,7 @@ ORDER = {
     "trainer": "recipes plots fitting run datasets run_list train",
     "export": "engines verify convert quantize codegen benchmark formats options source result report next_command "
     "export inspect",
-    "cli": "options bar commands app __main__",
+    "cli": "options bar extras health commands app __main__",
 }
 HEAVY = (
     "tensorflow",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from environments import new_environment, pip
 from onnx import helper, numpy_helper
 from PIL import Image
 
@@ -57,11 +57,6 @@ def pythons() -> list[str]:
     return list(found.values())
 
 
-def pip(python: object, *words: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(python), "-m", "pip", "--disable-pip-version-check", *map(str, words)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=1200)
-
-
 def installed(python: Path, name: str, which: str, cwd: Path) -> str:
     """Install the lowest or newest version of a package that has a wheel for this Python, and say which it is."""
     listed = pip(python, "index", "versions", name, "--only-binary", ":all:", cwd=cwd)
@@ -90,15 +85,6 @@ def numbers(version: str) -> tuple[int, ...]:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("wheel")
-    done = pip(sys.executable, "wheel", "--no-deps", "--wheel-dir", place, ROOT, cwd=place)
-    if done.returncode:
-        pytest.skip(f"pip builds no wheel: {done.stderr.strip().splitlines()[-1]}")
-    return next(place.glob("digits_edge-*.whl"))
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory, exported) -> Path:
     """A bundle, pictures of its golden digits, and a model that asks for a huge tensor."""
     place = tmp_path_factory.mktemp("to-read")
@@ -117,8 +103,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, exported) -> Path:
 @pytest.mark.parametrize("which", ["lowest", "newest"])
 @pytest.mark.parametrize("python", pythons(), ids=lambda path: Path(path).name if path != sys.executable else "this")
 def test_the_labels_are_the_same(python, which, wheel, folder, tmp_path):
-    subprocess.run([python, "-m", "venv", tmp_path / "venv"], check=True, capture_output=True)
-    inside = tmp_path / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    inside = new_environment(tmp_path / "venv", python)
     wanted = {name: installed(inside, name, which, tmp_path) for name in PACKAGES}
     assert pip(inside, "install", "--no-deps", wheel, cwd=tmp_path).returncode == 0
 

@@ -9,10 +9,11 @@ import sys
 def main() -> None:
     """Run the command line and leave with its exit code."""
     try:
-        import typer  # noqa: F401
-    except ImportError:
-        sys.exit('digits-edge: the command line needs typer, which is not installed: pip install "digits-edge[cli]"')
-    from .app import run
+        from .app import run
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f'digits-edge: the command line needs {error.name}, which is not installed: pip install "digits-edge[cli]"'
+        )
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # escape characters that the terminal cannot show

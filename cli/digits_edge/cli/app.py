@@ -12,31 +12,15 @@ import typer
 
 from digits_edge.runtime.errors import DigitsEdgeError
 
-from .commands import benchmark, evaluate, export, inspect, predict, runs, selftest, train
+from .commands import benchmark, doctor, evaluate, export, inspect, predict, runs, selftest, train
+from .extras import BASE, distribution_of, extra_with, install_command
 
 INTERNAL_ERROR: Final = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED: Final = 130
+# The extras that commands need as a whole: named rather than the smallest one with the package that was missed first.
+NEEDS: Final = {"export": "export", "evaluate": "export", "benchmark": "export", "inspect": "export"}
 
 _UsageError: Any = typer.BadParameter.__bases__[0]  # click's, which typer does not export
-
-# The package and the extra of digits-edge that bring a module which can be missing.
-EXTRAS: Final = {
-    "PIL": ("pillow", "image"),
-    "keras": ("keras", "train"),
-    "tensorflow": ("tensorflow", "train"),
-    "sklearn": ("scikit-learn", "train"),
-    "matplotlib": ("matplotlib", "train"),
-    "mlxtend": ("mlxtend", "train"),
-    "filelock": ("filelock", "train"),
-    "rich": ("rich", "train"),
-    "jax": ("jax", "jax"),
-    "tf2onnx": ("tf2onnx", "export"),
-    "onnx": ("onnx", "export"),
-    "ai_edge_litert": ("ai-edge-litert", "export"),
-    "loky": ("loky", "export"),
-    "jinja2": ("jinja2", "export"),
-    "scipy": ("scipy", "export"),
-}
 
 app = typer.Typer(
     name="digits-edge",
@@ -45,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (train, runs, export, evaluate, predict, benchmark, inspect, selftest):
+for module in (train, runs, export, evaluate, predict, benchmark, inspect, selftest, doctor):
     app.command(name=module.__name__.rpartition(".")[2], epilog=getattr(module, "EPILOG", None))(module.command)
 
 
@@ -91,10 +75,11 @@ def run(arguments: Sequence[str]) -> int:
     except DigitsEdgeError as error:
         return _tell(str(error), error.exit_code, debug)
     except ModuleNotFoundError as error:
-        package, extra = EXTRAS.get((error.name or "").partition(".")[0], (error.name, None))
+        package = distribution_of(error.name or "")
+        extra = extra_with(package, NEEDS.get(next(iter(words), ""), BASE))
         if extra is None:
             return _tell(f"internal error: {error}; --debug shows where", INTERNAL_ERROR, debug)
-        return _tell(f'{package} is not installed: pip install "digits-edge[{extra}]"', 2, debug)
+        return _tell(f"{package} is not installed: {install_command(extra)}", 2, debug)
     except OSError as error:  # no space left, no permission
         return _tell(f"{error.filename or 'while writing'}: {error.strerror or error}", 2, debug)
     except Exception as error:

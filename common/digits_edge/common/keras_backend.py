@@ -61,24 +61,27 @@ def on_device(wanted: Device, distribute: bool, batch_size: int) -> Iterator[str
     """
     keras = import_keras()
     backend = keras.backend.backend()
-    devices = next(filter(None, map(_devices, ("gpu", "tpu", "cpu") if wanted == "auto" else (wanted,))), [])
-    if not devices:
+    found = next(filter(None, map(devices, ("gpu", "tpu", "cpu") if wanted == "auto" else (wanted,))), [])
+    if not found:
         raise UsageError(f"--device {wanted}: Keras's {backend} backend sees none here")
-    if devices[0].startswith("cpu") and wanted == "auto" and NVIDIA.exists():
-        package = {"tensorflow": "digits-edge[gpu]", "jax": "jax[cuda12]"}.get(backend, backend)
+    if found[0].startswith("cpu") and wanted == "auto" and NVIDIA.exists():
+        package = gpu_package(backend)
         say(f'an NVIDIA GPU is here, but Keras\'s {backend} backend does not see it: pip install "{package}"')
     if not distribute:
-        with keras.device(devices[0]):
-            yield devices[0]
+        with keras.device(found[0]):
+            yield found[0]
         return
     if backend != "jax":
         raise UsageError(f"--distribute: expected Keras's jax backend (KERAS_BACKEND=jax), received {backend}")
-    if batch_size % len(devices):
-        raise UsageError(
-            f"--distribute: expected a batch size that {len(devices)} devices share, received {batch_size}"
-        )
-    with keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False).scope():
-        yield f"{len(devices)} x {devices[0].partition(':')[0]}"
+    if batch_size % len(found):
+        raise UsageError(f"--distribute: expected a batch size that {len(found)} devices share, received {batch_size}")
+    with keras.distribution.DataParallel(devices=found, auto_shard_dataset=False).scope():
+        yield f"{len(found)} x {found[0].partition(':')[0]}"
+
+
+def gpu_package(backend: str) -> str:
+    """What pip installs for a backend to use an NVIDIA GPU."""
+    return {"tensorflow": "digits-edge[gpu]", "jax": "jax[cuda12]"}.get(backend, backend)
 
 
 def precision(wanted: str, device: str) -> str:
@@ -94,7 +97,7 @@ def computed_in(network: keras.Model) -> str:
     return ", ".join(sorted(policies)) or "float32"
 
 
-def _devices(kind: str) -> list[str]:
+def devices(kind: str) -> list[str]:
     """The devices of a kind that Keras's backend sees."""
     with muted(), suppress(RuntimeError):  # JAX raises where there is none
         return [str(name).lower() for name in import_keras().distribution.list_devices(kind)]

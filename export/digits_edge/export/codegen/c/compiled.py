@@ -9,14 +9,15 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from digits_edge.runtime.errors import ExportError
 
-from .sources import Sources
+if TYPE_CHECKING:
+    from .sources import Sources
 
 COMPILERS: Final = ("cc", "gcc", "clang")
 FLAGS: Final = ("-std=c99", "-O2")
