@@ -1,0 +1,309 @@
+"""Read a CSV of Kaggle's Digit Recognizer as a stream, with numpy alone.
+
+for rows in read_rows("test.csv"):
+    rows.pixels  # uint8[N, 28, 28]
+
+The columns are `pixel0` to `pixel783` and perhaps `label`, in any order.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import os
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final, NamedTuple, TextIO, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import DatasetError
+
+SIDE: Final = 28
+PIXELS: Final = tuple(f"pixel{i}" for i in range(SIDE * SIDE))
+LABEL: Final = "label"
+INDEX: Final = ""  # pandas writes its index into a first column without a name
+BLOCK: Final = 2**19  # characters, about 290 rows
+LONGEST: Final = 2**24  # characters in one line, or between two quotes
+GZIP: Final = b"\x1f\x8b"
+BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_PLACES: Final = {name: place for place, name in enumerate((*PIXELS, LABEL))}
+_NUMBERS: Final = {f"{number}{end}": number for number in range(256) for end in ("", ".0")}
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line of a CSV.
+
+    Attributes:
+        where: The file's name in messages.
+        columns: The names of the columns, in the file's order.
+        separator: The character between two cells: a comma, a semicolon or a tab.
+        labelled: Whether the labels are read; otherwise a `label` column is ignored.
+    """
+
+    where: str
+    columns: tuple[str, ...]
+    separator: str
+    labelled: bool
+
+
+class Rows(NamedTuple):
+    """Rows that were read together.
+
+    Attributes:
+        pixels: uint8[N, 28, 28].
+        share: How much of the file has been read, from 0 to 1; None if its size is unknown.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    share: float | None = None
+
+
+def is_csv(path: str | os.PathLike[str]) -> bool:
+    """Tell whether a path has the name of a CSV, plain or packed with gzip."""
+    return os.fspath(path).endswith((".csv", ".csv.gz"))
+
+
+def begins_a_csv(beginning: bytes) -> bool:
+    """Tell whether a stream that begins with these bytes is a CSV, plain or packed with gzip, and not a picture."""
+    name = beginning.removeprefix(BYTE_ORDER_MARK).lstrip(b'"')
+    return beginning.startswith(GZIP) or name.startswith((b"pixel", b"label"))
+
+
+def read_rows(source: str | os.PathLike[str] | io.BufferedReader, *, name: str | None = None) -> Iterator[Rows]:
+    """Read the pictures of a CSV in blocks, in memory that does not grow with the file; a `label` column is ignored.
+
+    Args:
+        source: The path of a CSV, plain or `.gz`, or an open stream of either.
+        name: The file's name in messages; its path by default.
+
+    Raises:
+        DatasetError: The file cannot be read, has no rows, its header is not that of a Digit Recognizer CSV, or a row
+            is wrong. The rows before a wrong one are read first.
+    """
+    name = name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "the CSV")
+    with open_csv(source, name) as (text, share):
+        header = read_header(text, name)
+        line, empty = 2, True
+        for lines in _blocks(text):
+            pixels, error = _read_block(lines, header, line)
+            if len(pixels):
+                yield Rows(pixels, share())
+                empty = False
+            if error:
+                raise error
+            line += len(lines)
+        if empty:
+            raise DatasetError(f"{name}: expected rows of pictures, found only the header")
+
+
+@contextmanager
+def open_csv(
+    source: str | os.PathLike[str] | io.BufferedReader, name: str
+) -> Iterator[tuple[TextIO, Callable[[], float | None]]]:
+    """Open the text of a CSV, plain or packed with gzip; bytes that are not UTF-8 become U+FFFD.
+
+    Args:
+        source: The path of the file, or an open stream.
+        name: The file's name in messages.
+
+    Returns:
+        The text, and a function that tells how much of the file has been read, from 0 to 1, if that is known.
+
+    Raises:
+        DatasetError: The file cannot be opened, or reading it fails inside the `with` block.
+    """
+    try:
+        if isinstance(source, str | os.PathLike):
+            with Path(source).open("rb") as file:
+                yield from _decoded(file, packed=Path(source).suffix == ".gz")
+        else:
+            yield from _decoded(source, packed=source.peek(2)[:2] == GZIP)
+    except gzip.BadGzipFile:
+        raise DatasetError(f"{name}: expected gzip data, as its name says, received something else") from None
+    except (EOFError, zlib.error):
+        raise DatasetError(f"{name}: the gzip data ends too early or is damaged") from None
+    except OSError as error:
+        raise DatasetError(f"{name}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # a path with a null character
+        raise DatasetError(f"{name!r}: not a path: {error}") from None
+
+
+def _decoded(file: io.BufferedReader, *, packed: bool) -> Iterator[tuple[TextIO, Callable[[], float | None]]]:
+    data = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+    text = io.TextIOWrapper(data, encoding="utf-8-sig", errors="replace")
+    total = file.seekable() and os.fstat(file.fileno()).st_size
+    try:
+        yield text, lambda: min(1.0, file.tell() / total) if total else None
+    finally:
+        text.detach()  # a stream of the caller stays open
+
+
+def read_header(text: TextIO, where: str, *, labelled: bool = False) -> Header:
+    """Read the first line of a CSV.
+
+    Args:
+        text: The CSV; quotes and spaces around names are allowed, and an index column if it is `labelled`.
+        where: The file's name in messages.
+        labelled: Whether the CSV must have a column `label`.
+
+    Raises:
+        DatasetError: The line is no header, or a column is missing, unknown, or there twice.
+    """
+    line = text.readline(LONGEST)
+    if not line.strip():
+        raise DatasetError(f"{where}: expected a CSV with a header, received an empty file")
+    if "\0" in line or "\ufffd" in line:
+        raise DatasetError(f"{where}: expected a CSV, received binary data")
+    separator = max(",;\t", key=line.count)
+    try:
+        header = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+    except csv.Error as error:
+        raise DatasetError(f"{where}: expected a CSV with a header line: {error}") from None
+    if labelled and LABEL not in header:
+        raise DatasetError(f"{where}: expected a column {LABEL!r}, found none among {len(header)} columns")
+    pixels = [name for name in header if name.startswith("pixel")]
+    if len(pixels) != len(PIXELS):
+        raise DatasetError(f"{where}: expected {len(PIXELS)} columns pixel0 to pixel783, found {len(pixels)}")
+    if missing := next((name for name in PIXELS if name not in pixels), None):
+        raise DatasetError(f"{where}: expected columns pixel0 to pixel783, found no {missing!r}")
+    others = header[1:] if labelled and header[0] == INDEX else header
+    if (unknown := next((name for name in others if name not in _PLACES), None)) is not None:
+        raise DatasetError(f"{where}: expected only {LABEL!r} and pixel columns, found {unknown!r}")
+    if header.count(LABEL) > 1:
+        raise DatasetError(f"{where}: expected one column {LABEL!r}, found {header.count(LABEL)}")
+    return Header(where, tuple(header), separator, labelled)
+
+
+def read_cells(lines: Iterable[str], header: Header, first: int) -> Iterator[tuple[bytes, int | str]]:
+    """Read rows cell by cell: slower, but it knows all notations of a number and names the cell that is wrong.
+
+    Args:
+        lines: Lines of the file after its header.
+        header: What the columns are.
+        first: The number of the first of these lines in the file, from 1.
+
+    Returns:
+        For each row its 784 pixels and its class, which is 0 unless the header is `labelled`.
+
+    Raises:
+        DatasetError: A row is wrong.
+    """
+    reader = csv.reader(lines, delimiter=header.separator, strict=True)
+    line = first - 1
+    try:
+        for cells in reader:
+            line = first + reader.line_num - 1
+            if len(cells) > 1 or "".join(cells).strip():
+                yield _read_row(cells, header, f"{header.where}: row {line - 1} (line {line})")
+    except csv.Error as error:  # for example, an opening quote without a closing one
+        raise DatasetError(f"{header.where}: from line {line + 1} on: expected rows of a CSV: {error}") from None
+
+
+def read_class(cell: str) -> int | str | None:
+    """Read a class: a whole number from 0, or a name; None for anything else, such as an empty cell, -1 or 2.5."""
+    name = cell.strip()
+    try:
+        float(name)
+    except ValueError:
+        return name if name and "\ufffd" not in name else None
+    return _whole_number(name)
+
+
+def _blocks(text: TextIO) -> Iterator[list[str]]:
+    """Cut a text into blocks of whole lines; a line break between quotes does not end a row."""
+    block: list[str] = []
+    size = quotes = 0
+    for line in iter(lambda: text.readline(LONGEST), ""):
+        block.append(line)
+        size += len(line)
+        quotes += line.count('"')
+        if (size >= BLOCK and quotes % 2 == 0) or size >= LONGEST:
+            yield block
+            block, size, quotes = [], 0, 0
+    if block:
+        yield block
+
+
+def _read_block(lines: list[str], header: Header, first: int) -> tuple[npt.NDArray[np.uint8], DatasetError | None]:
+    """Read the pixels uint8[N, 28, 28] of the rows before the first that is wrong, and the error of that one."""
+    rows: list[bytes] = []
+    error = None
+    try:
+        return _read_integers(lines, header), None
+    except ValueError:  # it takes a closer look to say what is wrong, or only unusual
+        try:
+            rows.extend(row for row, _ in read_cells(lines, header, first))
+        except DatasetError as found:
+            error = found
+    return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, SIDE, SIDE), error
+
+
+def _read_integers(lines: list[str], header: Header) -> npt.NDArray[np.uint8]:
+    """Read pixels uint8[N, 28, 28] that are all written as plain integers.
+
+    Raises:
+        ValueError: Any of them is not, or does not fit, or a row has too few or too many cells.
+    """
+    text = "".join(lines)
+    if text.count('"') % 2 or any(mark in text for mark in ".eEnN"):
+        raise ValueError("an open quote, or a fraction, an exponent or a nan, which NumPy 1.26 turns into integers")
+    kind = {  # each pixel is written to its place, whatever the order of the columns
+        "names": header.columns,
+        "formats": ["U1" if name == LABEL else "i8" for name in header.columns],
+        "offsets": [8 * _PLACES[name] for name in header.columns],
+        "itemsize": 8 * len(_PLACES),
+    }
+    rows = np.loadtxt(
+        [line for line in lines if line.strip(" \n")],
+        np.dtype(kind),
+        delimiter=header.separator,
+        quotechar='"',
+        comments=None,
+        ndmin=1,
+    )
+    cells = rows.view(np.int64).reshape(len(rows), -1)[:, : len(PIXELS)]
+    pixels = cells.astype(np.uint8)
+    if not np.array_equal(pixels, cells):
+        raise ValueError("a number below 0 or above 255")
+    return pixels.reshape(-1, SIDE, SIDE)
+
+
+def _read_row(cells: list[str], header: Header, where: str) -> tuple[bytes, int | str]:
+    """Read the 784 pixels of a row and its class, which is 0 unless the header is `labelled`."""
+    if len(cells) != len(header.columns):
+        raise DatasetError(f"{where}: expected {len(header.columns)} cells, found {len(cells)}")
+    pixels, kind = bytearray(len(PIXELS)), None
+    for name, cell in zip(header.columns, cells, strict=True):
+        if name == LABEL:
+            if header.labelled and (kind := read_class(cell)) is None:
+                raise _bad_cell(where, name, cell, "a class: a whole number from 0, or a name")
+        elif name != INDEX:
+            number = _NUMBERS[cell] if cell in _NUMBERS else _whole_number(cell)
+            if number is None or number > 255:
+                raise _bad_cell(where, name, cell, "a whole number from 0 to 255")
+            pixels[_PLACES[name]] = number
+    return bytes(pixels), 0 if kind is None else kind
+
+
+def _whole_number(cell: str) -> int | None:
+    """Read a whole number from 0, also in the forms 12.0, +12 and 1e2; None for anything else."""
+    text = cell.strip()
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    if "_" in text or not text.isascii():  # numbers in Python, but not in a CSV
+        return None
+    return int(number) if number.is_integer() and 0 <= number < 2**53 else None
+
+
+def _bad_cell(where: str, column: str, cell: str, expected: str) -> DatasetError:
+    found = "an empty cell" if not cell.strip() else f"{cell[:40]!r}"
+    return DatasetError(f"{where}, column {column!r}: expected {expected}, found {found}")
