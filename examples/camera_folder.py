@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from digits_edge.runtime import Classifier, PictureError
-from digits_edge.runtime.folder import pictures_in
+from digits_edge.runtime.batch.image_folder import pictures_in
 
 
 def read(classifier: Classifier, path: str) -> dict[str, object]:

@@ -14,19 +14,19 @@ from pathlib import Path
 from distributed import Client
 
 from digits_edge.runtime import Classifier
-from digits_edge.runtime.bulk import Answer, predict_paths
-from digits_edge.runtime.folder import pictures_in
+from digits_edge.runtime.batch.image_folder import pictures_in
+from digits_edge.runtime.batch.predict_paths import PictureResult, predict_paths
 
 PARTITION = 256  # paths
 
 
-def read(paths: list[str], classifier: Classifier) -> list[Answer]:
+def read(paths: list[str], classifier: Classifier) -> list[PictureResult]:
     """One partition, in one process."""
-    return [answer for batch in predict_paths(classifier, paths) for answer in batch.answers]
+    return [result for batch in predict_paths(classifier, paths) for result in batch.results]
 
 
-def answers(paths: Iterable[str], client: Client, partition: int = PARTITION) -> Iterator[Answer]:
-    """Every picture's answer, in the order of the paths."""
+def results(paths: Iterable[str], client: Client, partition: int = PARTITION) -> Iterator[PictureResult]:
+    """Yield the result of every picture, in the order of the paths."""
     files = [file for path in paths for file in (pictures_in(path) if Path(path).is_dir() else [path])]
     classifier = client.scatter(Classifier.load(), broadcast=True)
     parts = [files[start : start + partition] for start in range(0, len(files), partition)]
@@ -44,11 +44,11 @@ def main() -> None:
     counted: Counter[str] = Counter()
     here = {"n_workers": options.processes, "threads_per_worker": 1, "dashboard_address": None}
     with Client(options.scheduler) if options.scheduler else Client(**here) as client:
-        for answer in answers(options.paths, client, options.partition):
-            if answer.error:
-                print(answer.error, file=sys.stderr)
-            elif answer.prediction:
-                counted[answer.prediction.label or answer.prediction.reason or ""] += 1
+        for result in results(options.paths, client, options.partition):
+            if result.error:
+                print(result.error, file=sys.stderr)
+            elif result.prediction:
+                counted[result.prediction.label or result.prediction.reason or ""] += 1
     print(dict(counted))
 
 

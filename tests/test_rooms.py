@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up: a name may import itself and what stands before it, anywhere, in type hints and functions, too.
 ORDER = {
     "runtime": "errors files system_info ort fork_safety metadata model_limits session bundle prediction picture "
-    "classifier in_order folder kaggle bulk",
+    "classifier batch",
     "common": "progress silence numerics tables atomic_folder keras_backend keras_models model_cost",
     "trainer": "recipes plots fitting run datasets run_list train",
     "export": "engines verify convert quantize codegen benchmark formats options source result report next_command "

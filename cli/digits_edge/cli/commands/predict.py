@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
     from digits_edge.runtime import Classifier, Prediction
-    from digits_edge.runtime.bulk import Answer, Batch
+    from digits_edge.runtime.batch.predict_paths import Batch, PictureResult
 
 
 def command(
@@ -73,8 +73,8 @@ def command(
     digits-edge predict test.csv --bundle artifacts/runs/kaggle/bundle --submission submission.csv
     """
     from digits_edge.runtime import Classifier
-    from digits_edge.runtime.bulk import BATCH, predict_paths
-    from digits_edge.runtime.in_order import cores
+    from digits_edge.runtime.batch.ordered_map import cores
+    from digits_edge.runtime.batch.predict_paths import BATCH, predict_paths
 
     if json and jsonl:
         raise UsageError("--json, --jsonl: expected one of them, received both")
@@ -95,9 +95,9 @@ def command(
 
 def _submit(classifier: Classifier, paths: list[str], target: Path, batch_size: int, json: bool, jsonl: bool) -> None:
     """Write a Kaggle submission, and say so."""
-    from digits_edge.runtime.bulk import is_csv
-    from digits_edge.runtime.in_order import cores
-    from digits_edge.runtime.kaggle.submission import write_submission
+    from digits_edge.runtime.batch.csv_rows import is_csv
+    from digits_edge.runtime.batch.ordered_map import cores
+    from digits_edge.runtime.batch.submission import write_submission
 
     if len(paths) != 1 or not is_csv(paths[0]):
         raise UsageError(f"--submission: expected one Kaggle test.csv, received {' '.join(paths)}")
@@ -116,18 +116,18 @@ def _answer(batches: Iterable[Batch], json: bool, jsonl: bool) -> bool:
     with bar("classifying", prints=not json) as seen, _until_nobody_reads():
         done = 0
         for batch in batches:
-            bad = [answer for answer in batch.answers if answer.error]
+            bad = [result for result in batch.results if result.error]
             failed = failed or bool(bad)
             if json:
-                document += [_record(answer) for answer in batch.answers if answer.prediction]
+                document += [_record(result) for result in batch.results if result.prediction]
             elif jsonl:
-                _print(_json_line(answer) for answer in batch.answers)
+                _print(_json_line(result) for result in batch.results)
             else:
-                good = (answer for answer in batch.answers if not answer.error)
-                _print(_line(answer.name, answer.prediction) for answer in good if answer.prediction)
-            for answer in bad:
-                typer.echo(f"digits-edge: {answer.error}", err=True)
-            done += len(batch.answers)
+                good = (result for result in batch.results if not result.error)
+                _print(_line(result.name, result.prediction) for result in good if result.prediction)
+            for result in bad:
+                typer.echo(f"digits-edge: {result.error}", err=True)
+            done += len(batch.results)
             seen(done, batch.share)
         if json:
             print_json(document)
@@ -150,19 +150,19 @@ def _line(name: str, found: Prediction) -> str:
     return f"{name}\t{found.label or '-'}\t{found.score:.3f}\t{verdict}"
 
 
-def _record(answer: Answer) -> dict[str, Any]:
-    found = answer.prediction
+def _record(result: PictureResult) -> dict[str, Any]:
+    found = result.prediction
     return {
-        "path": answer.name,
+        "path": result.name,
         "label": found.label if found else None,
         "score": round(found.score, 6) if found else 0.0,
         "accepted": bool(found and found.accepted),
-        "reason": found.reason if found else str(answer.error),
+        "reason": found.reason if found else str(result.error),
     }
 
 
-def _json_line(answer: Answer) -> str:
-    return encoder.dumps(_record(answer) | ({"error": str(answer.error)} if answer.error else {}))
+def _json_line(result: PictureResult) -> str:
+    return encoder.dumps(_record(result) | ({"error": str(result.error)} if result.error else {}))
 
 
 def _print(lines: Iterable[str]) -> None:

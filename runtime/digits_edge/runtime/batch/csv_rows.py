@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
 import os
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from io import BufferedReader, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TextIO, cast
 
@@ -29,15 +29,13 @@ PIXELS: Final = tuple(f"pixel{i}" for i in range(SIDE * SIDE))
 LABEL: Final = "label"
 INDEX: Final = ""  # pandas writes its index into a first column without a name
 BLOCK: Final = 2**19  # characters, about 290 rows
-LONGEST: Final = 2**24  # characters in one line, or between two quotes
+LONGEST: Final = 2**24  # characters in a line, or between two quotes
 GZIP: Final = b"\x1f\x8b"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_PLACES: Final = {name: place for place, name in enumerate((*PIXELS, LABEL))}
 _NUMBERS: Final = {f"{number}{end}": number for number in range(256) for end in ("", ".0")}
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The first line of a CSV.
 
     Attributes:
@@ -76,58 +74,59 @@ def begins_a_csv(beginning: bytes) -> bool:
     return beginning.startswith(GZIP) or name.startswith((b"pixel", b"label"))
 
 
-def read_rows(source: str | os.PathLike[str] | io.BufferedReader, *, name: str | None = None) -> Iterator[Rows]:
-    """Read the pictures of a CSV in blocks, in memory that does not grow with the file; a `label` column is ignored.
+def read_rows(source: str | os.PathLike[str] | BufferedReader, *, name: str | None = None) -> Iterator[Rows]:
+    """Read the pictures of a CSV in blocks, in memory that does not grow with the file. A `label` column is ignored.
 
     Args:
-        source: The path of a CSV, plain or `.gz`, or an open stream of either.
+        source: The path of a CSV, plain or packed with gzip, or an open stream of one.
         name: The file's name in messages; its path by default.
 
     Raises:
-        DatasetError: The file cannot be read, has no rows, its header is not that of a Digit Recognizer CSV, or a row
-            is wrong. The rows before a wrong one are read first.
+        DatasetError: The file cannot be read, its header is not that of a Digit Recognizer CSV, it has no rows, or a
+            row is wrong. The rows before a wrong one are read first.
     """
     name = name or (os.fspath(source) if isinstance(source, str | os.PathLike) else "the CSV")
     with open_csv(source, name) as (text, share):
         header = read_header(text, name)
         line, empty = 2, True
-        for lines in _blocks(text):
-            pixels, error = _read_block(lines, header, line)
+        for block in _blocks(text):
+            pixels, error = _read_block(block, header, line)
             if len(pixels):
                 yield Rows(pixels, share())
                 empty = False
             if error:
                 raise error
-            line += len(lines)
+            line += block.count("\n")
         if empty:
             raise DatasetError(f"{name}: expected rows of pictures, found only the header")
 
 
 @contextmanager
 def open_csv(
-    source: str | os.PathLike[str] | io.BufferedReader, name: str
+    source: str | os.PathLike[str] | BufferedReader, name: str
 ) -> Iterator[tuple[TextIO, Callable[[], float | None]]]:
-    """Open the text of a CSV, plain or packed with gzip; bytes that are not UTF-8 become U+FFFD.
+    """Open a CSV, plain or packed with gzip, as text; bytes that are not UTF-8 become U+FFFD.
 
     Args:
-        source: The path of the file, or an open stream.
+        source: The path of the file, or an open stream, which stays open.
         name: The file's name in messages.
 
     Returns:
-        The text, and a function that tells how much of the file has been read, from 0 to 1, if that is known.
+        The text, and a function that tells how much of the file has been read, from 0 to 1; None if unknown.
 
     Raises:
-        DatasetError: The file cannot be opened, or reading it fails inside the `with` block.
+        DatasetError: The file cannot be opened, or not be read within the `with` block.
     """
     try:
-        if isinstance(source, str | os.PathLike):
-            with Path(source).open("rb") as file:
-                yield from _decoded(file, packed=Path(source).suffix == ".gz")
-        else:
-            yield from _decoded(source, packed=source.peek(2)[:2] == GZIP)
-    except gzip.BadGzipFile:
-        raise DatasetError(f"{name}: expected gzip data, as its name says, received something else") from None
-    except (EOFError, zlib.error):
+        with ExitStack() as stack:
+            file = source if isinstance(source, BufferedReader) else stack.enter_context(Path(source).open("rb"))
+            packed = file.peek(2)[:2] == GZIP
+            data = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
+            text = TextIOWrapper(data, encoding="utf-8-sig", errors="replace")
+            stack.callback(text.detach)
+            total = file.seekable() and os.fstat(file.fileno()).st_size
+            yield text, lambda: min(1.0, file.tell() / total) if total else None
+    except (EOFError, zlib.error, gzip.BadGzipFile):
         raise DatasetError(f"{name}: the gzip data ends too early or is damaged") from None
     except OSError as error:
         raise DatasetError(f"{name}: cannot be read: {error.strerror or error}") from None
@@ -135,26 +134,16 @@ def open_csv(
         raise DatasetError(f"{name!r}: not a path: {error}") from None
 
 
-def _decoded(file: io.BufferedReader, *, packed: bool) -> Iterator[tuple[TextIO, Callable[[], float | None]]]:
-    data = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if packed else file
-    text = io.TextIOWrapper(data, encoding="utf-8-sig", errors="replace")
-    total = file.seekable() and os.fstat(file.fileno()).st_size
-    try:
-        yield text, lambda: min(1.0, file.tell() / total) if total else None
-    finally:
-        text.detach()  # a stream of the caller stays open
-
-
 def read_header(text: TextIO, where: str, *, labelled: bool = False) -> Header:
     """Read the first line of a CSV.
 
     Args:
-        text: The CSV; quotes and spaces around names are allowed, and an index column if it is `labelled`.
+        text: The CSV; its names may stand in quotes or between spaces.
         where: The file's name in messages.
-        labelled: Whether the CSV must have a column `label`.
+        labelled: Whether a column `label` is needed; an index column may then come first.
 
     Raises:
-        DatasetError: The line is no header, or a column is missing, unknown, or there twice.
+        DatasetError: The line is not a header, or a column is missing, unknown, or there twice.
     """
     line = text.readline(LONGEST)
     if not line.strip():
@@ -163,26 +152,24 @@ def read_header(text: TextIO, where: str, *, labelled: bool = False) -> Header:
         raise DatasetError(f"{where}: expected a CSV, received binary data")
     separator = max(",;\t", key=line.count)
     try:
-        header = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
+        columns = [name.strip() for name in next(csv.reader([line], delimiter=separator))]
     except csv.Error as error:
         raise DatasetError(f"{where}: expected a CSV with a header line: {error}") from None
-    if labelled and LABEL not in header:
-        raise DatasetError(f"{where}: expected a column {LABEL!r}, found none among {len(header)} columns")
-    pixels = [name for name in header if name.startswith("pixel")]
-    if len(pixels) != len(PIXELS):
-        raise DatasetError(f"{where}: expected {len(PIXELS)} columns pixel0 to pixel783, found {len(pixels)}")
-    if missing := next((name for name in PIXELS if name not in pixels), None):
+    pixels = sum(name.startswith("pixel") for name in columns)
+    if labelled and LABEL not in columns:
+        raise DatasetError(f"{where}: expected a column {LABEL!r}, found none among {len(columns)} columns")
+    if pixels != len(PIXELS):
+        raise DatasetError(f"{where}: expected {len(PIXELS)} columns pixel0 to pixel783, found {pixels}")
+    if missing := next((name for name in PIXELS if name not in columns), None):
         raise DatasetError(f"{where}: expected columns pixel0 to pixel783, found no {missing!r}")
-    others = header[1:] if labelled and header[0] == INDEX else header
-    if (unknown := next((name for name in others if name not in _PLACES), None)) is not None:
-        raise DatasetError(f"{where}: expected only {LABEL!r} and pixel columns, found {unknown!r}")
-    if header.count(LABEL) > 1:
-        raise DatasetError(f"{where}: expected one column {LABEL!r}, found {header.count(LABEL)}")
-    return Header(where, tuple(header), separator, labelled)
+    named = columns[1:] if labelled and columns[0] == INDEX else columns
+    if others := list(Counter(named) - Counter([*PIXELS, LABEL])):
+        raise DatasetError(f"{where}: expected only pixel columns and one {LABEL!r}, found also {others[0]!r}")
+    return Header(where, tuple(columns), separator, labelled)
 
 
 def read_cells(lines: Iterable[str], header: Header, first: int) -> Iterator[tuple[bytes, int | str]]:
-    """Read rows cell by cell: slower, but it knows all notations of a number and names the cell that is wrong.
+    """Read rows cell by cell: slowly, but numbers in all notations, and with the place of a cell that is wrong.
 
     Args:
         lines: Lines of the file after its header.
@@ -216,67 +203,64 @@ def read_class(cell: str) -> int | str | None:
     return _whole_number(name)
 
 
-def _blocks(text: TextIO) -> Iterator[list[str]]:
-    """Cut a text into blocks of whole lines; a line break between quotes does not end a row."""
-    block: list[str] = []
-    size = quotes = 0
-    for line in iter(lambda: text.readline(LONGEST), ""):
-        block.append(line)
-        size += len(line)
-        quotes += line.count('"')
-        if (size >= BLOCK and quotes % 2 == 0) or size >= LONGEST:
-            yield block
-            block, size, quotes = [], 0, 0
-    if block:
-        yield block
+def _blocks(text: TextIO) -> Iterator[str]:
+    """Cut a text into blocks of whole lines; a line break between quotes does not end a line."""
+    rest = ""
+    while chunk := text.read(BLOCK):
+        rest += chunk
+        end = rest.rfind("\n") + 1
+        if rest.count('"', 0, end) % 2:
+            end = 0
+        if not end and len(rest) > LONGEST:  # no CSV; reading it tells what is wrong
+            end = len(rest)
+        if end:
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        yield rest
 
 
-def _read_block(lines: list[str], header: Header, first: int) -> tuple[npt.NDArray[np.uint8], DatasetError | None]:
-    """Read the pixels uint8[N, 28, 28] of the rows before the first that is wrong, and the error of that one."""
-    rows: list[bytes] = []
-    error = None
+def _read_block(block: str, header: Header, first: int) -> tuple[npt.NDArray[np.uint8], DatasetError | None]:
+    """Read the pixels uint8[N, 28, 28] of the rows before the first that is wrong, and what is wrong with that one."""
     try:
-        return _read_integers(lines, header), None
-    except ValueError:  # it takes a closer look to say what is wrong, or only unusual
+        return _read_integers(block, header), None
+    except ValueError:  # a second look tells whether a cell is wrong or only unusual
+        rows, error = [], None
         try:
-            rows.extend(row for row, _ in read_cells(lines, header, first))
+            for row, _ in read_cells(StringIO(block), header, first):
+                rows.append(row)
         except DatasetError as found:
             error = found
-    return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, SIDE, SIDE), error
+        return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, SIDE, SIDE), error
 
 
-def _read_integers(lines: list[str], header: Header) -> npt.NDArray[np.uint8]:
-    """Read pixels uint8[N, 28, 28] that are all written as plain integers.
+def _read_integers(block: str, header: Header) -> npt.NDArray[np.uint8]:
+    """Read the pixels uint8[N, 28, 28] of rows in which each is written as a plain integer.
 
     Raises:
-        ValueError: Any of them is not, or does not fit, or a row has too few or too many cells.
+        ValueError: A row is not like that.
     """
-    text = "".join(lines)
-    if text.count('"') % 2 or any(mark in text for mark in ".eEnN"):
-        raise ValueError("an open quote, or a fraction, an exponent or a nan, which NumPy 1.26 turns into integers")
-    kind = {  # each pixel is written to its place, whatever the order of the columns
-        "names": header.columns,
-        "formats": ["U1" if name == LABEL else "i8" for name in header.columns],
-        "offsets": [8 * _PLACES[name] for name in header.columns],
-        "itemsize": 8 * len(_PLACES),
-    }
-    rows = np.loadtxt(
-        [line for line in lines if line.strip(" \n")],
-        np.dtype(kind),
-        delimiter=header.separator,
-        quotechar='"',
+    lines = [line for line in StringIO(block) if line.strip(" \n")]
+    if not lines or block.count('"') % 2 or any(mark in block for mark in ".eEnN"):
+        raise ValueError("no row, an open quote, or a fraction or nan, from which NumPy 1.26 would make an integer")
+    column = {name: at for at, name in enumerate(header.columns)}
+    cells = np.loadtxt(
+        lines,
+        np.int64,  # NumPy 1.26 wraps numbers that do not fit in fewer bits
         comments=None,
-        ndmin=1,
+        delimiter=header.separator,
+        converters={column[LABEL]: len} if LABEL in column else None,  # any number does, it is dropped
+        ndmin=2,
+        encoding=None,
+        quotechar='"',
     )
-    cells = rows.view(np.int64).reshape(len(rows), -1)[:, : len(PIXELS)]
-    pixels = cells.astype(np.uint8)
-    if not np.array_equal(pixels, cells):
-        raise ValueError("a number below 0 or above 255")
-    return pixels.reshape(-1, SIDE, SIDE)
+    if cells.shape[1] != len(column) or cells.min() < 0 or cells.max() > 255:
+        raise ValueError("too few or too many cells in a row, or a number that is no pixel")
+    return cells.astype(np.uint8)[:, [column[name] for name in PIXELS]].reshape(-1, SIDE, SIDE)
 
 
 def _read_row(cells: list[str], header: Header, where: str) -> tuple[bytes, int | str]:
-    """Read the 784 pixels of a row and its class, which is 0 unless the header is `labelled`."""
+    """Read one row for `read_cells`."""
     if len(cells) != len(header.columns):
         raise DatasetError(f"{where}: expected {len(header.columns)} cells, found {len(cells)}")
     pixels, kind = bytearray(len(PIXELS)), None
@@ -288,7 +272,7 @@ def _read_row(cells: list[str], header: Header, where: str) -> tuple[bytes, int 
             number = _NUMBERS[cell] if cell in _NUMBERS else _whole_number(cell)
             if number is None or number > 255:
                 raise _bad_cell(where, name, cell, "a whole number from 0 to 255")
-            pixels[_PLACES[name]] = number
+            pixels[int(name.removeprefix("pixel"))] = number
     return bytes(pixels), 0 if kind is None else kind
 
 

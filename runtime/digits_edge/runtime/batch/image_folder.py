@@ -1,4 +1,4 @@
-"""The pictures in a folder."""
+"""Find the pictures in a folder."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator
 from pathlib import PurePath
 
-from .picture.decode import SUFFIXES
+from ..picture.decode import SUFFIXES
 
 
 def pictures_in(folder: str | os.PathLike[str]) -> Iterator[str]:
-    """The paths of the pictures anywhere under a folder, in their order, with one folder's names in memory at a time.
+    """Yield the paths of all pictures under a folder, sorted, with one folder's names in memory at a time.
 
-    Hidden files and folders are passed over, links to folders are not followed. A folder that may not be listed comes
-    as a path of its own, so that whoever opens it says why.
+    Hidden files and folders are skipped, and links to folders are not followed. A folder that cannot be listed is
+    yielded as a path, so that opening it tells the reason.
     """
     try:
         with os.scandir(folder) as entries:
@@ -30,7 +30,7 @@ def pictures_in(folder: str | os.PathLike[str]) -> Iterator[str]:
 
 
 def _name(entry: os.DirEntry[str]) -> str | None:
-    """A picture's name; a folder's with a slash, by which the tree comes in the order of its paths; else None."""
+    """Give a picture's name, or a folder's with a slash, which sorts it among the paths; None for anything else."""
     if entry.name.startswith("."):
         return None
     if entry.is_dir(follow_symlinks=False):

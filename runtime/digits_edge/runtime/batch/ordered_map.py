@@ -1,4 +1,4 @@
-"""The same work on many things, on several threads: lazily, in order, a few ahead."""
+"""Map a function over many items on several threads: lazily, in order, a few items ahead."""
 
 from __future__ import annotations
 
@@ -7,29 +7,34 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
 
-from .errors import DigitsEdgeError
+from ..errors import DigitsEdgeError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-AHEAD: Final = 2  # items for each thread that are read before their turn
+AHEAD: Final = 2  # items per thread that are read before their results are needed
 
 
 def cores() -> int:
-    """How many this process may use."""
+    """Count the CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
-    """`work(item)` of each item, in the order of `items`, which are read a few ahead at most.
+def ordered_map(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+    """Yield `work(item)` for each item, in the order of `items`.
 
-    Worth it where the work leaves Python's lock alone, as numpy, onnxruntime, pillow and zlib do.
+    Threads help where the work releases Python's lock, as onnxruntime, pillow and zlib do.
+
+    Args:
+        work: The function, called on a thread of the pool.
+        items: Its arguments, read on the calling thread, a few ahead of the results.
+        threads: How many items are worked on at the same time.
 
     Raises:
-        DigitsEdgeError: reading the items ends with one; it comes after the results of those before.
-        Exception: whatever `work` raises, in its turn.
+        DigitsEdgeError: Reading the items failed; it is raised after the results of the items before.
+        Exception: What `work` raised, when its result is due.
     """
-    from concurrent.futures import Future, ThreadPoolExecutor  # it takes its time
+    from concurrent.futures import Future, ThreadPoolExecutor  # here, because the import is slow
 
     failure = None
     waiting: deque[Future[Result]] = deque()

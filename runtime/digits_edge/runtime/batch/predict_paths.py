@@ -1,4 +1,4 @@
-"""Many pictures at once: files, folders and CSVs, in order, in bounded memory, on as many threads as one likes."""
+"""Classify files, folders and CSVs as streams: lazily, in order, in bounded memory, on several threads."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from itertools import chain, groupby, islice
 from pathlib import Path
 from typing import Final
 
-from .classifier import Classifier
-from .errors import DatasetError, DigitsEdgeError, PictureError, UsageError
-from .folder import pictures_in
-from .in_order import in_order
-from .kaggle import Block, begins_a_csv, read_blocks
-from .picture.decode import SUFFIXES
-from .prediction import Prediction
+from ..classifier import Classifier
+from ..errors import DatasetError, DigitsEdgeError, PictureError, UsageError
+from ..picture.decode import SUFFIXES
+from ..prediction import Prediction
+from .csv_rows import Rows, begins_a_csv, is_csv, read_rows
+from .image_folder import pictures_in
+from .ordered_map import ordered_map
 
-BATCH: Final = 32  # pictures: benchmarks/bulk.py --batches is slower with few and with many
+BATCH: Final = 32  # pictures; benchmarks/bulk.py --batches measures that fewer and more are slower
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What became of one picture.
+class PictureResult:
+    """The result for one picture.
 
     Attributes:
-        name: the file's path; of a row in a CSV `test.csv:17`, from 1.
-        prediction: None where nothing could be read.
-        error: what is wrong with the picture, the folder or the CSV of this name; else None.
+        name: The path of the file; for a row of a CSV `test.csv:17`, counted from 1.
+        prediction: What the classifier returned; None if nothing could be read.
+        error: What is wrong with the picture, the folder or the CSV; None if nothing is.
     """
 
     name: str
@@ -37,14 +37,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Batch:
-    """Answers that became ready together.
+    """Results that became ready together.
 
     Attributes:
-        answers: in order.
-        share: how much of the file that they come from has been read, from 0 to 1; None where that is not known.
+        results: In the order of the pictures.
+        share: How much of their file has been read, from 0 to 1; None if unknown.
     """
 
-    answers: tuple[Answer, ...]
+    results: tuple[PictureResult, ...]
     share: float | None = None
 
 
@@ -56,20 +56,22 @@ def predict_paths(
     batch_size: int = BATCH,
     threads: int = 1,
 ) -> Iterator[Batch]:
-    """Predict what the paths hold, lazily and in order.
+    """Classify the pictures at these paths, lazily and in order.
 
-    What cannot be read is an answer with `error` set, and the others follow; the rows of a CSV end at a bad one.
+    A picture, folder or CSV that cannot be read is a result with `error` set, and the next paths follow. A CSV ends at
+    its first wrong row.
 
     Args:
-        classifier: shared by all threads.
-        paths: of pictures, of folders of them, and of Kaggle CSVs (`.csv`, `.csv.gz`); `-` for `stdin`.
-        stdin: what `-` means: one picture, or one CSV, plain or packed.
-        batch_size: pictures that the model sees at once.
-        threads: how many batches are worked on at once.
+        classifier: The classifier, shared by all threads.
+        paths: Paths of pictures, of folders of pictures, and of Digit Recognizer CSVs (`.csv`, `.csv.gz`); `-` stands
+            for `stdin`.
+        stdin: An open stream of one picture or one CSV.
+        batch_size: How many pictures the model sees at once.
+        threads: How many batches are classified at the same time.
 
     Raises:
-        MissingExtra: a file is to be decoded and pillow is not installed.
-        UsageError: `-` without `stdin`.
+        MissingExtra: A picture must be decoded, and pillow is not installed.
+        UsageError: A path is `-`, and there is no `stdin`.
     """
     for pictures, same in groupby(paths, lambda path: path != "-" and not is_csv(path)):
         if pictures:
@@ -82,11 +84,6 @@ def predict_paths(
                 yield from _predict_csv(classifier, path, path, batch_size, threads)
 
 
-def is_csv(path: str) -> bool:
-    """Whether the name is that of a CSV."""
-    return path.endswith((".csv", ".csv.gz"))
-
-
 def _predict_stdin(
     classifier: Classifier, stdin: BufferedReader | None, batch_size: int, threads: int
 ) -> Iterator[Batch]:
@@ -96,39 +93,40 @@ def _predict_stdin(
         yield from _predict_csv(classifier, stdin, "-", batch_size, threads)
     else:
         prediction = next(classifier.predict_many([stdin.read()]))
-        yield Batch((Answer("-", prediction, prediction.error),))
+        yield Batch((PictureResult("-", prediction, prediction.error),))
 
 
 def _predict_csv(
     classifier: Classifier, source: str | BufferedReader, name: str, batch_size: int, threads: int
 ) -> Iterator[Batch]:
-    def predict(block: Block) -> tuple[list[Prediction], DatasetError | None, float | None]:
-        rows = block.rows()
-        return list(classifier.predict_many(rows.pixels, batch_size=batch_size)), rows.error, block.share
+    def predict(rows: Rows) -> tuple[list[Prediction], float | None]:
+        return list(classifier.predict_many(rows.pixels, batch_size=batch_size)), rows.share
 
     row = 0
     try:
-        for predictions, error, share in in_order(predict, read_blocks(source, name=name), threads):
-            answers = (Answer(f"{name}:{at}", found, found.error) for at, found in enumerate(predictions, row + 1))
-            yield Batch(tuple(answers), share)
+        for predictions, share in ordered_map(predict, read_rows(source, name=name), threads):
+            results = (
+                PictureResult(f"{name}:{at}", found, found.error) for at, found in enumerate(predictions, row + 1)
+            )
+            yield Batch(tuple(results), share)
             row += len(predictions)
-            if error:
-                raise error
     except DatasetError as error:
-        yield Batch((Answer(name, None, error),))
+        yield Batch((PictureResult(name, None, error),))
 
 
 def _predict_files(classifier: Classifier, paths: Iterable[str], batch_size: int, threads: int) -> Iterator[Batch]:
-    def predict(found: list[str | Answer]) -> Batch:
+    def predict(found: list[str | PictureResult]) -> Batch:
         predictions = classifier.predict_many([f for f in found if isinstance(f, str)], batch_size=batch_size)
-        return Batch(tuple(f if isinstance(f, Answer) else Answer(f, p := next(predictions), p.error) for f in found))
+        return Batch(
+            tuple(PictureResult(f, p := next(predictions), p.error) if isinstance(f, str) else f for f in found)
+        )
 
     found = (one for path in paths for one in _found(path))
-    yield from in_order(predict, iter(lambda: list(islice(found, batch_size)), []), threads)
+    yield from ordered_map(predict, iter(lambda: list(islice(found, batch_size)), []), threads)
 
 
-def _found(path: str) -> Iterator[str | Answer]:
-    """The path itself, or the pictures under a folder; of a folder without any the answer to that."""
+def _found(path: str) -> Iterator[str | PictureResult]:
+    """Yield the path, or the paths of the pictures in a folder; for a folder without pictures yield its result."""
     if not path or not Path(path).is_dir():
         yield path
         return
@@ -136,6 +134,6 @@ def _found(path: str) -> Iterator[str | Answer]:
     first = next(pictures, None)
     if first is None:
         expected = f"expected pictures ({', '.join(SUFFIXES)}), found none in the folder"
-        yield Answer(path, None, PictureError(f"{path}: {expected}"))
+        yield PictureResult(path, None, PictureError(f"{path}: {expected}"))
     else:
         yield from chain([first], pictures)

@@ -1,4 +1,4 @@
-"""A Kaggle submission: `ImageId,Label` for each row of a test.csv."""
+"""Write a Kaggle submission: `ImageId,Label` for each row of a test.csv."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ..classifier import Classifier
 from ..errors import UsageError
-from ..in_order import in_order
-from .blocks import Block, read_blocks
+from .csv_rows import Rows, read_rows
+from .ordered_map import ordered_map
 
 
 def write_submission(
@@ -23,22 +23,22 @@ def write_submission(
     threads: int = 1,
     seen: Callable[[int, float | None], None] | None = None,
 ) -> int:
-    """Classify every row of a Kaggle test.csv, in memory that does not grow with the rows.
+    """Classify every row of a Kaggle test.csv, in memory that does not grow with the file.
 
     Args:
-        classifier: of 28 x 28 pictures.
-        source: `pixel0` … `pixel783`, plain or .gz.
-        target: the CSV to write; replaced only when it is complete.
-        batch_size: pictures that the model sees at once.
-        threads: how many blocks of rows are worked on at once.
-        seen: told now and then how many rows are done, and how much of the source, from 0 to 1.
+        classifier: A classifier of 28 x 28 pictures.
+        source: The test.csv, plain or packed with gzip.
+        target: The CSV to write; it is replaced only when the new one is complete.
+        batch_size: How many pictures the model sees at once.
+        threads: How many blocks of rows are classified at the same time.
+        seen: Called now and then with the number of rows done, and the share of the source that has been read.
 
     Returns:
-        how many rows.
+        The number of rows.
 
     Raises:
-        DatasetError: the source cannot be read.
-        UsageError: the target cannot be written.
+        DatasetError: The source cannot be read, or a row is wrong.
+        UsageError: The target cannot be written.
     """
     target = target.resolve()
     if target == source.resolve():
@@ -51,7 +51,7 @@ def write_submission(
         with partly.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(("ImageId", "Label"))
-            for labels, share in in_order(partial(_label, classifier, batch_size), read_blocks(source), threads):
+            for labels, share in ordered_map(partial(_label, classifier, batch_size), read_rows(source), threads):
                 writer.writerows(enumerate(labels, rows + 1))
                 rows += len(labels)
                 if seen:
@@ -66,12 +66,9 @@ def write_submission(
     return rows
 
 
-def _label(classifier: Classifier, batch_size: int, block: Block) -> tuple[list[str], float | None]:
-    rows = block.rows()
-    if rows.error:
-        raise rows.error
+def _label(classifier: Classifier, batch_size: int, rows: Rows) -> tuple[list[str], float | None]:
     labels: list[str] = []
     for start in range(0, len(rows.pixels), batch_size):
         best = classifier.predict_proba(rows.pixels[start : start + batch_size]).argmax(axis=1)
         labels.extend(classifier.labels[index] for index in best)
-    return labels, block.share
+    return labels, rows.share
