@@ -15,6 +15,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from io import BufferedReader, StringIO, TextIOWrapper
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple, TextIO, cast
@@ -32,7 +33,6 @@ BLOCK: Final = 2**19  # characters, about 290 rows
 LONGEST: Final = 2**24  # characters in a line, or between two quotes
 GZIP: Final = b"\x1f\x8b"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-_NUMBERS: Final = {f"{number}{end}": number for number in range(256) for end in ("", ".0")}
 
 
 class Header(NamedTuple):
@@ -42,12 +42,14 @@ class Header(NamedTuple):
         where: The file's name in messages.
         columns: The names of the columns, in the file's order.
         separator: The character between two cells: a comma, a semicolon or a tab.
+        pixels: The columns of `pixel0` to `pixel783`, from 0.
         labelled: Whether the labels are read; otherwise a `label` column is ignored.
     """
 
     where: str
     columns: tuple[str, ...]
     separator: str
+    pixels: list[int]
     labelled: bool
 
 
@@ -165,7 +167,7 @@ def read_header(text: TextIO, where: str, *, labelled: bool = False) -> Header:
     named = columns[1:] if labelled and columns[0] == INDEX else columns
     if others := list(Counter(named) - Counter([*PIXELS, LABEL])):
         raise DatasetError(f"{where}: expected only pixel columns and one {LABEL!r}, found also {others[0]!r}")
-    return Header(where, tuple(columns), separator, labelled)
+    return Header(where, tuple(columns), separator, [columns.index(name) for name in PIXELS], labelled)
 
 
 def read_cells(lines: Iterable[str], header: Header, first: int) -> Iterator[tuple[bytes, int | str]]:
@@ -243,37 +245,42 @@ def _read_integers(block: str, header: Header) -> npt.NDArray[np.uint8]:
     lines = [line for line in StringIO(block) if line.strip(" \n")]
     if not lines or block.count('"') % 2 or any(mark in block for mark in ".eEnN"):
         raise ValueError("no row, an open quote, or a fraction or nan, from which NumPy 1.26 would make an integer")
-    column = {name: at for at, name in enumerate(header.columns)}
+    columns = header.columns
     cells = np.loadtxt(
         lines,
         np.int64,  # NumPy 1.26 wraps numbers that do not fit in fewer bits
         comments=None,
         delimiter=header.separator,
-        converters={column[LABEL]: len} if LABEL in column else None,  # any number does, it is dropped
+        converters={columns.index(LABEL): len} if LABEL in columns else None,  # a number in its place, not used
         ndmin=2,
         encoding=None,
         quotechar='"',
     )
-    if cells.shape[1] != len(column) or cells.min() < 0 or cells.max() > 255:
+    if cells.shape[1] != len(columns) or cells.min() < 0 or cells.max() > 255:
         raise ValueError("too few or too many cells in a row, or a number that is no pixel")
-    return cells.astype(np.uint8)[:, [column[name] for name in PIXELS]].reshape(-1, SIDE, SIDE)
+    return cells.astype(np.uint8)[:, header.pixels].reshape(-1, SIDE, SIDE)
 
 
 def _read_row(cells: list[str], header: Header, where: str) -> tuple[bytes, int | str]:
     """Read one row for `read_cells`."""
     if len(cells) != len(header.columns):
         raise DatasetError(f"{where}: expected {len(header.columns)} cells, found {len(cells)}")
-    pixels, kind = bytearray(len(PIXELS)), None
-    for name, cell in zip(header.columns, cells, strict=True):
-        if name == LABEL:
-            if header.labelled and (kind := read_class(cell)) is None:
-                raise _bad_cell(where, name, cell, "a class: a whole number from 0, or a name")
-        elif name != INDEX:
-            number = _NUMBERS[cell] if cell in _NUMBERS else _whole_number(cell)
-            if number is None or number > 255:
-                raise _bad_cell(where, name, cell, "a whole number from 0 to 255")
-            pixels[int(name.removeprefix("pixel"))] = number
-    return bytes(pixels), 0 if kind is None else kind
+    pixels = [_pixel(cells[at]) for at in header.pixels]
+    if -1 in pixels:
+        raise _bad_cell(where, header, cells, header.pixels[pixels.index(-1)], "a whole number from 0 to 255")
+    if not header.labelled:
+        return bytes(pixels), 0
+    label = header.columns.index(LABEL)
+    if (kind := read_class(cells[label])) is None:
+        raise _bad_cell(where, header, cells, label, "a class: a whole number from 0, or a name")
+    return bytes(pixels), kind
+
+
+@lru_cache(512)
+def _pixel(cell: str) -> int:
+    """Read a whole number from 0 to 255; -1 for anything else."""
+    number = _whole_number(cell)
+    return -1 if number is None or number > 255 else number
 
 
 def _whole_number(cell: str) -> int | None:
@@ -288,6 +295,7 @@ def _whole_number(cell: str) -> int | None:
     return int(number) if number.is_integer() and 0 <= number < 2**53 else None
 
 
-def _bad_cell(where: str, column: str, cell: str, expected: str) -> DatasetError:
-    found = "an empty cell" if not cell.strip() else f"{cell[:40]!r}"
-    return DatasetError(f"{where}, column {column!r}: expected {expected}, found {found}")
+def _bad_cell(where: str, header: Header, cells: list[str], column: int, expected: str) -> DatasetError:
+    cell = cells[column]
+    found = f"{cell[:40]!r}" if cell.strip() else "an empty cell"
+    return DatasetError(f"{where}, column {header.columns[column]!r}: expected {expected}, found {found}")

@@ -1,48 +1,103 @@
-"""The CSV of Kaggle's Digit Recognizer, whole: a `label` column and 784 columns `pixel0` … `pixel783`, in any order."""
+"""Read the CSV of Kaggle's Digit Recognizer with its labels: `label` and `pixel0` to `pixel783`, in any order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TextIO
 
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.kaggle import Rows, read_blocks
+from digits_edge.common.progress import say
+from digits_edge.runtime.batch.csv_rows import INDEX, LABEL, SIDE, Header, open_csv, read_cells, read_class, read_header
+from digits_edge.runtime.errors import DatasetError
+
+CHUNK: Final = 4096  # rows, which pandas holds in 25 MiB; with fewer its work for each column takes longer
+
+Labelled = tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]
 
 
-def read_labelled(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
-    """Read a `train.csv` (or `.csv.gz`).
+def read_labelled(path: Path) -> Labelled:
+    """Read a `train.csv` or `train.csv.gz`; pandas' index column is left out.
 
     Returns:
-        pixels uint8[N, 28, 28], and classes int64[N] or, where they are not all numbers, str[N].
+        Pixels uint8[N, 28, 28], and classes int64[N] or, if they are not all whole numbers, str[N].
 
     Raises:
-        DatasetError: with the row and column of the first cell that cannot be used.
+        DatasetError: The file cannot be read, its header is not that of a Digit Recognizer CSV, it has no rows, or a
+            row is wrong; the message names the row, its line, and the column.
     """
-    parts = list(_rows(path, labelled=True))
-    classes = [kind for rows in parts for kind in rows.classes]
-    numbers = all(isinstance(kind, int) for kind in classes)
-    return _pixels(parts), np.array(classes, np.int64) if numbers else np.array([str(kind) for kind in classes])
+    with open_csv(path, str(path)) as (text, _):
+        header = read_header(text, str(path), labelled=True)
+        try:
+            pixels, classes = _read_with_pandas(text, header)
+        except ValueError:  # a second look tells what is wrong, or only unusual
+            pixels, classes = _read_cell_by_cell(path)
+    if not len(pixels):
+        raise DatasetError(f"{path}: expected rows of pictures, found only the header")
+    if INDEX in header.columns:
+        say(f"{path}: the first column has no name and counts the rows from 0: it is left out")
+    return pixels, classes
 
 
-def read_unlabelled(path: Path) -> npt.NDArray[np.uint8]:
-    """Read a `test.csv` (or `.csv.gz`): pixels uint8[N, 28, 28]; a `label` column is passed over.
+def _read_with_pandas(text: TextIO, header: Header) -> Labelled:
+    """Read all rows.
 
     Raises:
-        DatasetError: as `read_labelled`.
+        ValueError: A row is not one of whole numbers from 0 to 255 and a class.
     """
-    return _pixels(list(_rows(path, labelled=False)))
+    import pandas as pd
+
+    pixels, labels = [np.empty((0, SIDE, SIDE), np.uint8)], []
+    with pd.read_csv(
+        text,
+        sep=header.separator,
+        header=None,
+        names=header.columns,
+        dtype={LABEL: str},
+        na_filter=False,
+        low_memory=False,
+        chunksize=CHUNK,
+    ) as chunks:
+        for rows in chunks:
+            if not isinstance(rows.index, pd.RangeIndex):
+                raise ValueError("rows with more cells than the header has: pandas makes an index of the first")
+            if INDEX in header.columns and not np.array_equal(rows[INDEX], rows.index):
+                raise DatasetError(f"{header.where}: expected the first column, without a name, to count rows from 0")
+            pixels.append(_pixels(rows.iloc[:, header.pixels].to_numpy()))
+            labels.append(rows[LABEL])
+    codes, cells = pd.factorize(pd.concat(labels))
+    return np.concatenate(pixels), _classes([read_class(cell) for cell in cells])[codes]
 
 
-def _rows(path: Path, *, labelled: bool) -> Iterator[Rows]:
-    for block in read_blocks(path, labelled=labelled):
-        rows = block.rows()
-        if rows.error:
-            raise rows.error
-        yield rows
+def _read_cell_by_cell(path: Path) -> Labelled:
+    with open_csv(path, str(path)) as (text, _):
+        rows = list(read_cells(text, read_header(text, str(path), labelled=True), first=2))
+    pixels = np.frombuffer(b"".join(row for row, _ in rows), np.uint8)
+    return pixels.reshape(-1, SIDE, SIDE), _classes([kind for _, kind in rows])
 
 
-def _pixels(parts: list[Rows]) -> npt.NDArray[np.uint8]:
-    return np.concatenate([rows.pixels for rows in parts])
+def _pixels(cells: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """Turn the cells of rows into pixels uint8[N, 28, 28].
+
+    Raises:
+        ValueError: A cell is not a whole number from 0 to 255.
+    """
+    if cells.dtype.kind not in "iuf":
+        raise ValueError("text or truth values among the pixels")
+    with np.errstate(invalid="ignore"):
+        pixels = cells.astype(np.uint8)
+    if not np.array_equal(pixels, cells):
+        raise ValueError("fractions, or numbers below 0 or above 255, among the pixels")
+    return pixels.reshape(-1, SIDE, SIDE)
+
+
+def _classes(kinds: list[int | str | None]) -> npt.NDArray[Any]:
+    """Make an array of classes: int64[N], or str[N] if any is a name.
+
+    Raises:
+        ValueError: One is missing.
+    """
+    if None in kinds:
+        raise ValueError("a label that is no class")
+    return np.array(kinds, np.int64 if all(isinstance(kind, int) for kind in kinds) else str)

@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.progress import progress
+from digits_edge.runtime.batch.csv_rows import is_csv
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.runtime.metadata import Preprocess
 
 from . import builtin as embedded
-from . import idx, npz
+from . import csv, idx, npz
 from . import picture_folder as folder
 from .dataset import Dataset, align, encode, guess_preprocess
 
@@ -66,7 +67,7 @@ def read(
         labels=labels,
         name=name,
         preprocess=raw.preprocess or preprocess or guess_preprocess(raw.pixels),
-        stratified=not _is_csv(Path(spec)),
+        stratified=not is_csv(spec),
     )
 
 
@@ -101,10 +102,8 @@ def _read(spec: str, part: Part, preprocess: Preprocess | None, shape: tuple[int
         )
     if path.suffix == ".npz":
         return _Raw(*npz.read(path))
-    if _is_csv(path):
-        from . import csv as kaggle_csv
-
-        return _Raw(*kaggle_csv.read_labelled(path))
+    if is_csv(path):
+        return _Raw(*csv.read_labelled(path))
     raise DatasetError(f"{spec}: expected a name ending in .csv, .csv.gz or .npz, or a folder")
 
 
@@ -118,7 +117,3 @@ def _read_folder(path: Path, part: Part, preprocess: Preprocess | None, shape: t
     preprocess = preprocess or folder.choose_preprocess(found)
     with progress("reading pictures", len(found)) as step:
         return _Raw(*folder.read(found, preprocess, shape, step), preprocess)
-
-
-def _is_csv(path: Path) -> bool:
-    return path.name.endswith((".csv", ".csv.gz"))
