@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import importlib.util
-import io
 import json
 import os
 import random
@@ -18,16 +16,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from digits_edge.runtime.folder import pictures_in
-from digits_edge.runtime.in_order import AHEAD, in_order
-from digits_edge.runtime.kaggle import PIXELS, read_blocks
-from digits_edge.runtime.kaggle.cells import _all_at_once
-from digits_edge.runtime.kaggle.submission import write_submission
-from digits_edge.trainer.datasets.csv import read_unlabelled
+from digits_edge.runtime.batch import csv_rows
+from digits_edge.runtime.batch.csv_rows import PIXELS, is_csv, read_rows
+from digits_edge.runtime.batch.image_folder import pictures_in
+from digits_edge.runtime.batch.ordered_map import AHEAD, ordered_map
+from digits_edge.runtime.batch.submission import write_submission
+from digits_edge.runtime.errors import DatasetError
 
 EXAMPLE = Path(__file__).parents[2] / "examples/dask_partitions.py"
 PREDICT = [sys.executable, "-m", "digits_edge.cli", "predict"]
@@ -75,6 +73,8 @@ def unusual(rows):
         "leading zeros": "\n".join([HEADER, *(row.replace(",", ",0") for row in rows)]),
         "more leading zeros": "\n".join([HEADER, *(row.replace(",", ",000") for row in rows)]),
         "quotes": "\n".join('"' + row.replace(",", '","') + '"' for row in [HEADER, *rows]),
+        "semicolons": "\n".join([HEADER, *rows]).replace(",", ";"),
+        "tabs": "\n".join([HEADER, *rows]).replace(",", "\t"),
         "other columns first": "\n".join(",".join(row.split(",")[at] for at in shuffled) for row in [HEADER, *rows]),
         "labels": "\n".join([f"label,{HEADER}", *(f"7,{row}" for row in rows)]),
         "large labels": "\n".join([f"label,{HEADER}", *(f"7000,{row}" for row in rows)]),
@@ -84,27 +84,64 @@ def unusual(rows):
 
 
 @pytest.mark.parametrize("kind", unusual([HEADER] * ROWS))
-@pytest.mark.parametrize("size", [3000, 2**19])
-def test_a_csv_is_read_however_it_was_written_and_wherever_it_is_cut(rows, pixels, tmp_path, kind, size):
+@pytest.mark.parametrize("size", [3000, csv_rows.BLOCK])
+def test_a_csv_is_read_however_it_was_written_and_wherever_it_is_cut(rows, pixels, tmp_path, monkeypatch, kind, size):
+    monkeypatch.setattr(csv_rows, "BLOCK", size)
     path = tmp_path / "test.csv"
     path.write_bytes(unusual(rows)[kind].encode())
-    blocks = [block.rows() for block in read_blocks(path, size=size)]
-    assert [block.error for block in blocks if block.error] == []
-    np.testing.assert_array_equal(np.concatenate([block.pixels for block in blocks]), pixels)
-    np.testing.assert_array_equal(read_unlabelled(path), pixels)
+    np.testing.assert_array_equal(np.concatenate([block.pixels for block in read_rows(path)]), pixels)
 
 
-CELLS = st.text("0123456789", min_size=0, max_size=4) | st.integers(0, 255).map(str)
+CELLS = st.text("0123456789", max_size=4) | st.integers(0, 300).map(str) | st.sampled_from([" 7", "+7", "7.0", "7e0"])
+PLACED = st.tuples(st.integers(0, 783), CELLS)
 
 
-@given(st.lists(st.lists(CELLS, min_size=3, max_size=3), max_size=6), st.sampled_from(["", "x", " ", ",", "\n", '"']))
-def test_all_cells_at_once_are_what_they_are_one_by_one(table, disturbance):
-    text = "".join(",".join(row) + "\n" for row in table) + (disturbance and f"1,2,3{disturbance}\n")
-    found = _all_at_once(np.frombuffer(text.encode(), np.uint8), 3)
-    plain = not disturbance and all(0 < len(cell) < 4 and int(cell) < 256 for row in table for cell in row)
-    assert (found is not None) == plain
-    if found is not None:
-        assert found.tolist() == [[int(cell) for cell in row] for row in csv.reader(io.StringIO(text))]
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(PLACED, max_size=3), min_size=1, max_size=4))
+def test_rows_are_what_they_are_cell_by_cell_up_to_the_first_that_is_wrong(tmp_path, table):
+    rows = [["0"] * 784 for _ in table]
+    for row, placed in zip(rows, table, strict=True):
+        for column, cell in placed:
+            row[column] = cell
+    (tmp_path / "test.csv").write_text("\n".join([HEADER, *map(",".join, rows)]))
+    wrong = [
+        (at, column)
+        for at, row in enumerate(rows)
+        for column, cell in enumerate(row)
+        if not cell.strip() or not 0 <= float(cell) <= 255
+    ]
+    found = []
+    try:
+        found.extend(block.pixels.reshape(-1, 784) for block in read_rows(tmp_path / "test.csv"))
+    except DatasetError as error:
+        at, column = wrong[0]
+        assert f"row {at + 1} (line {at + 2}), column 'pixel{column}': expected a whole number" in str(error)
+    else:
+        assert not wrong
+    good = rows[: wrong[0][0]] if wrong else rows
+    assert np.concatenate([np.empty((0, 784)), *found]).tolist() == [[float(cell) for cell in row] for row in good]
+
+
+def test_packed_rows_are_known_by_their_bytes_and_not_by_their_name(test_csv, pixels, tmp_path):
+    for data, name in ((test_csv.read_bytes(), "plain.csv.gz"), (gzip.compress(test_csv.read_bytes()), "packed.csv")):
+        (tmp_path / name).write_bytes(data)
+        assert is_csv(name)
+        np.testing.assert_array_equal(next(read_rows(tmp_path / name)).pixels, pixels)
+
+
+@pytest.mark.parametrize("beginning", ["", '"', "7,"])
+def test_a_line_without_an_end_is_not_read_whole(tmp_path, monkeypatch, beginning):
+    monkeypatch.setattr(csv_rows, "LONGEST", 2**20)
+    with (tmp_path / "test.csv").open("w") as file:
+        file.write(f"{HEADER}\n{beginning}")
+        file.truncate(4_000_000_000)  # a hole: it takes no room on the disk, but to read it would take all memory
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match="from line 2 on: expected rows of a CSV"):
+            list(read_rows(tmp_path / "test.csv"))
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def test_answers_come_as_objects_a_line_with_the_fields_of_the_document(test_csv, exported, digits_edge):
@@ -255,7 +292,7 @@ def test_work_is_taken_only_a_few_items_ahead_of_its_results():
             taken.append(item)
             yield item
 
-    for at, result in enumerate(in_order(lambda item: 2 * item, items(), threads=2)):
+    for at, result in enumerate(ordered_map(lambda item: 2 * item, items(), threads=2)):
         assert result == 2 * at
         assert len(taken) <= at + 2 + 2 * AHEAD
 

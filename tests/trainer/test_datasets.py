@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import struct
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from digits_edge.runtime.batch.csv_rows import read_rows
 from digits_edge.runtime.errors import DatasetError
-from digits_edge.trainer.datasets.csv import read_unlabelled
+from digits_edge.trainer.datasets import csv
 from digits_edge.trainer.datasets.dataset import align
 from digits_edge.trainer.datasets.read import read, read_names
 
@@ -54,7 +56,36 @@ def test_a_kaggle_csv_is_read_by_column_names_wherever_the_label_stands(few, tmp
     assert [dataset.labels[t] for t in dataset.targets] == [str(t) for t in few.targets]
     assert dataset.name == name
     assert dataset.preprocess == "digit"
-    np.testing.assert_array_equal(read_unlabelled(path), few.pixels)
+
+
+def other_csvs(text):
+    """The same CSV, which begins with the column `label`, as other programs write it."""
+    lines = text.splitlines()
+    return {
+        "a byte order mark": "\ufeff" + text,
+        "Windows line ends": text.replace("\n", "\r\n"),
+        "old Mac line ends": text.replace("\n", "\r"),
+        "quotes": "\n".join('"' + line.replace(",", '","') + '"' for line in lines),
+        "spaces": text.replace(",", " , "),
+        "semicolons": text.replace(",", ";"),
+        "tabs": text.replace(",", "\t"),
+        "fractions": "\n".join([lines[0], *(line.replace(",", ".0,") for line in lines[1:])]),
+        "exponents": text.replace(",0", ",0e0"),
+        "empty lines": text.replace("\n", "\n\n") + "   \n",
+        "an index": "\n".join(["," + lines[0], *(f"{at},{line}" for at, line in enumerate(lines[1:]))]),
+    }
+
+
+@pytest.mark.parametrize("kind", other_csvs("a\n"))
+def test_a_csv_is_read_whichever_program_wrote_it(few, tmp_path, monkeypatch, capfd, kind):
+    monkeypatch.setattr(csv, "CHUNK", 7)
+    path = write_csv(tmp_path / "train.csv", few.pixels.reshape(30, -1), few.targets)
+    path.write_bytes(other_csvs(path.read_text())[kind].encode())
+    dataset = read(str(path))
+    np.testing.assert_array_equal(dataset.pixels, few.pixels)
+    assert [int(dataset.labels[target]) for target in dataset.targets] == few.targets.tolist()
+    said = f"{path}: the first column has no name and counts the rows from 0: it is left out\n"
+    assert capfd.readouterr().err == (said if kind == "an index" else "")
 
 
 def test_a_csv_may_name_its_classes(few, tmp_path):
@@ -109,7 +140,7 @@ def bad_csvs():
         "783 pixels": (lambda p: write_csv(p, flat, classes, ["label", *PIXELS[:-1]]), "found 783"),
         "785 pixels": (lambda p: p.write_text(f"{header},pixel784\n{row},0\n"), "found 785"),
         "a gap": (lambda p: p.write_text(f"{header.replace('pixel5,', 'pixel999,')}\n{row}\n"), "found no 'pixel5'"),
-        "a strange column": (lambda p: p.write_text(f"{header},weight\n{row},0\n"), "found 'weight'"),
+        "a strange column": (lambda p: p.write_text(f"{header},weight\n{row},0\n"), "found also 'weight'"),
         "empty": (lambda p: p.write_bytes(b""), "received an empty file"),
         "header only": (lambda p: p.write_text(f"{header}\n"), "found only the header"),
         "binary": (lambda p: p.write_bytes(bytes(range(256)) * 40), "received binary data"),
@@ -119,7 +150,18 @@ def bad_csvs():
         ),
         "an open quote": (lambda p: p.write_text(f'{header}\n{row[:-1]}"0\n' + f"{row}\n" * 200), "from line 2 on"),
         "an endless number": (lambda p: p.write_text(f"{header}\n{row[:-1]}{'7' * 5000}\n"), "column 'pixel783'"),
-        "old line ends": (lambda p: p.write_bytes(f"{header}\r{row}\r".encode()), "new-line character"),
+        "longer rows": (lambda p: p.write_text(f"{header}\n{row},7\n{row},7\n"), "row 1 (line 2): expected 785 cells"),
+        "truth values": (
+            lambda p: p.write_text(f"{header}\n{row[:-1]}True\n{row[:-1]}False\n"),
+            "row 1 (line 2), column 'pixel783': expected a whole number from 0 to 255, found 'True'",
+        ),
+        "an open quote at the end": (lambda p: p.write_text(f'{header}\n{row}\n{row[:-1]}"0\n'), "from line 3 on"),
+        "a name in Latin-1": (lambda p: p.write_bytes(f"{header}\n\xe9{row}\n".encode("latin-1")), "column 'label'"),
+        "an index that does not count": (
+            lambda p: p.write_text(f",{header}\n0,{row}\n2,{row}\n"),
+            "expected the first column, without a name, to count rows from 0",
+        ),
+        "a second column without a name": (lambda p: p.write_text(f"{header},\n{row},0\n"), "found also ''"),
         "a short row": (
             lambda p: p.write_text(f"{header}\n{row}\n1,2,3\n"),
             "row 2 (line 3): expected 785 cells, found 3",
@@ -140,17 +182,10 @@ def test_a_csv_that_cannot_be_used_is_one_clear_line(tmp_path, refused, kind):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["train.csv"]
 
 
-@pytest.mark.parametrize(
-    ("data", "expected"),
-    [
-        (b"label,pixel0\n1,2\n", "expected gzip data"),
-        (gzip.compress(b"label" * 9999)[:40], "ends too early or is damaged"),
-    ],
-)
-def test_a_gz_that_is_none(tmp_path, refused, data, expected):
+def test_a_gz_that_ends_too_early(tmp_path, refused):
     path = tmp_path / "train.csv.gz"
-    path.write_bytes(data)
-    assert expected in refused("train", "--data", path, "--out", tmp_path / "run")
+    path.write_bytes(gzip.compress(b"label" * 9999)[:40])
+    assert "ends too early or is damaged" in refused("train", "--data", path, "--out", tmp_path / "run")
 
 
 @pytest.mark.parametrize("packed", ["", ".gz"])
@@ -336,3 +371,37 @@ def test_whatever_the_bytes_only_our_errors_come_out(tmp_path, data, name):
     with pytest.raises(DatasetError):
         read(str(tmp_path if "idx" in name else tmp_path / name))
     (tmp_path / name).unlink()
+
+
+WHOLE_CSV = "\n".join(
+    [",".join(["label", *PIXELS]), *(",".join([str(i), *["12"] * 784]) for i in range(4)), ""]
+).encode()
+ROWS_BEGIN = WHOLE_CSV.index(b"\n") + 1
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    edits=st.lists(
+        st.tuples(
+            st.integers(0, len(WHOLE_CSV)) | st.integers(ROWS_BEGIN, len(WHOLE_CSV)),
+            st.integers(0, 2),
+            st.text(' \t,;"\r\n+-.e01259_x\x00\u0663\ufeff', max_size=3).map(str.encode) | st.binary(max_size=2),
+        ),
+        max_size=3,
+    ),
+    end=st.integers(0, len(WHOLE_CSV)) | st.just(len(WHOLE_CSV)),
+)
+def test_whatever_is_done_to_a_csv_it_is_read_alike_on_the_device_or_refused(tmp_path, edits, end):
+    data = bytearray(WHOLE_CSV)
+    for at, length, put in edits:
+        data[at : at + length] = put
+    path = tmp_path / "train.csv"
+    path.write_bytes(data[:end])
+    try:
+        trained_on = csv.read_labelled(path)[0]
+    except DatasetError as error:
+        assert "\n" not in str(error)
+        with suppress(DatasetError):  # the device ignores labels
+            list(read_rows(path))
+    else:
+        np.testing.assert_array_equal(np.concatenate([rows.pixels for rows in read_rows(path)]), trained_on)
