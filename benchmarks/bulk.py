@@ -1,11 +1,13 @@
-"""Kaggle's test.csv to submission.csv: `digits-edge predict` against a plain script with pandas and onnxruntime.
+"""Compare `digits-edge predict` with a plain script of pandas and onnxruntime, on Kaggle's test.csv.
 
 python benchmarks/bulk.py --data test.csv.gz
 
-Both are whole processes that run by turns, with the same model on the same file, unpacked and packed; ratios are taken
-within a round. The plain script gives the model all pictures in one call or in batches: each form is shown.
-`--batches` shows what --batch-size does; `--rows 10000 1000000` writes CSVs of so many rows and shows the memory that
-predict takes for them.
+Both are whole processes that run by turns, with the same model on the same file, plain and packed; ratios are taken
+within a round. The plain script gives the model all pictures in one call, or in batches of several sizes.
+
+`--batches` compares values of --batch-size instead. `--rows 28000 1000000` writes CSVs of so many rows and measures
+the time and the memory of predict for each. `--train`, with a train.csv.gz as --data, measures how training reads its
+CSV, against pandas alone.
 """
 
 import argparse
@@ -39,12 +41,16 @@ labels = np.concatenate(parts).argmax(axis=1)
 pd.DataFrame({"ImageId": range(1, len(labels) + 1), "Label": labels}).to_csv(target, index=False)
 """
 PLAIN_BATCHES = (0, 1024, 256, 64, 32)
+READ = {
+    "digits-edge": "import sys; from digits_edge.trainer.datasets.read import read; read(sys.argv[1])",
+    "pandas": "import sys; import pandas as pd; pd.read_csv(sys.argv[1]).to_numpy().astype('uint8')",
+}
 BATCHES = (1, 8, 16, 32, 64, 128, 256)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one process: seconds by the clock, seconds of CPU, MiB at most."""
+    """The cost of one process: seconds on the clock, seconds of CPU, and its peak memory in MiB."""
 
     seconds: float
     cpu: float
@@ -103,7 +109,7 @@ def against_plain(source: Path, folder: Path, rounds: int) -> None:
 
 
 def written(source: Path, rows: int, target: Path) -> Path:
-    """The rows of a CSV again and again, until there are so many."""
+    """Write a CSV of so many rows by repeating those of another."""
     header, *lines = source.read_bytes().splitlines(keepends=True)
     with target.open("wb") as file:
         file.write(header)
@@ -126,17 +132,21 @@ def memory(source: Path, folder: Path, rows: list[int]) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, required=True, help="a Kaggle test.csv.gz")
+    parser.add_argument("--data", type=Path, required=True, help="Kaggle's test.csv.gz, or train.csv.gz")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batches", action="store_true", help="compare values of --batch-size instead")
-    parser.add_argument("--rows", type=int, nargs="+", default=[], help="measure memory instead, e.g. 10000 1000000")
+    parser.add_argument("--batches", action="store_true", help="compare values of --batch-size")
+    parser.add_argument("--rows", type=int, nargs="+", default=[], help="measure CSVs of so many rows")
+    parser.add_argument("--train", action="store_true", help="measure how training reads a train.csv")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         unpacked = folder / "test.csv"
         with gzip.open(options.data) as packed, unpacked.open("wb") as file:
             shutil.copyfileobj(packed, file)
-        if options.rows:
+        if options.train:
+            commands = {name: [sys.executable, "-c", code, str(unpacked)] for name, code in READ.items()}
+            show("reading", by_turns(commands, options.rounds), "pandas")
+        elif options.rows:
             for line in memory(unpacked, folder, options.rows):
                 print(line, flush=True)
         elif options.batches:
