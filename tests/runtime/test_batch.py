@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -110,7 +111,7 @@ def test_rows_are_what_they_are_cell_by_cell_up_to_the_first_that_is_wrong(tmp_p
         for column, cell in enumerate(row)
         if not cell.strip() or not 0 <= float(cell) <= 255
     ]
-    found = []
+    found: list[npt.NDArray[np.uint8]] = []
     try:
         found.extend(block.pixels.reshape(-1, 784) for block in read_rows(tmp_path / "test.csv"))
     except DatasetError as error:
