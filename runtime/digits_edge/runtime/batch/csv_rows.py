@@ -170,16 +170,16 @@ def read_header(text: TextIO, where: str, *, labelled: bool = False) -> Header:
     return Header(where, tuple(columns), separator, [columns.index(name) for name in PIXELS], labelled)
 
 
-def read_cells(lines: Iterable[str], header: Header, first: int) -> Iterator[tuple[bytes, int | str]]:
+def read_cells(lines: Iterable[str], header: Header, first: int) -> Iterator[bytes]:
     """Read rows cell by cell: slowly, but numbers in all notations, and with the place of a cell that is wrong.
 
     Args:
         lines: Lines of the file after its header.
-        header: What the columns are.
+        header: What the columns are; if it is `labelled`, the labels are checked, too.
         first: The number of the first of these lines in the file, from 1.
 
     Returns:
-        For each row its 784 pixels and its class, which is 0 unless the header is `labelled`.
+        The 784 pixels of each row.
 
     Raises:
         DatasetError: A row is wrong.
@@ -229,7 +229,7 @@ def _read_block(block: str, header: Header, first: int) -> tuple[npt.NDArray[np.
     except ValueError:  # a second look tells whether a cell is wrong or only unusual
         rows, error = [], None
         try:
-            for row, _ in read_cells(StringIO(block), header, first):
+            for row in read_cells(StringIO(block), header, first):
                 rows.append(row)
         except DatasetError as found:
             error = found
@@ -261,19 +261,18 @@ def _read_integers(block: str, header: Header) -> npt.NDArray[np.uint8]:
     return cells.astype(np.uint8)[:, header.pixels].reshape(-1, SIDE, SIDE)
 
 
-def _read_row(cells: list[str], header: Header, where: str) -> tuple[bytes, int | str]:
-    """Read one row for `read_cells`."""
+def _read_row(cells: list[str], header: Header, where: str) -> bytes:
+    """Read the 784 pixels of a row."""
     if len(cells) != len(header.columns):
         raise DatasetError(f"{where}: expected {len(header.columns)} cells, found {len(cells)}")
-    pixels = [_pixel(cells[at]) for at in header.pixels]
-    if -1 in pixels:
-        raise _bad_cell(where, header, cells, header.pixels[pixels.index(-1)], "a whole number from 0 to 255")
-    if not header.labelled:
-        return bytes(pixels), 0
-    label = header.columns.index(LABEL)
-    if (kind := read_class(cells[label])) is None:
-        raise _bad_cell(where, header, cells, label, "a class: a whole number from 0, or a name")
-    return bytes(pixels), kind
+    pixels = [_pixel(cells[column]) for column in header.pixels]
+    expected, wrong = "a whole number from 0 to 255", header.pixels[pixels.index(-1)] if -1 in pixels else None
+    if wrong is None and header.labelled and read_class(cells[header.columns.index(LABEL)]) is None:
+        expected, wrong = "a class: a whole number from 0, or a name", header.columns.index(LABEL)
+    if wrong is not None:
+        found = f"{cells[wrong][:40]!r}" if cells[wrong].strip() else "an empty cell"
+        raise DatasetError(f"{where}, column {header.columns[wrong]!r}: expected {expected}, found {found}")
+    return bytes(pixels)
 
 
 @lru_cache(512)
@@ -293,9 +292,3 @@ def _whole_number(cell: str) -> int | None:
     if "_" in text or not text.isascii():  # numbers in Python, but not in a CSV
         return None
     return int(number) if number.is_integer() and 0 <= number < 2**53 else None
-
-
-def _bad_cell(where: str, header: Header, cells: list[str], column: int, expected: str) -> DatasetError:
-    cell = cells[column]
-    found = f"{cell[:40]!r}" if cell.strip() else "an empty cell"
-    return DatasetError(f"{where}, column {header.columns[column]!r}: expected {expected}, found {found}")
