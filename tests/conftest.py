@@ -22,7 +22,7 @@ from loky.process_executor import ProcessPoolExecutor
 from digits_edge.cli.app import run as command_line
 from digits_edge.export.convert import keras_model, worker
 from digits_edge.export.formats import TRANSLATIONS
-from digits_edge.export.verify.gate import Limits
+from digits_edge.export.verify.criteria import Limits
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.trainer.datasets.dataset import Dataset

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from digits_edge.export.verify.gate import Gate, Limits, mcnemar, whole
+from digits_edge.export.verify.criteria import CRITERIA, Limits, mcnemar, whole
+from digits_edge.export.verify.gate import Gate
 from digits_edge.export.verify.validation import Validation
 from digits_edge.runtime.errors import UsageError
 
@@ -83,13 +84,13 @@ def test_mcnemars_p_is_that_of_the_binomial_distribution():
     assert mcnemar(8, 1) == pytest.approx(2 * 10 / 2**9)
 
 
-def test_many_broken_and_none_fixed_are_no_luck():
+def test_many_broken_and_none_fixed_are_a_significant_loss():
     limits = replace(LENIENT, min_p=0.001)
     assert verdict_on(answers(10), limits=limits).refused is None
     assert verdict_on(answers(11), limits=limits).refused == (
-        "11 broken and 0 fixed are no luck: p 0.00098 is under --min-p 0.001"
+        "11 broken and 0 fixed answers have a McNemar p of 0.00098, --min-p 0.001 requires 0.001"
     )
-    assert verdict_on(answers(0), answers(11), limits).refused is None  # better by no luck is no fault
+    assert verdict_on(answers(0), answers(11), limits).refused is None  # a significant gain is no loss
 
 
 def test_a_class_that_suffers_alone_is_seen():
@@ -110,7 +111,7 @@ def test_other_labels_count_even_where_both_are_wrong():
     exported[:30] = np.eye(10, dtype=np.float32)[(TARGETS[:30] + 2) % 10]
     limits = replace(LENIENT, min_agreement=0.98)
     assert verdict_on(exported, keras, limits).refused == (
-        "30 labels of 1,000 are not Keras's, --min-agreement 0.98 allows 20"
+        "30 labels of 1,000 differ from Keras's, --min-agreement 0.98 allows 20"
     )
     assert verdict_on(exported, keras, replace(LENIENT, min_agreement=0.97)).refused is None
 
@@ -126,20 +127,23 @@ def test_confidence_that_drifts_either_way_is_seen(unsure):
 def test_a_float_model_must_be_the_same_function_even_where_labels_agree():
     slightly_off = (answers(0) * 0.98 + 0.002).astype(np.float32)
     limits = replace(LENIENT, max_difference=0.001)
-    assert "not the same function" in str(verdict_on(slightly_off, limits=limits, precision="float32").refused)
+    assert verdict_on(slightly_off, limits=limits, precision="float32").refused == (
+        "a probability differs from Keras's by 0.0162, --max-difference 0.001 allows 0.001"
+    )
     assert verdict_on(slightly_off, limits=limits).refused is None
 
 
 def test_a_float_model_under_the_minimum_is_refused():
     verdict = verdict_on(answers(101), answers(101), replace(LENIENT, min_accuracy=0.9), "float32")
-    assert verdict.refused == "accuracy 89.90% is under --min-accuracy 90.00%"
+    assert verdict.refused == "accuracy 89.90%, --min-accuracy 0.9 requires 90.00%"
 
 
-def test_numbers_that_are_none_are_refused():
+def test_probabilities_that_are_not_finite_are_refused():
     broken = answers(0)
     broken[3] = np.nan
     for precision in ("float32", "int8"):
-        assert verdict_on(broken, precision=precision).refused == "it gives probabilities that are no numbers"
+        refused = verdict_on(broken, precision=precision).refused
+        assert refused == "some probabilities are not finite numbers, --max-difference 1 allows 1"
 
 
 def test_an_equal_copy_passes_the_default_limits():
@@ -159,6 +163,12 @@ def test_the_limit_that_a_check_needed_would_have_been_enough(wrong, keras_wrong
     verdict = verdict_on(answers(wrong), answers(keras_wrong), Limits())
     enough = {check.limit: check.needed for check in verdict.failed}
     assert verdict_on(answers(wrong), answers(keras_wrong), replace(Limits(), **enough)).refused is None
+
+
+@pytest.mark.parametrize("criterion", CRITERIA.values(), ids=CRITERIA)
+def test_every_criterion_is_an_option_of_export(criterion, refused, tmp_path):
+    said = refused("export", tmp_path, criterion.option, -1)
+    assert said.startswith(f"digits-edge: {criterion.option}: expected a number")
 
 
 @pytest.mark.parametrize(("name", "value"), [("max_drop", -0.1), ("max_drop", 2), ("min_accuracy", float("nan"))])

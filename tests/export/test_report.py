@@ -13,8 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 
 from digits_edge.export.benchmark.benchmark import Benchmark
@@ -23,15 +21,19 @@ from digits_edge.export.convert.keras_model import KerasModelFile
 from digits_edge.export.quantize.attempt import Attempt, Quantized, Skipped
 from digits_edge.export.quantize.scheme import Scheme
 from digits_edge.export.quantize.sensitivity import LayerNoise
-from digits_edge.export.report.chart import HEIGHT, WIDTHS, draw
+from digits_edge.export.report.gate_table import gate_table
 from digits_edge.export.report.html import write_html
+from digits_edge.export.report.manifest import gate_of
 from digits_edge.export.result import ExportResult
 from digits_edge.export.source import ExportSource
-from digits_edge.export.verify.gate import Gate, Limits
+from digits_edge.export.verify.criteria import CRITERIA, Limits
+from digits_edge.export.verify.gate import Gate
 from digits_edge.export.verify.parity import agreement, compare
 from digits_edge.export.verify.validation import Validation
+from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.metadata import Contract, Golden
 
+ROOT = Path(__file__).parents[2]
 PICTURES = 200
 DIGITS = tuple("0123456789")
 
@@ -131,6 +133,7 @@ def manifest_of(result: ExportResult) -> dict[str, Any]:
     created = "2026-11-22T21:06:09+00:00"
     return {
         "name": result.source.name,
+        "gate": gate_of(result),
         "provenance": {"created": created, "run": run, "versions": {"keras": "3.15.1"}, "cpu": "Some CPU"},
     }
 
@@ -208,18 +211,19 @@ def test_it_says_all_that_was_found_out(written):
         "Exported 2026-11-22 21:06:09 UTC",
         "48,946", "1.92 M",  # parameters, multiply-accumulates
         "net lost --max-drop ≤ 1 – 0 ✓ 0 ✓ -1 ✓",
+        "worst class, net lost --max-recall-drop ≤ 2.0% – 0 (≤ 1) ✓ 1 (≤ 1) ✓",
         "largest Δp --max-difference ≤ 0.001 – 0 ✓ – –",
         "broken / fixed – 0 / 0 1 / 1 0 / 1",
         "1. min-max calibration ✗ refused: 11 net answers lost of 200, --max-drop 0.002 allows 1",
         "2. calibration with all 512 pictures – skipped: those were all there are",
         "3. entropy calibration ✓ passed",
         "model.int8.onnx, LiteRT 200 97.00% 98.50%",
-        "give one label to 99.50% of the pictures",
+        "give the same label to 99.50% of the pictures",
         "Keras: 6 wrong", "model.int8.onnx: 6 wrong", "model.int8.tflite: 5 wrong",
         "3 pictures get another label than Keras's",
         "conv_1 noisiest Conv 31.2 2.74%", "gap_1 Mean – no noise",
-        "these compute in float: gap_1 (Mean)",
-        "72,490 2.8×",
+        "These operators of model.int8.onnx stay in float: gap_1 (Mean)",
+        "model.int8.onnx 97.00% 6 72,490 2.8×",
         "Deploy model.int8.onnx.", "Some CPU (avx2 vnni)", "OpenVINO cannot run model.int8.tflite: no such operator",
         "fingerprint fc30b55971f250c5", "zoom 0.8, 1.25", "keras 3.15.1",
     ):  # fmt: skip
@@ -270,7 +274,7 @@ def test_an_export_without_int8_has_a_report(written):
     page = Page(written(floats))
     assert "✓ Passed: 1 file is published." in page.text
     assert "Every picture gets Keras's label from model.onnx." in page.text
-    assert "The surest wrong answers of model.onnx 6" in page.text
+    assert "Wrong answers of model.onnx, highest scores first 6" in page.text
 
 
 def test_a_hundred_classes_are_listed_by_pairs(written):
@@ -283,7 +287,7 @@ def test_a_hundred_classes_are_listed_by_pairs(written):
 
 def test_flipped_pictures_are_shown_with_what_was_said_of_them(written):
     text = Page(written(made())).text
-    broken, fixed, other = re.findall(r"is (\w) #(\d+) Keras (\w) 90.0% int8.onnx (\w) 80.0%", text)[:3]
+    broken, fixed, other = re.findall(r"true label (\w) #(\d+) Keras (\w) 90.0% int8.onnx (\w) 80.0%", text)[:3]
     assert (broken, fixed, other) == (("9", "199", "9", "0"), ("0", "0", "1", "0"), ("1", "1", "2", "3"))
 
 
@@ -314,36 +318,36 @@ def test_the_same_export_gives_the_same_bytes(written):
     assert written(made()) == written(made())
 
 
-def test_answers_that_are_no_numbers_are_told(written):
+def test_answers_that_are_not_numbers_are_reported(written):
     result = made(broken=9)
     damaged = result.models[-1].answers.copy()
     damaged[7] = np.nan
     verdict = Gate(result.source.validation, result.keras, result.limits, sure).judge("int8", damaged)
     model = replace(result.models[-1], answers=damaged, verdict=verdict)
-    page = Page(written(replace(result, models=(result.models[0], model))))
-    assert "it gives probabilities that are no numbers" in page.text
-    assert "largest Δp --max-difference ≤ 0.001 – 0 ✓ no number ✗" in page.text
+    models = (result.models[0], model)
+    page = Page(written(replace(result, rungs=models, models=models)))
+    assert "some probabilities are not finite numbers" in page.text
+    assert "largest Δp --max-difference ≤ 0.001 – 0 ✓ not a number ✗" in page.text
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 10**8), st.integers(0, 3000)), min_size=1, max_size=4),
-    st.integers(0, 3000),
-)
-def test_labels_of_the_chart_cover_neither_each_other_nor_points(models, keras):
-    drawn = draw({f"model.int8.tfli{i}": (size, right / 3000) for i, (size, right) in enumerate(models)}, keras / 3000)
-    assert 1 <= len(drawn.accuracies) <= 6
-    for width in WIDTHS:
-        labels = []
-        for point in drawn.points:
-            assert 0 <= point.x <= 100
-            assert 0 <= point.y <= HEIGHT
-            start, long = point.x / 100 * width + point.dx, 7 * len(point.name)
-            left = start if point.dx > 0 else start - long
-            labels.append((left, left + long, point.y + point.dy))
-            assert left >= 0
-            assert left + long <= width
-        for index, (left, right, middle) in enumerate(labels):
-            for x0, x1, y in labels[:index]:
-                assert right <= x0 or x1 <= left or abs(middle - y) >= 12
-            for point in drawn.points:
-                assert not (left < point.x / 100 * width < right and abs(middle - point.y) < 10)
+@pytest.mark.parametrize("name", ["micro", "compact", "notebook"])
+def test_the_gate_of_a_released_bundle_is_shown(name):
+    gate = Bundle.open(ROOT / "artifacts" / name).section("gate")
+    counts, criteria, verdict = gate_table(gate).groups
+    assert [row.title for row in counts] == ["accuracy", "wrong", "broken / fixed"]
+    assert [row.criterion for row in criteria] == list(CRITERIA.values())
+    assert all(cell.holds is not False for row in criteria for cell in row.cells)
+    assert {cell.text for cell in verdict[0].cells} == {"passed"}
+    assert gate_table(gate).markdown().count("\n") == 13
+
+
+def test_a_manifest_with_other_criteria_is_shown():
+    gate = gate_of(made(broken=9))
+    for rung in gate["rungs"]:
+        if "checks" in rung:
+            rung["checks"] = [check for check in rung["checks"] if check["limit"] != "max_drift"]
+            rung["checks"].append({**rung["checks"][0], "limit": "max_surprise"})
+    shown = gate_table(gate).markdown()
+    assert "acceptance drift" not in shown
+    assert re.search(r"net lost +\| +≤ 1 \| +– \| +0 \| +8 ✗ \|", shown)
+    assert re.search(r"verdict .* passed \| +refused ✗ \|", shown)

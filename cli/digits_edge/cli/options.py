@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
+from digits_edge.export.verify.criteria import CRITERIA, Limits
 from digits_edge.runtime.metadata import Preprocess
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
@@ -45,6 +48,29 @@ BundleOrModel = Annotated[
         metavar="BUNDLE|MODEL", help="A bundle, a run that has one, or any image classifier's .onnx or .tflite."
     ),
 ]
+
+
+def with_limits(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace a command's parameter `limits: Limits` by one option for each criterion of the gate."""
+    options = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=criterion.default,
+            annotation=Annotated[float, typer.Option(help=criterion.help, rich_help_panel="The gate")],
+        )
+        for name, criterion in CRITERIA.items()
+    ]
+
+    @wraps(command)
+    def with_options(**given: Any) -> None:
+        limits = Limits(**{name: given.pop(name) for name in CRITERIA})
+        command(**given, limits=limits)
+
+    own = inspect.signature(command, eval_str=True).parameters.values()
+    parameters = [new for old in own for new in (options if old.name == "limits" else [old])]
+    with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return with_options
 
 
 def shown(path: Path) -> Path:

@@ -33,6 +33,11 @@ def cross_entropy(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64
     return float(-np.log(np.maximum(probabilities, 1e-12)).mean())
 
 
+def accuracy(wrong: int, pictures: int) -> float:
+    """The share of right answers."""
+    return 1 - wrong / pictures
+
+
 def expected_calibration_error(probabilities: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> float:
     """How far probability and accuracy of the best guess are apart, over 15 bins of equal width, by their pictures."""
     scores, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets

@@ -140,7 +140,7 @@ def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out:
         write_bundle(folder, result, REJECTED)
     gate = gate_of(result)
     message = (
-        f"nothing was published: {refused.file}: {refused.verdict.refused}\n{gate_table(gate)}\n"
+        f"nothing was published: {refused.file}: {refused.verdict.refused}\n{gate_table(gate).markdown()}\n"
         f"the best attempt, with a report: {rejected}\nto try next: {result.advice}"
     )
     return GateFailed(message, gate)

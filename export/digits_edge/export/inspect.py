@@ -159,7 +159,7 @@ def _bundle(bundle: Bundle) -> Inspection:
 
 def _gate(gate: Any, where: Path) -> str:
     try:
-        return gate_table(gate)
+        return gate_table(gate).markdown()
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise BundleError(f"{where / MANIFEST}: its gate is damaged: {type(error).__name__}: {error}") from None
 

@@ -10,7 +10,7 @@ from digits_edge.trainer.run import Run
 from .formats import MODELS
 from .options import ExportOptions
 from .quantize.attempt import Attempt
-from .verify.gate import Check, option
+from .verify.criteria import CRITERIA, Check
 
 
 def next_command(options: ExportOptions, refused: Attempt) -> str:
@@ -40,7 +40,7 @@ def next_command(options: ExportOptions, refused: Attempt) -> str:
         return shlex.join(["digits-edge", "train", "--init", str(source.path), "--data", "SPEC"])
     if options.ladder or "min_accuracy" in failed:
         for check in refused.verdict.failed:
-            words += [option(check.limit), _lenient(check)]
+            words += [CRITERIA[check.limit].option, _lenient(check)]
     return shlex.join(words)
 
 

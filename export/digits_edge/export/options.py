@@ -10,7 +10,7 @@ from digits_edge.runtime.metadata import Preprocess
 from digits_edge.trainer.run import Run
 
 from .formats import MODELS, Format
-from .verify.gate import Limits
+from .verify.criteria import Limits
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""All that an export has found out, for the manifest and the reports."""
+"""The result of an export, for the manifest and the reports."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from .codegen.translation import PAGE
 from .quantize.attempt import Attempt, Skipped
 from .quantize.sensitivity import LayerNoise
 from .source import ExportSource
-from .verify.gate import Limits
+from .verify.criteria import Limits
 from .verify.parity import Parity
 from .verify.rejection import Rejection
 
 
 @dataclass(frozen=True, eq=False)
 class ExportResult:
-    """All that an export has found out.
+    """The result of an export.
 
     Attributes:
-        source: what was exported.
-        contract: what the models say of themselves.
-        limits: of the gate.
-        keras: float32[N, C], Keras's own probabilities for the N pictures of the source.
-        rungs: all that was tried or skipped, in that order.
-        models: what is published: one of `rungs` for each file. Of a refused export the last is the one refused.
-        parity: Keras's answers against each engine's, Keras first.
-        int8_agreement: the share of pictures with one label from int8 ONNX and int8 TFLite; None without both.
-        rejections: which pictures each published model rejects; empty where nothing is published.
-        layers: the noise that each layer's quantization adds; empty without int8 ONNX.
-        benchmark: of the models on this machine, or None.
-        advice: of a refused export, the command to try next; else None.
+        source: The Keras model and its validation pictures.
+        contract: The metadata that the models carry.
+        limits: Limits of the gate.
+        keras: Keras's own probabilities for the N validation pictures, float32[N, C].
+        rungs: Every attempt and every skipped rung, in order.
+        models: The models to publish, one of `rungs` for each file; in a refused export the last one is refused.
+        parity: The answers of each engine compared with Keras's, Keras itself first.
+        int8_agreement: Share of the pictures that int8 ONNX and int8 TFLite label alike; None without both.
+        rejections: Which pictures each published model rejects; empty if nothing is published.
+        layers: The noise that the quantization of each layer adds; empty without int8 ONNX.
+        benchmark: Timings of the models on this machine, or None.
+        advice: The command to try next after a refusal, else None.
     """
 
     source: ExportSource
@@ -53,7 +53,7 @@ class ExportResult:
 
     @property
     def sized(self) -> tuple[Attempt, ...]:
-        """The models whose sizes can be compared: all but the page, which is a whole program."""
+        """The models whose sizes are comparable: all but the page, which is a whole program."""
         return tuple(model for model in self.models if model.file != PAGE)
 
     @property

@@ -8,14 +8,15 @@ from typing import Annotated
 import typer
 
 from digits_edge.export.formats import MODELS, Format
+from digits_edge.export.verify.criteria import Limits
 from digits_edge.runtime.errors import GateFailed, UsageError
 
-from ..options import Json, Labels, PixelRange, PreprocessOption, print_json, shown
+from ..options import Json, Labels, PixelRange, PreprocessOption, print_json, shown, with_limits
 
-GATE = "The gate"
 OWN = "A model of your own"
 
 
+@with_limits
 def command(
     source: Annotated[
         Path | None,
@@ -40,30 +41,6 @@ def command(
         bool, typer.Option("--no-benchmark", help="Do not time the models for the report.")
     ] = False,
     time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="Of each conversion.")] = 600,
-    max_drop: Annotated[
-        float,
-        typer.Option(help="Share of the pictures that may be lost against Keras, net.", rich_help_panel=GATE),
-    ] = 0.002,
-    max_error_ratio: Annotated[
-        float, typer.Option(help="Wrong answers for each of Keras's; one more is allowed.", rich_help_panel=GATE)
-    ] = 1.5,
-    min_p: Annotated[
-        float,
-        typer.Option(help="McNemar's p, below which broken answers are no luck; 0 allows any.", rich_help_panel=GATE),
-    ] = 0.001,
-    max_recall_drop: Annotated[
-        float, typer.Option(help="Share of any class's pictures that may be lost, net.", rich_help_panel=GATE)
-    ] = 0.02,
-    min_agreement: Annotated[
-        float, typer.Option(help="Share of the pictures that must get Keras's label.", rich_help_panel=GATE)
-    ] = 0.99,
-    max_drift: Annotated[
-        float, typer.Option(help="How far the share of accepted pictures may move.", rich_help_panel=GATE)
-    ] = 0.01,
-    max_difference: Annotated[
-        float, typer.Option(help="In probability, of the float models.", rich_help_panel=GATE)
-    ] = 0.001,
-    min_accuracy: Annotated[float, typer.Option(help="What the float models must reach.", rich_help_panel=GATE)] = 0.9,
     data: Annotated[
         str | None,
         typer.Option(
@@ -76,6 +53,8 @@ def command(
     labels: Labels = None,
     preprocess: PreprocessOption = None,
     json: Json = False,
+    *,
+    limits: Limits,
 ) -> None:
     """Turn a run, or a Keras model of your own, into a bundle, if every model in it is as good as Keras.
 
@@ -95,20 +74,9 @@ def command(
     from digits_edge.export.export import export
     from digits_edge.export.options import ExportOptions, OwnModel
     from digits_edge.export.report.gate_table import gate_table
-    from digits_edge.export.verify.gate import Limits
     from digits_edge.trainer.datasets.read import read_names
     from digits_edge.trainer.run import Run
 
-    limits = Limits(
-        max_drop=max_drop,
-        max_error_ratio=max_error_ratio,
-        min_p=min_p,
-        max_recall_drop=max_recall_drop,
-        min_agreement=min_agreement,
-        max_drift=max_drift,
-        max_difference=max_difference,
-        min_accuracy=min_accuracy,
-    )
     what: Run | OwnModel
     if source is not None and source.suffix == ".keras":
         if data is None:
@@ -146,7 +114,7 @@ def command(
     if json:
         print_json({"published": True, "bundle": str(shown(bundle.path)), **bundle.manifest})
         return
-    typer.echo(gate_table(bundle.manifest["gate"]))
+    typer.echo(gate_table(bundle.manifest["gate"]).markdown())
     if times := bundle.section("benchmark"):
         typer.echo(f"\n{times['verdict']}")
     size = sum(file.bytes for file in bundle.files)

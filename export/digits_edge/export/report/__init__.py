@@ -1,1 +1,1 @@
-"""Write what was exported: manifest, `report.md`, `report.html`."""
+"""Write the manifest and the reports of an export, `report.md` and `report.html`."""

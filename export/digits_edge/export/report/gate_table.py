@@ -1,63 +1,117 @@
-"""The gate as a table, and the ladder as a list, from a manifest."""
+"""The gate as a table and the ladder as a list, both made from a manifest's gate."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
+from digits_edge.common.numerics import accuracy
 from digits_edge.common.tables import table
 
-# How each limit is called in tables, and how what it is compared with is written.
-CRITERIA: Final[dict[str, tuple[str, Callable[[float], str]]]] = {
-    "max_difference": ("largest Δp", lambda value: f"{value:.2g}"),
-    "max_drop": ("net lost", lambda value: f"{value:.0f}"),
-    "max_error_ratio": ("errors / Keras's", lambda value: f"{value:.2f}"),
-    "min_p": ("McNemar p", lambda value: f"{value:.2g}"),
-    "max_recall_drop": ("worst class, net lost", lambda value: f"{value:.0f}"),
-    "min_agreement": ("labels not Keras's", lambda value: f"{value:.0f}"),
-    "max_drift": ("accepted, drift", lambda value: f"{value:.0f}"),
-    "min_accuracy": ("accuracy", lambda value: f"{value:.2%}"),
-}
+from ..verify.criteria import CRITERIA, Criterion
+
+NONE = "–"
+
+
+@dataclass(frozen=True)
+class GateCell:
+    """A model's result in one row; `holds` is None in a row that is not checked."""
+
+    text: str
+    holds: bool | None = None
+
+
+@dataclass(frozen=True)
+class GateRow:
+    """A row of the gate's table.
+
+    Attributes:
+        title: Heading of the row.
+        cells: The models' results.
+        limit: What is allowed of every model, empty in a row that is not checked.
+        keras: Keras's own result.
+        criterion: The criterion that the row is of, or None.
+    """
+
+    title: str
+    cells: tuple[GateCell, ...]
+    limit: str = ""
+    keras: str = NONE
+    criterion: Criterion | None = None
+
+
+@dataclass(frozen=True)
+class GateTable:
+    """The gate's table, a column for each model.
+
+    Attributes:
+        models: Names of the models.
+        groups: Groups of rows: counts, criteria, verdict.
+    """
+
+    models: tuple[str, ...]
+    groups: tuple[tuple[GateRow, ...], ...]
+
+    def markdown(self) -> str:
+        """The table in Markdown; a cross marks what fails."""
+        rows = [
+            (row.title, row.limit, row.keras, *(cell.text + " ✗" * (cell.holds is False) for cell in row.cells))
+            for group in self.groups
+            for row in group
+        ]
+        return table(("criterion", "limit", "Keras", *self.models), rows)
 
 
 def judged(gate: dict[str, Any]) -> list[dict[str, Any]]:
-    """Of a manifest's gate, the rung that each model stands on."""
+    """The rung of a manifest's gate that each model of the bundle was made on."""
     return [gate["rungs"][index] for index in gate["models"].values()]
 
 
-def gate_table(gate: dict[str, Any]) -> str:
-    """A manifest's gate as a table: a row for each criterion, with what is allowed and what each model has."""
-    models = judged(gate)
-    keras_wrong, pictures = models[0]["keras_wrong"], gate["pictures"]
-    rows: list[list[object]] = [
-        ["accuracy", "", f"{1 - keras_wrong / pictures:.2%}", *(f"{1 - m['wrong'] / pictures:.2%}" for m in models)],
-        ["wrong", "", keras_wrong, *(m["wrong"] for m in models)],
-        ["broken / fixed", "", "–", *(f"{m['broken']} / {m['fixed']}" for m in models)],
-    ]
-    for limit, (title, written) in CRITERIA.items():
-        checks = [next((check for check in m["checks"] if check["limit"] == limit), None) for m in models]
-        known = next((check for check in checks if check is not None), None)
-        if known is None:
-            continue
-        allowed = f"{'≥' if known['at_least'] else '≤'} {written(known['allowed'])}"
-        if limit == "max_recall_drop":  # classes have their own
-            allowed = f"≤ {gate['limits'][limit]:.1%}"
-        rows.append([title, allowed, "–", *(_cell(check, written) for check in checks)])
-    rows.append(["verdict", "", "–", *("REFUSED" if m["refused"] else "passed" for m in models)])
-    return table(["criterion", "limit", "Keras", *gate["models"]], rows)
+def gate_table(gate: dict[str, Any]) -> GateTable:
+    """The table of a manifest's gate."""
+    models, pictures = judged(gate), gate["pictures"]
+    keras_wrong = models[0]["keras_wrong"]
+
+    def row(title: str, keras: str, cells: list[str]) -> GateRow:
+        return GateRow(title, tuple(GateCell(text) for text in cells), keras=keras)
+
+    counts = (
+        row(
+            "accuracy",
+            f"{accuracy(keras_wrong, pictures):.2%}",
+            [f"{accuracy(model['wrong'], pictures):.2%}" for model in models],
+        ),
+        row("wrong", f"{keras_wrong:,}", [f"{model['wrong']:,}" for model in models]),
+        row("broken / fixed", NONE, [f"{model['broken']:,} / {model['fixed']:,}" for model in models]),
+    )
+    checked = (_checked(criterion, models, gate["limits"]) for criterion in CRITERIA.values())
+    verdicts = tuple(GateCell("refused" if model["refused"] else "passed", not model["refused"]) for model in models)
+    return GateTable(tuple(gate["models"]), (counts, tuple(filter(None, checked)), (GateRow("verdict", verdicts),)))
 
 
-def _cell(check: dict[str, Any] | None, written: Callable[[float], str]) -> str:
+def _checked(criterion: Criterion, models: list[dict[str, Any]], limits: dict[str, float]) -> GateRow | None:
+    """The row of one criterion, or None if no model was checked for it."""
+    checks = [next((c for c in model["checks"] if c["limit"] == criterion.name), None) for model in models]
+    known = next((check for check in checks if check), None)
+    if known is None:
+        return None
+    allowed = f"{limits[criterion.name]:.1%}" if criterion.by_class else criterion.write(known["allowed"])
+    cells = tuple(_cell(criterion, check) for check in checks)
+    return GateRow(criterion.title, cells, f"{'≥' if criterion.at_least else '≤'} {allowed}", criterion=criterion)
+
+
+def _cell(criterion: Criterion, check: dict[str, Any] | None) -> GateCell:
     if check is None:
-        return "–"
-    if check["value"] is None:
-        return "no number ✗"
-    holds = check["value"] >= check["allowed"] if check["at_least"] else check["value"] <= check["allowed"]
-    return written(check["value"]) if holds else f"{written(check['value'])} ✗"
+        return GateCell(NONE)
+    value, allowed = check["value"], check["allowed"]
+    if value is None:  # JSON has no NaN
+        return GateCell("not a number", holds=False)
+    text = criterion.write(value) + (f" (≤ {criterion.write(allowed)})" if criterion.by_class else "")
+    return GateCell(text, value >= allowed if criterion.at_least else value <= allowed)
 
 
 def ladder_list(gate: dict[str, Any]) -> str:
-    """Every rung of a manifest's gate as a list."""
+    """Every rung of a manifest's gate as a Markdown list."""
     lines = []
     for rung in gate["rungs"]:
         if "skipped" in rung:

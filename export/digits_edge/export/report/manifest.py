@@ -1,4 +1,4 @@
-"""Writing a bundle: the model files, the reports, and the manifest that vouches for them."""
+"""Write a bundle: the model files, the reports, and the manifest that lists them with their checksums."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.common.numerics import accuracy
 from digits_edge.runtime import bundle as bundles
 from digits_edge.runtime.system_info import cpu_name, versions
 from digits_edge.trainer.plots import draw_flips
@@ -25,16 +26,19 @@ from ..verify.rejection import Rejection
 from .html import write_html
 from .markdown import write_report
 
-REJECTED: Final = "digits-edge rejected export"  # the kind of a folder that a refused export leaves
+REJECTED: Final = "digits-edge rejected export"  # the kind of the folder that a refused export leaves
+COUNTS: Final = (
+    "pictures", "wrong", "keras_wrong", "broken", "fixed", "other_labels", "largest_difference",
+)  # fmt: skip
 
 
 def write_bundle(folder: Path, result: ExportResult, kind: str) -> None:
-    """Fill an empty folder with models, reports and manifest.
+    """Write models, reports and manifest into an empty folder.
 
     Args:
-        folder: to be filled.
-        result: of the export; its models are written.
-        kind: what the manifest says the folder is.
+        folder: The empty folder.
+        result: Result of the export; its models are written.
+        kind: The kind of the folder, for the manifest.
     """
     for model in result.models:
         for name, data in _files(model).items():
@@ -67,12 +71,12 @@ def write_bundle(folder: Path, result: ExportResult, kind: str) -> None:
 
 
 def precision(model: Attempt) -> str:
-    """`int8` or `float32`."""
+    """The precision a model computes in, `int8` or `float32`."""
     return "int8" if isinstance(model, Quantized | Translated) else "float32"
 
 
 def _files(model: Attempt) -> dict[str, bytes]:
-    """Its own file first, then what belongs to it."""
+    """The model's own file first, then the files that belong to it."""
     return {model.file: model.data, **(model.beside if isinstance(model, Translated) else {})}
 
 
@@ -106,7 +110,7 @@ def _manifest(result: ExportResult, kind: str) -> dict[str, Any]:
 
 
 def gate_of(result: ExportResult) -> dict[str, Any]:
-    """The gate's part of the manifest: limits, every rung, and on which of them each model stands."""
+    """The gate's part of the manifest: the limits, every rung, and the rung that each model was made on."""
     gate = {
         "verdict": "refused" if result.refused else "passed",
         "judged_by": result.source.validation.description,
@@ -120,27 +124,29 @@ def gate_of(result: ExportResult) -> dict[str, Any]:
 
 
 def _rung(rung: Attempt | Skipped) -> dict[str, Any]:
-    """A rung as the manifest has it: the verdict's counts and checks, or why it was skipped."""
+    """A rung in the manifest: the verdict's counts and checks, or why the rung was skipped."""
     if isinstance(rung, Skipped):
         return {"file": rung.file, "rung": rung.rung, "skipped": rung.reason}
-    told: dict[str, Any] = {"file": rung.file, "rung": rung.rung, "precision": precision(rung)}
+    described: dict[str, Any] = {"file": rung.file, "rung": rung.rung, "precision": precision(rung)}
     if isinstance(rung, Quantized):
         how = rung.how
-        told |= {"method": how.method, "pictures_calibrating": how.pictures, "weights": how.weights}
-        told["in_float"] = list(rung.in_float)
+        described |= {"method": how.method, "pictures_calibrating": how.pictures, "weights": how.weights}
+        described["in_float"] = list(rung.in_float)
     if isinstance(rung, Translated):
-        told["note"] = rung.note
-    return {**told, **asdict(rung.verdict), "refused": rung.verdict.refused}
+        described["note"] = rung.note
+    verdict = asdict(rung.verdict)
+    counts = {key: verdict[key] for key in COUNTS}
+    return {**described, **counts, "checks": verdict["checks"], "refused": rung.verdict.refused}
 
 
 def _rejection(rejection: Rejection) -> dict[str, Any]:
-    """What a model rejects, by the keys that manifests have had from the first."""
+    """What a model rejects, under the keys of manifest schema 1."""
     return {key.replace("rejected", "refused"): value for key, value in asdict(rejection).items()}
 
 
 def _metrics(result: ExportResult) -> dict[str, Any]:
     wrong = {"keras": result.models[0].verdict.keras_wrong, **{m.file: m.verdict.wrong for m in result.models}}
-    return {name: {"wrong": n, "accuracy": round(1 - n / len(result.keras), 6)} for name, n in wrong.items()}
+    return {name: {"wrong": n, "accuracy": round(accuracy(n, len(result.keras)), 6)} for name, n in wrong.items()}
 
 
 def _entry(name: str, data: bytes, **more: Any) -> dict[str, Any]:
@@ -153,17 +159,17 @@ def _answers(model: Attempt, pixels: npt.NDArray[np.uint8]) -> list[list[float]]
 
 
 def _details(model: Attempt) -> dict[str, Any]:
-    """What a translation costs; of int8 TFLite, whose softmax is the caller's, how to read its tensors."""
+    """The cost of C or a page; for int8 TFLite, which gives logits, the quantization of its tensors."""
     if isinstance(model, Translated):
         return model.costs
     if model.file != "model.int8.tflite":
         return {}
-    opened = TfliteModel.load(model.data, model.file)
-    return {"input": asdict(opened.input), "output": asdict(opened.output)}
+    tflite = TfliteModel.load(model.data, model.file)
+    return {"input": asdict(tflite.input), "output": asdict(tflite.output)}
 
 
 def _plain(value: Any) -> Any:
-    """The same JSON with null for numbers that JSON cannot hold."""
+    """The same JSON value with null for NaN and infinity, which JSON does not have."""
     if isinstance(value, dict):
         return {key: _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The pictures of a report: whose answer changed, and which wrong answers are the surest."""
+"""The pictures of a report: those whose label changed, and the wrong answers with the highest scores."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..quantize.attempt import Attempt
 from ..result import ExportResult
 from ..verify.confusion import KERAS
 
-FLIPS: Final = 40  # pictures, at most
-MISTAKES: Final = 24
-SIDE: Final = 112  # on the screen, about, in pixels
-LARGEST: Final = 96  # sides of a picture in the file, so that photographs do not make the report heavy
+MOST_FLIPS: Final = 40  # pictures
+MOST_MISTAKES: Final = 24
+SIDE: Final = 112  # approximate size on the screen, in pixels
+LARGEST: Final = 96  # largest side of a picture in the file, so that photographs do not make the report large
 
 
 @dataclass(frozen=True)
 class ShownAnswer:
-    """Who gave which label with which probability."""
+    """The label that Keras or a model gives to a picture, and its score."""
 
     who: str
     label: str
@@ -32,16 +32,16 @@ class ShownAnswer:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A picture with what was said of it.
+class Thumbnail:
+    """A picture and the answers to it.
 
     Attributes:
-        row: in the pictures judged by.
-        source: a data URI of a PNG.
-        width: on the screen, in pixels.
-        height: on the screen, in pixels.
-        truth: its label.
-        answers: Keras's first, then those of the models that are told of.
+        row: Row of the picture in the validation data.
+        source: The picture as a PNG, as a data URI.
+        width: Width on the screen, in pixels.
+        height: Height on the screen, in pixels.
+        truth: The true label.
+        answers: Keras's answer first, then those of the models.
     """
 
     row: int
@@ -54,34 +54,45 @@ class Shown:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of one kind: the first of `total`."""
+    """Pictures of one kind.
+
+    Attributes:
+        title: What the pictures have in common.
+        total: Number of such pictures.
+        pictures: The first of them.
+    """
 
     title: str
     total: int
-    pictures: tuple[Shown, ...]
+    pictures: tuple[Thumbnail, ...]
 
 
 def flips(result: ExportResult, models: Sequence[Attempt]) -> tuple[Gallery, ...]:
-    """Pictures that a model labels otherwise than Keras: broken, fixed, and from one wrong label to another.
+    """Pictures to which a model gives another label than Keras: broken, fixed, and wrong in both.
 
-    A picture is shown once, with the answers of all models that have another label; in each kind the surest come first.
+    Each picture is shown once, with the answers of all models that give another label than Keras. In each gallery the
+    answers with the highest scores come first.
+
+    Args:
+        result: Result of the export.
+        models: The models to compare with Keras.
     """
-    targets, theirs = result.source.validation.targets, result.keras.argmax(axis=1)
-    ours = np.stack([model.answers.argmax(axis=1) for model in models])  # (models, N)
+    targets, keras_labels = result.source.validation.targets, result.keras.argmax(axis=1)
+    labels = np.stack([model.answers.argmax(axis=1) for model in models])  # (models, N)
     scores = np.stack([model.answers.max(axis=1) for model in models])
-    other = ours != theirs
-    flipped, was_right = other.any(axis=0), theirs == targets
-    fixed = (other & (ours == targets)).any(axis=0)
+    other = labels != keras_labels
+    flipped, was_right = other.any(axis=0), keras_labels == targets
+    fixed = (other & (labels == targets)).any(axis=0)
     score = np.where(other, scores, 0).max(axis=0)
-    galleries, room = [], FLIPS
+    galleries, room = [], MOST_FLIPS
     for title, rows in (
-        ("Broken: right in Keras, wrong now", flipped & was_right),
-        ("Fixed: wrong in Keras, right now", fixed),
-        ("From one wrong label to another", flipped & ~was_right & ~fixed),
+        ("Broken: right in Keras, wrong in a model", flipped & was_right),
+        ("Fixed: wrong in Keras, right in a model", fixed),
+        ("Wrong in both, with another label", flipped & ~was_right & ~fixed),
     ):
-        found = _surest(np.flatnonzero(rows), score)
+        found = _by_score(np.flatnonzero(rows), score)
         pictures = tuple(
-            _shown(result, row, [model for model, differs in zip(models, other[:, row], strict=True) if differs])
+            _thumbnail(result, row, [model for model, differs in zip(models, other[:, row], strict=True) if differs])
             for row in found[:room]
         )
         galleries.append(Gallery(title, len(found), pictures))
@@ -90,39 +101,40 @@ def flips(result: ExportResult, models: Sequence[Attempt]) -> tuple[Gallery, ...
 
 
 def mistakes(result: ExportResult, model: Attempt) -> Gallery:
-    """The surest wrong answers of one model."""
+    """The wrong answers of one model that have the highest scores."""
     wrong = np.flatnonzero(model.answers.argmax(axis=1) != result.source.validation.targets)
-    rows = _surest(wrong, model.answers.max(axis=1))
-    shown = tuple(_shown(result, row, [model]) for row in rows[:MISTAKES])
-    return Gallery(f"The surest wrong answers of {model.file}", len(rows), shown)
+    rows = _by_score(wrong, model.answers.max(axis=1))
+    pictures = tuple(_thumbnail(result, row, [model]) for row in rows[:MOST_MISTAKES])
+    return Gallery(f"Wrong answers of {model.file}, highest scores first", len(rows), pictures)
 
 
-def _surest(rows: npt.NDArray[np.intp], score: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
+def _by_score(rows: npt.NDArray[np.intp], score: npt.NDArray[np.float32]) -> npt.NDArray[np.intp]:
     return rows[np.argsort(-score[rows], kind="stable")]
 
 
-def _shown(result: ExportResult, row: int, models: Iterable[Attempt]) -> Shown:
+def _thumbnail(result: ExportResult, row: int, models: Iterable[Attempt]) -> Thumbnail:
     validation = result.source.validation
-    picture, width, height = _picture(validation.pixels[row])
+    source, width, height = _png(validation.pixels[row])
     answers = [(KERAS, result.keras), *((model.file, model.answers) for model in models)]
-    return Shown(
+    return Thumbnail(
         row=int(row),
-        source=picture,
+        source=source,
         width=width,
         height=height,
         truth=validation.labels[validation.targets[row]],
         answers=tuple(
-            ShownAnswer(who, validation.labels[given[row].argmax()], float(given[row].max())) for who, given in answers
+            ShownAnswer(who, validation.labels[probabilities[row].argmax()], float(probabilities[row].max()))
+            for who, probabilities in answers
         ),
     )
 
 
-def _picture(pixels: npt.NDArray[np.uint8]) -> tuple[str, int, int]:
-    """A data URI of uint8[H, W] or uint8[H, W, 3], and its width and height on the screen."""
+def _png(pixels: npt.NDArray[np.uint8]) -> tuple[str, int, int]:
+    """A data URI of a picture uint8[H, W] or uint8[H, W, 3], and its width and height on the screen."""
     image = Image.fromarray(pixels)
     image.thumbnail((LARGEST, LARGEST))
     file = io.BytesIO()
     image.save(file, "PNG", optimize=True)
-    times = max(1, round(SIDE / max(image.size)))  # a whole number, so that every pixel is a square
+    times = max(1, round(SIDE / max(image.size)))  # a whole number, so that every pixel is square
     source = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode('ascii')}"
     return source, times * image.width, times * image.height

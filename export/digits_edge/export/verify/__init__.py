@@ -1,1 +1,1 @@
-"""Compare exported models with the Keras model: gate, parity, confusion, rejection, accuracy."""
+"""Compare exported models with the Keras model: criteria, gate, parity, confusion, rejection, accuracy."""

@@ -1,4 +1,4 @@
-"""Which classes are taken for which, by Keras and by the models made of it."""
+"""Which classes Keras and the exported models confuse with each other."""
 
 from __future__ import annotations
 
@@ -9,22 +9,23 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..engines.tensor_spec import Probabilities
 from .validation import Validation
 
 KERAS: Final = "Keras"
-SHOWN: Final = 20  # rows of a list, at most
+SHOWN: Final = 20  # largest number of rows in a list
 
-Answers = Mapping[str, npt.NDArray[np.float32]]  # probabilities [N, C] by who gave them, Keras first
+Answers = Mapping[str, Probabilities]  # float32[N, C] by the name of the model, Keras first
 
 
 @dataclass(frozen=True)
-class Count:
+class ConfusionCell:
     """A cell of a confusion matrix.
 
     Attributes:
-        pictures: how many.
-        heat: from 0 to 1, beside the largest error in any of the matrices; 0 for right answers.
-        right: whether it is on the diagonal.
+        pictures: Number of pictures.
+        heat: The number relative to the largest error in any of the matrices, from 0 to 1; 0 for right answers.
+        right: Whether the cell is on the diagonal.
     """
 
     pictures: int
@@ -33,57 +34,63 @@ class Count:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class ConfusionMatrix:
     """A confusion matrix.
 
     Attributes:
-        name: whose answers these are.
-        wrong: pictures off the diagonal.
-        rows: C rows of C counts; the row is what a picture is, the column what it was read as.
+        name: Name of the model.
+        wrong: Number of pictures off the diagonal.
+        rows: C rows of C cells; the row is the true class of a picture, the column the predicted class.
     """
 
     name: str
     wrong: int
-    rows: tuple[tuple[Count, ...], ...]
+    rows: tuple[tuple[ConfusionCell, ...], ...]
 
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """A class that was read as another, and how often by Keras and by each model."""
+    """A pair of classes that are confused.
+
+    Attributes:
+        truth: The true class.
+        predicted: The predicted class.
+        counts: Number of such pictures for Keras and for each model.
+    """
 
     truth: str
-    read_as: str
+    predicted: str
     counts: tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Recall:
-    """A class of which a model finds more or fewer pictures than Keras.
+class ClassRecall:
+    """A class of which a model recognises more or fewer pictures than Keras.
 
     Attributes:
-        label: of the class.
-        pictures: how many there are.
-        found: by Keras.
-        by_model: how many each model finds.
+        label: Name of the class.
+        pictures: Number of its pictures.
+        by_keras: Number of pictures that Keras recognises.
+        by_model: Number of pictures that each model recognises.
     """
 
     label: str
     pictures: int
-    found: int
+    by_keras: int
     by_model: tuple[int, ...]
 
 
-def matrices(validation: Validation, answers: Answers) -> tuple[Matrix, ...]:
-    """Keras's and each model's, with one scale of heat."""
+def matrices(validation: Validation, answers: Answers) -> tuple[ConfusionMatrix, ...]:
+    """The confusion matrices of Keras and of each model, with one common scale of heat."""
     counted = _counted(validation, answers)
     errors = [np.where(np.eye(len(counts), dtype=bool), 0, counts) for counts in counted]
     hottest = max(1, max(int(wrong.max()) for wrong in errors))
     return tuple(
-        Matrix(
+        ConfusionMatrix(
             name=name,
             wrong=int(wrong.sum()),
             rows=tuple(
-                tuple(Count(int(n), int(wrong[i, j]) / hottest, i == j) for j, n in enumerate(row))
+                tuple(ConfusionCell(int(n), int(wrong[i, j]) / hottest, i == j) for j, n in enumerate(row))
                 for i, row in enumerate(counts)
             ),
         )
@@ -92,20 +99,20 @@ def matrices(validation: Validation, answers: Answers) -> tuple[Matrix, ...]:
 
 
 def pairs(validation: Validation, answers: Answers) -> tuple[ConfusedPair, ...]:
-    """The pairs of classes that are confused most often, for those who have too many classes for a matrix."""
+    """The pairs of classes that are confused most often, for models with too many classes for a matrix."""
     labels, counted = validation.labels, np.stack(_counted(validation, answers))  # (1 + models, C, C)
-    often = counted.sum(axis=0)
-    np.fill_diagonal(often, 0)
-    most = np.argsort(-often, axis=None, kind="stable")[:SHOWN]
+    errors = counted.sum(axis=0)
+    np.fill_diagonal(errors, 0)
+    most = np.argsort(-errors, axis=None, kind="stable")[:SHOWN]
     return tuple(
         ConfusedPair(labels[i], labels[j], tuple(int(n) for n in counted[:, i, j]))
-        for i, j in zip(*np.unravel_index(most, often.shape), strict=True)
-        if often[i, j]
+        for i, j in zip(*np.unravel_index(most, errors.shape), strict=True)
+        if errors[i, j]
     )
 
 
-def recalls(validation: Validation, answers: Answers) -> tuple[Recall, ...]:
-    """The classes of which any model finds more or fewer pictures than Keras, those that lost most first."""
+def recalls(validation: Validation, answers: Answers) -> tuple[ClassRecall, ...]:
+    """The classes of which a model recognises more or fewer pictures than Keras, the largest loss first."""
     keras, *others = (np.diag(counts) for counts in _counted(validation, answers))
     found = np.stack(others)  # (models, C)
     totals = np.bincount(validation.targets, minlength=len(keras))
@@ -113,14 +120,15 @@ def recalls(validation: Validation, answers: Answers) -> tuple[Recall, ...]:
     changed = np.flatnonzero((found != keras).any(axis=0))
     worst = changed[np.argsort(-lost[changed], kind="stable")][:SHOWN]
     return tuple(
-        Recall(validation.labels[c], int(totals[c]), int(keras[c]), tuple(int(n) for n in found[:, c])) for c in worst
+        ClassRecall(validation.labels[c], int(totals[c]), int(keras[c]), tuple(int(n) for n in found[:, c]))
+        for c in worst
     )
 
 
 def _counted(validation: Validation, answers: Answers) -> list[npt.NDArray[np.int64]]:
-    """int64[C, C] of Keras and each model: truth by answer."""
+    """The confusion matrix of Keras and of each model, int64[C, C]: true class by predicted class."""
     size, targets = len(validation.labels), validation.targets
     return [
-        np.bincount(targets * size + given.argmax(axis=1), minlength=size * size).reshape(size, size)
-        for given in answers.values()
+        np.bincount(targets * size + probabilities.argmax(axis=1), minlength=size * size).reshape(size, size)
+        for probabilities in answers.values()
     ]

@@ -1,14 +1,14 @@
-"""How good exported models are on a labelled dataset."""
+"""Measure the accuracy of exported models on a labelled dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from digits_edge.common.numerics import expected_calibration_error
+from digits_edge.common.numerics import accuracy, expected_calibration_error
 from digits_edge.common.progress import say
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.trainer.datasets.dataset import align
@@ -16,22 +16,23 @@ from digits_edge.trainer.datasets.read import read
 from digits_edge.trainer.datasets.split import split
 
 from ..engines.model_files import ModelFile, ModelFiles
+from ..engines.tensor_spec import Probabilities
 from .validation import Validation
 
-CHUNK = 500
+CHUNK: Final = 500  # pictures between two steps of progress
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """One model's answers, counted by plain argmax.
+    """One model's answers to labelled pictures; the label with the highest probability is the answer.
 
     Attributes:
-        file: the model's name.
-        pictures: how many were judged.
-        wrong: how many got another label than their own.
-        per_class: for each class, (pictures, wrong).
-        calibration_error: expected, see `scaling.expected_calibration_error`.
-        probabilities: float32[N, C].
+        file: Name of the model.
+        pictures: Number of pictures.
+        wrong: Number of wrong answers.
+        per_class: Number of pictures and of wrong answers for each class.
+        calibration_error: Expected calibration error, see `numerics.expected_calibration_error`.
+        probabilities: The model's probabilities, float32[N, C].
     """
 
     file: str
@@ -39,23 +40,28 @@ class Evaluation:
     wrong: int
     per_class: dict[str, tuple[int, int]]
     calibration_error: float
-    probabilities: npt.NDArray[np.float32]
+    probabilities: Probabilities
 
     @property
     def accuracy(self) -> float:
         """The share of right answers."""
-        return 1 - self.wrong / self.pictures
+        return accuracy(self.wrong, self.pictures)
 
 
 def read_validation(models: ModelFiles, spec: str) -> Validation:
-    """The pictures of a SPEC that may judge these models.
+    """Read the pictures of a SPEC that may be used to evaluate these models.
 
-    That is the test part where the set has one. Of the very data that the models were trained on it is the validation
-    split, the same rows as in training; of other data it is all. A model that does not name its classes takes the names
-    of the data.
+    If the dataset has a test part, only that part is read. If the models were trained on this very dataset, the result
+    is its validation split, the same rows as in training; otherwise it is the whole dataset. Models that do not name
+    their classes take the names of the dataset.
+
+    Args:
+        models: The models to evaluate.
+        spec: The dataset, e.g. a file or a folder.
 
     Raises:
-        DatasetError: the data cannot be read, or have a class that the models do not know, or another number of them.
+        DatasetError: The dataset cannot be read, has a class that the models do not know, or has another number of
+            classes than they do.
     """
     dataset = read(spec, part="test", preprocess=models.preprocess, shape=models.shape)
     everything = f"{len(dataset):,} pictures of {dataset.name}"
@@ -69,18 +75,24 @@ def read_validation(models: ModelFiles, spec: str) -> Validation:
     targets = align(dataset, models.labels)
     trained_on, parts = models.trained.get("dataset"), models.trained.get("split")
     if isinstance(trained_on, dict) and isinstance(parts, dict):
-        # class names may have come from a labels file, so the fingerprint is taken with the models' own
+        # In training, class names may have come from a labels file; so the fingerprint is that with the models' names.
         if trained_on.get("fingerprint") == replace(dataset, targets=targets, labels=models.labels).fingerprint:
             rows = split(dataset, parts["fraction"], parts["seed"]).validation
-            what = f"the {len(rows):,} validation pictures of {dataset.name}"
-            return Validation(what, dataset.pixels[rows], targets[rows], models.labels)
+            description = f"the {len(rows):,} validation pictures of {dataset.name}"
+            return Validation(description, dataset.pixels[rows], targets[rows], models.labels)
         if trained_on.get("pictures") == len(dataset) and trained_on.get("name") == dataset.name:
-            say(f"warning: the models were trained on almost this {dataset.name}: some pictures may be known to them")
+            say(f"warning: the models were trained on a similar {dataset.name} and may know some of these pictures")
     return Validation(everything, dataset.pixels, targets, models.labels)
 
 
 def evaluate(model: ModelFile, validation: Validation, step: Callable[[], None]) -> Evaluation:
-    """Ask a model about every picture; `step` is called after each 500."""
+    """Classify every picture with one model and count its errors.
+
+    Args:
+        model: The model to evaluate.
+        validation: The labelled pictures.
+        step: Called after every 500 pictures, to show progress.
+    """
     parts = []
     for start in range(0, len(validation.pixels), CHUNK):
         parts.append(model.predict_proba(validation.pixels[start : start + CHUNK]))
@@ -95,5 +107,5 @@ def evaluate(model: ModelFile, validation: Validation, step: Callable[[], None])
 
 
 def steps(validation: Validation) -> int:
-    """How often `evaluate` will call its `step`."""
+    """The number of times `evaluate` calls its `step`."""
     return -(-len(validation.pixels) // CHUNK)

@@ -1,4 +1,4 @@
-"""Parity: do Keras and every exported file give the same answers, whichever runtime asks?"""
+"""Parity: does every exported file, in every engine that runs it, answer as Keras does?"""
 
 from __future__ import annotations
 
@@ -8,20 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-Answers = npt.NDArray[np.float32]
+from digits_edge.common.numerics import accuracy
+
+from ..engines.tensor_spec import Probabilities
 
 
 @dataclass(frozen=True)
 class Parity:
-    """One engine's answers beside Keras's.
+    """One engine's answers compared with Keras's.
 
     Attributes:
-        engine: what ran what, e.g. `model.int8.tflite, LiteRT`.
-        pictures: how many were asked about, the first ones of the validation split.
-        wrong: how many got another label than their own.
-        agreement: the share that got Keras's label.
-        largest_difference: in probability, over all pictures and classes.
-        arena_bytes: memory that the engine planned for activations; None where it does not say.
+        engine: The file and the engine that ran it, e.g. `model.int8.tflite, LiteRT`.
+        pictures: Number of pictures, the first ones of the validation split.
+        wrong: Number of wrong answers.
+        agreement: Share of the pictures that get Keras's label.
+        largest_difference: Largest difference in probability over all pictures and classes.
+        arena_bytes: Memory that the engine plans for activations; None if it does not say.
     """
 
     engine: str
@@ -34,13 +36,25 @@ class Parity:
     @property
     def accuracy(self) -> float:
         """The share of right answers."""
-        return 1 - self.wrong / self.pictures
+        return accuracy(self.wrong, self.pictures)
 
 
 def compare(
-    engine: str, targets: npt.NDArray[np.int64], keras: Answers, answers: Answers, arena_bytes: int | None = None
+    engine: str,
+    targets: npt.NDArray[np.int64],
+    keras: Probabilities,
+    answers: Probabilities,
+    arena_bytes: int | None = None,
 ) -> Parity:
-    """Compare answers float32[M, C] for the first M pictures with Keras's float32[N, C]."""
+    """Compare an engine's answers with Keras's.
+
+    Args:
+        engine: The file and the engine that ran it.
+        targets: Classes of the N pictures, int64[N].
+        keras: Keras's probabilities, float32[N, C].
+        answers: The engine's probabilities for the first M pictures, float32[M, C].
+        arena_bytes: Memory that the engine plans for activations.
+    """
     count = len(answers)
     labels = answers.argmax(axis=1)
     return Parity(
@@ -53,7 +67,7 @@ def compare(
     )
 
 
-def agreement(answers: Sequence[Answers]) -> float:
-    """The share of pictures that get one label from all of these answers."""
-    labels = np.stack([some.argmax(axis=1) for some in answers])
+def agreement(answers: Sequence[Probabilities]) -> float:
+    """The share of the pictures that get the same label from several models, each float32[N, C]."""
+    labels = np.stack([probabilities.argmax(axis=1) for probabilities in answers])
     return float((labels == labels[0]).all(axis=0).mean())

@@ -12,22 +12,27 @@ from scipy.stats import mannwhitneyu
 from digits_edge.runtime.metadata import Contract, familiarity
 from digits_edge.trainer.fitting.outliers import outliers
 
-# Shares of the validation pictures that the thresholds reject, by Keras's own answers. They are half of the one in a
-# hundred that users should see rejected, because the validation split is small and other people's digits are harder.
+from ..engines.tensor_spec import Pixels, Probabilities
+
+# Shares of the validation pictures that the thresholds reject, by Keras's own answers. Together they are half of the
+# 1 % that users should see rejected, because the validation split is small and users' digits are harder.
 UNFAMILIAR: Final = 0.004
-UNSURE: Final = 0.001  # of those that are familiar
-HIGHEST_MIN_SCORE: Final = 0.9  # where nearly all scores are 1, in a set of few pictures
+UNSURE: Final = 0.001  # of the pictures that are familiar
+HIGHEST_MIN_SCORE: Final = 0.9  # applies where nearly all scores are 1, in a set of few pictures
 HIGHEST_MIN_FAMILIARITY: Final = 0.98
 COVERAGES: Final = (1.0, 0.99, 0.98, 0.95, 0.9, 0.8)
 OUTLIERS: Final = 2000
-SEED: Final = 2**31  # of the outliers to judge by; `train` draws its own by the seed of the run
-
-Probabilities = npt.NDArray[np.float32]
+SEED: Final = 2**31  # of the outliers drawn here; `train` draws its own with the seed of the run
 
 
 @dataclass(frozen=True)
 class Risk:
-    """At one coverage, the share of the surest answers: how many of them are wrong."""
+    """One point of the risk-coverage curve.
+
+    Attributes:
+        coverage: Share of the answers that are kept, those with the highest scores.
+        risk: Share of the kept answers that are wrong.
+    """
 
     coverage: float
     risk: float
@@ -35,17 +40,17 @@ class Risk:
 
 @dataclass(frozen=True)
 class Rejection:
-    """Which pictures a model rejects: what it answers without being sure.
+    """Which pictures a model rejects, and how well its scores separate right from wrong answers.
 
     Attributes:
-        file: The model's name in the bundle.
+        file: Name of the model in the bundle.
         rejected: Share of the validation pictures that are rejected.
         rejected_wrong: Share of the wrong answers that are rejected; None without wrong answers.
-        auroc_wrong: AUROC of the score, to tell right from wrong answers; None where all are right or all are wrong.
-        risks: Risk against coverage, by the score.
-        outliers: Number of generated pictures of no class; 0 where none can be generated.
-        rejected_outliers: Share of the outliers that are rejected.
-        auroc_outliers: AUROC of the familiarity, to tell validation pictures from outliers.
+        auroc_wrong: AUROC of the score, right against wrong answers; None if all are right or all are wrong.
+        risks: Risk-coverage curve of the score.
+        outliers: Number of generated pictures of no class; 0 if none can be generated.
+        rejected_outliers: Share of the outliers that are rejected; None without outliers.
+        auroc_outliers: AUROC of the familiarity, validation pictures against outliers; None without outliers.
     """
 
     file: str
@@ -59,10 +64,10 @@ class Rejection:
 
 
 def thresholds(reference: Probabilities) -> tuple[float, float]:
-    """The least score and the least familiarity of an accepted answer.
+    """Choose the minimum score and the minimum familiarity of an accepted answer.
 
     Args:
-        reference: float32[N, C], Keras's probabilities for the validation pictures.
+        reference: Keras's probabilities for the validation pictures, float32[N, C].
     """
     familiar = familiarity(reference)
     least = min(float(np.quantile(familiar, UNFAMILIAR)), HIGHEST_MIN_FAMILIARITY)
@@ -70,11 +75,11 @@ def thresholds(reference: Probabilities) -> tuple[float, float]:
     return round(min(float(np.quantile(scores, UNSURE)), HIGHEST_MIN_SCORE), 4), round(least, 4)
 
 
-def draw_outliers(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Make up 2,000 pictures of no class, uint8[2000, 28, 28], of the kinds that recipes train against.
+def draw_outliers(pictures: Pixels) -> Pixels:
+    """Draw 2,000 pictures of no class, uint8[2000, 28, 28], of the kinds that recipes train against.
 
     Args:
-        pictures: uint8[K, 28, 28] of the training part.
+        pictures: Pictures of the training part, uint8[K, 28, 28].
     """
     return outliers(pictures, OUTLIERS, SEED)
 
@@ -89,30 +94,29 @@ def measure_rejection(
     """Measure what a model rejects of the validation pictures and of outliers.
 
     Args:
-        file: The model's name in the bundle.
+        file: Name of the model in the bundle.
         targets: Classes of the N validation pictures, int64[N].
         answers: The model's probabilities for them, float32[N, C].
-        contract: Thresholds of acceptance.
+        contract: The thresholds of an accepted answer.
         outlier_answers: The model's probabilities for outliers, float32[M, C]; None without outliers.
     """
     scores, accepted = answers.max(axis=1), contract.accepts(answers)
     wrong = answers.argmax(axis=1) != targets
     surest = wrong[np.argsort(-scores, kind="stable")]
-    others = outlier_answers
     return Rejection(
         file=file,
         rejected=float(1 - accepted.mean()),
         rejected_wrong=float(1 - accepted[wrong].mean()) if wrong.any() else None,
         auroc_wrong=_auroc(scores[~wrong], scores[wrong]),
         risks=tuple(Risk(share, float(surest[: max(1, round(share * len(surest)))].mean())) for share in COVERAGES),
-        outliers=0 if others is None else len(others),
-        rejected_outliers=None if others is None else float(1 - contract.accepts(others).mean()),
-        auroc_outliers=None if others is None else _auroc(familiarity(answers), familiarity(others)),
+        outliers=0 if outlier_answers is None else len(outlier_answers),
+        rejected_outliers=None if outlier_answers is None else float(1 - contract.accepts(outlier_answers).mean()),
+        auroc_outliers=None if outlier_answers is None else _auroc(familiarity(answers), familiarity(outlier_answers)),
     )
 
 
-def _auroc(these: npt.NDArray[np.float32], those: npt.NDArray[np.float32]) -> float | None:
-    """The chance that one of these is higher than one of those, ties counted half (Hanley and McNeil 1982)."""
-    if not len(these) or not len(those):
+def _auroc(positives: npt.NDArray[np.float32], negatives: npt.NDArray[np.float32]) -> float | None:
+    """The probability that a positive scores higher than a negative, ties counted half (Hanley and McNeil 1982)."""
+    if not len(positives) or not len(negatives):
         return None
-    return float(mannwhitneyu(these, those).statistic / (len(these) * len(those)))
+    return float(mannwhitneyu(positives, negatives).statistic / (len(positives) * len(negatives)))

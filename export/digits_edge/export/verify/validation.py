@@ -1,4 +1,4 @@
-"""The labelled pictures that models are judged by."""
+"""The labelled pictures that models are evaluated on."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """Labelled pictures to judge by, none of which the models were trained on as far as is known.
+    """Labelled pictures that, as far as is known, the models were not trained on.
 
     Attributes:
-        description: What they are, in words, e.g. `the 8,400 validation pictures of train.csv`.
+        description: Where they are from, e.g. `the 8,400 validation pictures of train.csv`.
         pixels: uint8[N, H, W] or uint8[N, H, W, 3].
         targets: int64[N], indices into `labels`.
         labels: Class names, in the order of the model's outputs.
