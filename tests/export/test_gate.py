@@ -1,4 +1,4 @@
-"""The gate counts pictures, and asks more of a model than its accuracy."""
+"""The gate compares a model with Keras picture by picture, with more criteria than accuracy alone."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_one_net_lost_picture_decides(lost, allowed):
     assert (verdict.broken, verdict.fixed, verdict.other_labels) == (lost, 0, lost)
 
 
-def test_answers_won_make_up_for_answers_lost():
+def test_fixed_answers_make_up_for_broken_ones():
     verdict = verdict_on(answers(30, start=30), answers(30), replace(LENIENT, max_drop=0, max_error_ratio=1, min_p=1))
     assert (verdict.broken, verdict.fixed, verdict.other_labels) == (30, 30, 60)
     assert verdict.refused is None
@@ -70,7 +70,7 @@ def test_errors_may_grow_by_a_ratio(wrong, holds):
     assert (verdict.refused is None) == holds
 
 
-def test_one_more_error_is_never_a_ratio_too_much():
+def test_one_more_error_than_keras_never_exceeds_the_ratio():
     for keras_wrong in (0, 1):
         limits = replace(LENIENT, max_error_ratio=1.5)
         assert verdict_on(answers(keras_wrong + 1), answers(keras_wrong), limits).refused is None
@@ -93,7 +93,7 @@ def test_many_broken_and_none_fixed_are_a_significant_loss():
     assert verdict_on(answers(0), answers(11), limits).refused is None  # a significant gain is no loss
 
 
-def test_a_class_that_suffers_alone_is_seen():
+def test_a_loss_in_a_single_class_is_detected():
     exported = answers(0)
     sevens = np.flatnonzero(TARGETS == 7)[:3]
     exported[sevens] = np.eye(10, dtype=np.float32)[1]
@@ -111,13 +111,13 @@ def test_other_labels_count_even_where_both_are_wrong():
     exported[:30] = np.eye(10, dtype=np.float32)[(TARGETS[:30] + 2) % 10]
     limits = replace(LENIENT, min_agreement=0.98)
     assert verdict_on(exported, keras, limits).refused == (
-        "30 labels of 1,000 differ from Keras's, --min-agreement 0.98 allows 20"
+        "the label changed on 30 of 1,000 pictures, --min-agreement 0.98 allows 20"
     )
     assert verdict_on(exported, keras, replace(LENIENT, min_agreement=0.97)).refused is None
 
 
 @pytest.mark.parametrize("unsure", [20, 980])
-def test_confidence_that_drifts_either_way_is_seen(unsure):
+def test_a_drift_of_accepted_answers_is_detected_in_either_direction(unsure):
     keras = np.concatenate([answers(0, score=0.4)[:500], answers(0)[500:]])
     exported = np.concatenate([answers(0, score=0.4)[:unsure], answers(0)[unsure:]])
     assert failed(verdict_on(exported, keras, replace(LENIENT, max_drift=0.4))) == ["max_drift"]
@@ -155,7 +155,7 @@ def test_an_equal_copy_passes_the_default_limits():
 
 def test_a_refusal_names_the_first_fault_and_counts_the_others():
     verdict = verdict_on(answers(900), limits=Limits())
-    assert verdict.refused == "900 net answers lost of 1,000, --max-drop 0.002 allows 2; 4 more criteria fail"
+    assert verdict.refused == "net loss of 900 in 1,000 answers, --max-drop 0.002 allows 2; 4 more criteria fail"
 
 
 @given(wrong=st.integers(0, 300), keras_wrong=st.integers(0, 300))

@@ -1,4 +1,4 @@
-"""The HTML report has all that was found out, in one file that needs nothing else and believes nothing."""
+"""The HTML report shows the whole result in one file that loads nothing and escapes everything."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def written(tmp_path: Path) -> Callable[..., str]:
     return write
 
 
-def test_it_says_all_that_was_found_out(written):
+def test_it_shows_the_whole_result(written):
     page = Page(written(made()))
     for words in (
         "✓ Passed: 3 files are published.",
@@ -214,7 +214,7 @@ def test_it_says_all_that_was_found_out(written):
         "worst class, net lost --max-recall-drop ≤ 2.0% – 0 (≤ 1) ✓ 1 (≤ 1) ✓",
         "largest Δp --max-difference ≤ 0.001 – 0 ✓ – –",
         "broken / fixed – 0 / 0 1 / 1 0 / 1",
-        "1. min-max calibration ✗ refused: 11 net answers lost of 200, --max-drop 0.002 allows 1",
+        "1. min-max calibration ✗ refused: net loss of 11 in 200 answers, --max-drop 0.002 allows 1",
         "2. calibration with all 512 pictures – skipped: those were all there are",
         "3. entropy calibration ✓ passed",
         "model.int8.onnx, LiteRT 200 97.00% 98.50%",
@@ -230,7 +230,7 @@ def test_it_says_all_that_was_found_out(written):
         assert words in page.text
 
 
-def test_it_needs_nothing_from_elsewhere_and_runs_nothing(written):
+def test_it_loads_nothing_and_has_no_scripts(written):
     html = written(made())
     page = Page(html)
     assert page.from_elsewhere == []
@@ -245,7 +245,7 @@ def test_every_section_can_be_reached(written):
     assert len(page.anchors) == 9
 
 
-def test_names_are_text_whatever_they_are(written):
+def test_hostile_names_are_escaped(written):
     hostile = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
     result = made((hostile, "</td></table>", *DIGITS[2:]), broken=9)
     source = replace(result.source, validation=replace(result.source.validation, description=hostile))
@@ -285,7 +285,7 @@ def test_a_hundred_classes_are_listed_by_pairs(written):
     assert 'class="matrix' in written(made())
 
 
-def test_flipped_pictures_are_shown_with_what_was_said_of_them(written):
+def test_flipped_pictures_are_shown_with_their_answers(written):
     text = Page(written(made())).text
     broken, fixed, other = re.findall(r"true label (\w) #(\d+) Keras (\w) 90.0% int8.onnx (\w) 80.0%", text)[:3]
     assert (broken, fixed, other) == (("9", "199", "9", "0"), ("0", "0", "1", "0"), ("1", "1", "2", "3"))

@@ -1,4 +1,4 @@
-"""Pictures of no class: made up anew by their seed, unlike the training pictures, and what training makes of them."""
+"""Generated pictures of no class: reproducible, unlike the training pictures, and rejected after training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from digits_edge.trainer.fitting.training_model import TrainingModel, compile_tr
 from digits_edge.trainer.recipes import COMPACT, Augmentation, Recipe
 
 
-def test_they_are_the_same_by_the_seed_and_of_many_kinds(digits):
+def test_outliers_are_reproducible_and_of_many_kinds(digits):
     made = outliers(digits.pixels, 300, 3)
     assert made.shape == (300, 28, 28)
     assert made.dtype == np.uint8
@@ -34,10 +34,15 @@ def test_strokes_that_resemble_a_digit_are_left_out(digits, monkeypatch):
         return (unit[0] @ unit[1].T).max(axis=1)
 
     known = digits.pixels.astype(float)
-    for maker in ("_solid", "_shape", "_texture", "_speckled"):  # these resemble no digit whatever the number says
+    for maker in (
+        "_solid",
+        "_shape",
+        "_texture",
+        "_speckled",
+    ):  # none of these resembles a digit, whatever the similarity
         monkeypatch.setattr(module, maker, module._scribble)
     kept = nearest((outliers(digits.pixels, 200, 1).astype(float), known))
-    assert (kept > module.NEAREST).mean() < 0.45  # those that stand in for figures were not asked
+    assert (kept > module.NEAREST).mean() < 0.45  # scribbles that replace other kinds are not checked
     monkeypatch.setattr(module, "NEAREST", 2.0)
     assert (nearest((outliers(digits.pixels, 200, 1).astype(float), known)) > 0.7).mean() > (kept > 0.7).mean()
 
@@ -63,7 +68,7 @@ def fitted(share: float, digits) -> keras.Model:
     return network
 
 
-def test_a_network_is_unsure_of_them_after_training_and_sure_of_digits(digits):
+def test_after_training_a_network_is_unsure_of_outliers_and_sure_of_digits(digits):
     strangers = outliers(digits.pixels, 300, 9)
 
     def scores(network, pixels):
@@ -74,12 +79,12 @@ def test_a_network_is_unsure_of_them_after_training_and_sure_of_digits(digits):
     assert scores(exposed, digits.pixels) > 0.6
 
 
-def test_a_share_of_outliers_is_a_field_of_the_recipe():
+def test_the_share_of_outliers_is_a_field_of_the_recipe():
     assert Recipe.override(COMPACT, "outliers", "0.1").outliers == 0.1
     assert COMPACT.outliers > 0
 
 
-def test_thresholds_refuse_few_of_what_they_were_fitted_on():
+def test_thresholds_reject_few_of_the_pictures_they_were_chosen_on():
     rng = np.random.default_rng(0)
     right = np.eye(10, dtype=np.float32)[np.arange(5000) % 10]
     answers = softmax(9 * right + rng.normal(0, 1, right.shape).astype(np.float32))
@@ -96,7 +101,7 @@ def test_thresholds_refuse_few_of_what_they_were_fitted_on():
     np.testing.assert_allclose(familiarity(torn[None]), 0.9999, rtol=1e-5)
 
 
-def test_an_export_reports_what_its_models_refuse(exported):
+def test_an_export_reports_what_its_models_reject(exported):
     reported = exported.manifest["refusal"]
     assert [entry["file"] for entry in reported] == [name for name in exported.names if name.startswith("model.")]
     for entry in reported:
@@ -111,13 +116,13 @@ def test_an_export_reports_what_its_models_refuse(exported):
     assert "not like training data" not in exported.manifest["labels"]
 
 
-def test_without_outliers_a_report_says_nothing_of_them():
+def test_without_outliers_nothing_is_measured_of_them():
     rng = np.random.default_rng(1)
     targets = np.arange(400) % 10
     answers = softmax(rng.normal(0, 3, (400, 10)).astype(np.float32))
     contract = Contract(
         "x", tuple("0123456789"), (28, 28), "resize", 0.5, 0.5, Golden(np.zeros((0, 28, 28), np.uint8), answers[:0])
     )
-    told = measure_rejection("x", targets, answers, contract, None)
-    assert (told.outliers, told.rejected_outliers, told.auroc_outliers) == (0, None, None)
-    assert told.auroc_wrong == pytest.approx(0.5, abs=0.12)  # guesses know nothing of themselves
+    rejection = measure_rejection("x", targets, answers, contract, None)
+    assert (rejection.outliers, rejection.rejected_outliers, rejection.auroc_outliers) == (0, None, None)
+    assert rejection.auroc_wrong == pytest.approx(0.5, abs=0.12)  # the scores of random guesses separate nothing

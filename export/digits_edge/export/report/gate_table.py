@@ -95,7 +95,7 @@ def _checked(criterion: Criterion, models: list[dict[str, Any]], limits: dict[st
     known = next((check for check in checks if check), None)
     if known is None:
         return None
-    allowed = f"{limits[criterion.name]:.1%}" if criterion.by_class else criterion.write(known["allowed"])
+    allowed = f"{limits[criterion.name]:.1%}" if criterion.by_class else criterion.as_text(known["allowed"])
     cells = tuple(_cell(criterion, check) for check in checks)
     return GateRow(criterion.title, cells, f"{'≥' if criterion.at_least else '≤'} {allowed}", criterion=criterion)
 
@@ -106,7 +106,7 @@ def _cell(criterion: Criterion, check: dict[str, Any] | None) -> GateCell:
     value, allowed = check["value"], check["allowed"]
     if value is None:  # JSON has no NaN
         return GateCell("not a number", holds=False)
-    text = criterion.write(value) + (f" (≤ {criterion.write(allowed)})" if criterion.by_class else "")
+    text = criterion.as_text(value) + (f" (≤ {criterion.as_text(allowed)})" if criterion.by_class else "")
     return GateCell(text, value >= allowed if criterion.at_least else value <= allowed)
 
 

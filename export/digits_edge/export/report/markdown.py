@@ -27,7 +27,7 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         f"## Gate: {gate['verdict']}",
         f"Each model is compared with the Keras model it was made from, on {gate['judged_by']}. Broken answers are "
         "right in Keras and wrong in the model, fixed answers the reverse; net lost is broken minus fixed. ONNX models "
-        "ran in digits_edge.runtime, TFLite models in LiteRT, and C and pages as the ladder says.",
+        "ran in digits_edge.runtime, TFLite models in LiteRT, and C and web pages as the ladder says.",
         gate_table(gate).markdown(),
         *([f"To try next: `{gate['advice']}`"] if gate["advice"] else []),
         "## Ladder",

@@ -115,7 +115,7 @@ class Criterion:
         title: Heading of its row in tables.
         help: What the limit is, as an option's help.
         measure: Measures a model and converts the limit into the unit of the measurement.
-        form: Format specification of the measured value.
+        format: Format specification of the measured value.
         bounds: Smallest and largest valid limit.
         at_least: Whether the measured value must be at least, not at most, what is allowed.
         by_class: Whether what is allowed depends on the class.
@@ -127,7 +127,7 @@ class Criterion:
     title: str
     help: str
     measure: Callable[[Comparison, float], Measurement]
-    form: str
+    format: str
     bounds: tuple[float, float] = (0.0, 1.0)
     at_least: bool = False
     by_class: bool = False
@@ -139,15 +139,15 @@ class Criterion:
         """The option of `digits-edge export` that sets the limit."""
         return f"--{self.name.replace('_', '-')}"
 
-    def write(self, value: float) -> str:
+    def as_text(self, value: float) -> str:
         """A measured or allowed value as text."""
-        return f"{value:{self.form}}"
+        return f"{value:{self.format}}"
 
     def check(self, comparison: Comparison, limit: float) -> Check:
         """Check one model against a limit."""
         measured = self.measure(comparison, limit)
         verb = "requires" if self.at_least else "allows"
-        words = f"{measured.words}, {self.option} {limit:g} {verb} {self.write(measured.allowed)}"
+        words = f"{measured.words}, {self.option} {limit:g} {verb} {self.as_text(measured.allowed)}"
         return Check(self.name, measured.value, measured.allowed, self.at_least, measured.needed, words)
 
 
@@ -176,7 +176,7 @@ def _difference(compared: Comparison, limit: float) -> Measurement:
 
 def _net_lost(compared: Comparison, limit: float) -> Measurement:
     lost, pictures = compared.broken - compared.fixed, compared.pictures
-    words = f"{lost} net answers lost of {pictures:,}"
+    words = f"net loss of {lost} in {pictures:,} answers"
     return Measurement(lost, whole(limit, pictures), max(0, lost / pictures), words)
 
 
@@ -209,7 +209,7 @@ def _class_recall(compared: Comparison, limit: float) -> Measurement:
 
 def _agreement(compared: Comparison, limit: float) -> Measurement:
     other, pictures = compared.other_labels, compared.pictures
-    words = f"{other} labels of {pictures:,} differ from Keras's"
+    words = f"the label changed on {other} of {pictures:,} pictures"
     return Measurement(other, whole(1 - limit, pictures), 1 - other / pictures, words)
 
 
@@ -246,7 +246,7 @@ class Limits:
             help="Maximum difference to Keras's probabilities, over all pictures and classes. Applies to the float "
             "models, which must compute the same function as Keras.",
             measure=_difference,
-            form=".2g",
+            format=".2g",
             applies=lambda compared: compared.is_float or math.isnan(compared.largest_difference),
         )
     )
@@ -257,7 +257,7 @@ class Limits:
             help="Maximum net loss, as a share of the pictures: broken answers (right in Keras, wrong in the model) "
             "minus fixed answers (wrong in Keras, right in the model).",
             measure=_net_lost,
-            form=".0f",
+            format=".0f",
         )
     )
     max_error_ratio: float = _limit(
@@ -267,7 +267,7 @@ class Limits:
             help="Maximum ratio of wrong answers to Keras's wrong answers. A limit above 1 always allows one more "
             "wrong answer than Keras.",
             measure=_error_ratio,
-            form=".2f",
+            format=".2f",
             bounds=(1.0, math.inf),
         )
     )
@@ -278,7 +278,7 @@ class Limits:
             help="Minimum p-value of the exact McNemar test; below it the loss is significant. It is 1 unless more "
             "answers are broken than fixed. A limit of 0 allows any loss.",
             measure=_significance,
-            form=".2g",
+            format=".2g",
             at_least=True,
         )
     )
@@ -289,7 +289,7 @@ class Limits:
             help="Maximum net loss of any one class, as a share of its pictures. Tables show the class that comes "
             "nearest to its limit.",
             measure=_class_recall,
-            form=".0f",
+            format=".0f",
             by_class=True,
         )
     )
@@ -299,7 +299,7 @@ class Limits:
             title="changed labels",
             help="Minimum share of the pictures that get the same label as from Keras, right or wrong.",
             measure=_agreement,
-            form=".0f",
+            format=".0f",
         )
     )
     max_drift: float = _limit(
@@ -308,7 +308,7 @@ class Limits:
             title="acceptance drift",
             help="Maximum change in the number of accepted answers, up or down, as a share of the pictures.",
             measure=_drift,
-            form=".0f",
+            format=".0f",
         )
     )
     min_accuracy: float = _limit(
@@ -317,7 +317,7 @@ class Limits:
             title="accuracy, float models",
             help="Minimum share of right answers. Applies to the float models.",
             measure=_accuracy,
-            form=".2%",
+            format=".2%",
             at_least=True,
             applies=lambda compared: compared.is_float,
         )

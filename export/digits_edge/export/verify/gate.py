@@ -35,11 +35,12 @@ class Verdict(Comparison):
         if not self.failed:
             return None
         more = len(self.failed) - 1
-        return self.failed[0].words + (f"; {more} more criteria fail" if more > 1 else "; one more fails" * more)
+        others = "" if not more else "; 1 more criterion fails" if more == 1 else f"; {more} more criteria fail"
+        return self.failed[0].words + others
 
     @property
     def badness(self) -> tuple[int, int, int]:
-        """Order of several attempts, best first: failed checks, net answers lost, labels that differ from Keras's."""
+        """Orders several attempts, best first: failed checks, net loss, changed labels."""
         return len(self.failed), max(0, self.broken - self.fixed), self.other_labels
 
 
