@@ -138,7 +138,8 @@ def test_a_child_ends_when_its_parent_is_gone():
 )
 def test_a_child_pays_for_its_own_runtime_alone(runtime, file, others):
     code = (
-        "import sys; from digits_edge.export import peers; light = 'numpy' not in sys.modules; peers.main(); "
+        "import sys; from digits_edge.export.benchmark import timed_runtime; light = 'numpy' not in sys.modules; "
+        "timed_runtime.main(); "
         "print(light, *sys.modules, file=sys.stderr)"
     )
     _, _, _, *arguments = words(runtime, RELEASED / file)

@@ -12,7 +12,7 @@ from networks import ARTIFACTS
 
 from digits_edge.export.codegen import translation as translate
 from digits_edge.export.codegen.c.compiled import Compiler
-from digits_edge.export.codegen.web import scripts as to_web
+from digits_edge.export.codegen.web import engine
 from digits_edge.export.export import export
 from digits_edge.export.formats import Format
 from digits_edge.export.options import ExportOptions
@@ -78,7 +78,7 @@ def test_without_v8_a_page_is_refused_before_anything_is_converted(trained, tmp_
 
 
 def test_a_script_that_fails_is_one_line(trained, patient, tmp_path, monkeypatch):
-    monkeypatch.setattr(to_web, "scripts", lambda: "const openEngine = 7;")
+    monkeypatch.setattr(engine, "scripts", lambda: "const openEngine = 7;")
     with pytest.raises(ExportError, match="openEngine is not a function"):
         export(ExportOptions(trained, tmp_path / "bundle", formats=(Format.WEB,), limits=patient, timed=False))
     assert not (tmp_path / "bundle").exists()
