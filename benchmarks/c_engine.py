@@ -116,7 +116,7 @@ def ratio_to_litert(program: Program, compiler: str, pixels: np.ndarray) -> str:
     classify_ = getattr(ctypes.CDLL(str(library)), f"{name}_classify")
     logits = (ctypes.c_int8 * program.network.classes)()
     images = [(ctypes.c_uint8 * picture.size).from_buffer_copy(picture) for picture in pixels]
-    interpreter, ready = open_interpreter(program.data, name), program.tflite.form.feed(pixels)[:, None]
+    interpreter, ready = open_interpreter(program.data, name), program.tflite.spec.feed(pixels)[:, None]
     where = interpreter.get_input_details()[0]["index"]
     ours, theirs = [], []
     for _ in range(ROUNDS):

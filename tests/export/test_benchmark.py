@@ -14,11 +14,12 @@ import pytest
 
 from digits_edge.common.silence import muted
 from digits_edge.export.benchmark import benchmark as benchmarks
-from digits_edge.export.benchmark import timed_runtime as peers
+from digits_edge.export.benchmark import timed_runtime
 from digits_edge.export.benchmark.benchmark import benchmark
 from digits_edge.export.benchmark.candidate import Candidate, Ratio
-from digits_edge.export.benchmark.child_process import Child
 from digits_edge.export.benchmark.recommendation import recommend
+from digits_edge.export.benchmark.timed_process import TimedProcess
+from digits_edge.export.benchmark.timed_runtime import LITERT, ONNXRUNTIME, ONNXRUNTIME_DEFAULTS, OURS
 from digits_edge.export.engines.litert import TfliteModel
 from digits_edge.export.engines.model_files import open_model, open_models
 from digits_edge.export.engines.tflm import MicroModel
@@ -26,8 +27,8 @@ from digits_edge.runtime import BundleError
 from digits_edge.runtime.system_info import instruction_sets
 
 RELEASED = Path(__file__).parents[2] / "artifacts/compact"
-OPENVINO = [peers.OPENVINO] if importlib.util.find_spec("openvino") else []
-OURS_ONNX = [peers.OURS, peers.ONNXRUNTIME_DEFAULTS, *OPENVINO]
+OPENVINO = [timed_runtime.OPENVINO] if importlib.util.find_spec("openvino") else []
+OURS_ONNX = [OURS, ONNXRUNTIME_DEFAULTS, *OPENVINO]
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +44,9 @@ def measured():
 def test_every_file_is_measured_with_every_runtime_that_can_run_it(measured):
     assert [(c.file, c.runtime) for c in measured.candidates] == [
         *(("model.onnx", runtime) for runtime in OURS_ONNX),
-        ("model.tflite", peers.LITERT),
+        ("model.tflite", LITERT),
         *(("model.int8.onnx", runtime) for runtime in OURS_ONNX),
-        ("model.int8.tflite", peers.LITERT),
+        ("model.int8.tflite", LITERT),
     ]
     assert measured.failures == ()
 
@@ -86,7 +87,7 @@ def test_it_all_goes_into_json(measured):
 
 def test_a_runtime_that_cannot_run_a_file_is_listed_with_its_reason(monkeypatch, digits_edge):
     runtimes = benchmarks.runtimes
-    monkeypatch.setattr(benchmarks, "runtimes", lambda model: (*runtimes(model), peers.LITERT))
+    monkeypatch.setattr(benchmarks, "runtimes", lambda model: (*runtimes(model), LITERT))
     done = digits_edge("benchmark", RELEASED / "model.onnx", "--rounds", 1)
     assert done.code == 0, done.err
     assert "LiteRT cannot run model.onnx: " in done.out
@@ -103,24 +104,24 @@ def test_processes_that_die_are_one_line(monkeypatch, digits_edge):
 
 
 def words(runtime, path):
-    form = open_models(path).files[0].form
-    return [sys.executable, "-m", peers.__name__, runtime, str(path), form.to_text()]
+    spec = open_models(path).files[0].spec
+    return [sys.executable, "-m", timed_runtime.__name__, runtime, str(path), spec.to_text()]
 
 
-@pytest.mark.parametrize("runtime", [peers.OURS, peers.ONNXRUNTIME, peers.ONNXRUNTIME_DEFAULTS, *OPENVINO])
+@pytest.mark.parametrize("runtime", [OURS, ONNXRUNTIME, ONNXRUNTIME_DEFAULTS, *OPENVINO])
 def test_every_runtime_answers_as_the_classifier_does(runtime, digits):
     model = open_models(RELEASED / "model.onnx").files[0]
-    child = Child(runtime, RELEASED / "model.onnx", model.form)
+    process = TimedProcess(runtime, RELEASED / "model.onnx", model.spec)
     try:
         pixels = digits.pixels[::20]
-        np.testing.assert_allclose(child.predict_proba(pixels), model.predict_proba(pixels), atol=1e-4)
-        assert child.ask("time")["seconds"]
+        np.testing.assert_allclose(process.predict_proba(pixels), model.predict_proba(pixels), atol=1e-4)
+        assert process.ask("time")["seconds"]
     finally:
-        child.end()
+        process.end()
 
 
 def test_a_child_ends_when_its_parent_is_gone():
-    command = words(peers.OURS, RELEASED / "model.onnx")
+    command = words(OURS, RELEASED / "model.onnx")
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdin
         assert child.stdout
@@ -132,8 +133,8 @@ def test_a_child_ends_when_its_parent_is_gone():
 @pytest.mark.parametrize(
     ("runtime", "file", "others"),
     [
-        (peers.LITERT, "model.tflite", {"onnxruntime", "openvino", "onnx", "tensorflow"}),
-        (peers.ONNXRUNTIME, "model.onnx", {"ai_edge_litert", "openvino", "onnx", "digits_edge.runtime"}),
+        (LITERT, "model.tflite", {"onnxruntime", "openvino", "onnx", "tensorflow"}),
+        (ONNXRUNTIME, "model.onnx", {"ai_edge_litert", "openvino", "onnx", "digits_edge.runtime"}),
     ],
 )
 def test_a_child_pays_for_its_own_runtime_alone(runtime, file, others):
@@ -158,7 +159,7 @@ def test_with_data_every_runtime_is_judged_as_evaluate_judges(digits_npz, digits
     evaluated = json.loads(digits_edge("evaluate", RELEASED, "--data", digits_npz, "--json").out)["models"]
     accuracies = {model["file"]: model["accuracy"] for model in evaluated}
     for candidate in json.loads(measured.out)["candidates"]:
-        slack = 0 if candidate["runtime"] in (peers.OURS, peers.LITERT) else 0.002
+        slack = 0 if candidate["runtime"] in (OURS, LITERT) else 0.002
         assert abs(candidate["accuracy"] - accuracies[candidate["file"]]) <= slack + 1e-6
     printed = digits_edge("benchmark", RELEASED / "model.int8.tflite", "--data", digits_npz, "--rounds", 1).out
     assert f"{accuracies['model.int8.tflite']:.2%}" in printed
@@ -213,7 +214,7 @@ def candidate(file, runtime, time, *, spread=0.05, accuracy=0.99, bytes=None, cp
     )
 
 
-FLOAT = candidate("model.onnx", peers.OURS, 1.0)
+FLOAT = candidate("model.onnx", OURS, 1.0)
 
 
 def test_the_fastest_is_to_be_deployed_and_int8_is_worth_it_where_it_is_faster():
@@ -221,11 +222,11 @@ def test_the_fastest_is_to_be_deployed_and_int8_is_worth_it_where_it_is_faster()
         [
             FLOAT,
             candidate("model.onnx", "OpenVINO", 1.2),
-            candidate("model.int8.onnx", peers.OURS, 0.5),
+            candidate("model.int8.onnx", OURS, 0.5),
             candidate("model.int8.onnx", "OpenVINO", 0.4),
         ]
     )
-    assert said.startswith("Deploy model.int8.onnx with OpenVINO: 40 µs a picture.")
+    assert said.startswith("Deploy model.int8.onnx with OpenVINO: 40 µs per picture.")
     assert "int8 is 2.50 times as fast as float" in said
     assert "(with the same runtime: digits_edge.runtime 2.00, OpenVINO 3.00)" in said
     assert said.endswith("and 2.9 times smaller.")
@@ -233,7 +234,7 @@ def test_the_fastest_is_to_be_deployed_and_int8_is_worth_it_where_it_is_faster()
 
 @pytest.mark.parametrize("time", [1.5, 1.0, 0.96], ids=["slower", "equal", "faster within the spread"])
 def test_int8_that_is_not_faster_is_said_to_be_not_worth_it_but_still_smaller(time):
-    said = recommend([FLOAT, candidate("model.int8.onnx", peers.OURS, time)])
+    said = recommend([FLOAT, candidate("model.int8.onnx", OURS, time)])
     assert "int8 is not worth it on this machine" in said
     assert f"{1 / time:.2f} times as fast as float" in said
     assert "still 2.9 times smaller" in said
@@ -242,7 +243,7 @@ def test_int8_that_is_not_faster_is_said_to_be_not_worth_it_but_still_smaller(ti
 
 
 def test_that_int8_is_faster_in_batches_alone_is_said_too():
-    said = recommend([FLOAT, candidate("model.int8.onnx", peers.OURS, 1.0, throughput=2.0)])
+    said = recommend([FLOAT, candidate("model.int8.onnx", OURS, 1.0, throughput=2.0)])
     assert "int8 is not worth it on this machine" in said
     assert "still 2.9 times smaller, and in batches 2.00 times as fast." in said
 
@@ -251,26 +252,26 @@ def test_a_tie_goes_to_the_smaller_file_and_then_to_our_runtime():
     tied = [
         FLOAT,
         candidate("model.int8.onnx", "OpenVINO", 0.60),
-        candidate("model.int8.onnx", peers.OURS, 0.62),
-        candidate("model.tflite", peers.LITERT, 0.61),
+        candidate("model.int8.onnx", OURS, 0.62),
+        candidate("model.tflite", LITERT, 0.61),
     ]
     said = recommend(tied)
     assert said.startswith(
-        "Deploy model.int8.onnx with digits_edge.runtime: 62 µs a picture; as fast within the spread: "
+        "Deploy model.int8.onnx with digits_edge.runtime: 62 µs per picture; as fast within the spread: "
     )
     assert "model.int8.onnx with OpenVINO, model.tflite with LiteRT." in said
-    assert recommend([*tied, candidate("model.int8.tflite", peers.LITERT, 0.63)]).startswith(
+    assert recommend([*tied, candidate("model.int8.tflite", LITERT, 0.63)]).startswith(
         "Deploy model.int8.tflite with LiteRT"
     )
     exact = [replace(c, latency=ratio(c.latency.median, 0.001)) for c in tied]
-    assert recommend(exact).startswith("Deploy model.int8.onnx with OpenVINO: 60 µs a picture.")
+    assert recommend(exact).startswith("Deploy model.int8.onnx with OpenVINO: 60 µs per picture.")
 
 
 def test_an_inaccurate_model_is_left_out_however_fast():
-    fast = candidate("model.int8.onnx", peers.OURS, 0.1, accuracy=0.987)
+    fast = candidate("model.int8.onnx", OURS, 0.1, accuracy=0.987)
     said = recommend([FLOAT, fast])
     assert said.startswith("Deploy model.onnx with digits_edge.runtime")
-    assert "Left out, since their accuracy is too far below the best: model.int8.onnx with digits_edge.runtime" in said
+    assert "Left out because their accuracy is too far below the best: model.int8.onnx with digits_edge.runtime" in said
     assert "(0.3 points)" in said
     assert "int8 is" not in said
     for good in (0.988, 0.999, None):
@@ -278,11 +279,11 @@ def test_an_inaccurate_model_is_left_out_however_fast():
 
 
 def test_all_cores_are_told_of_but_not_recommended():
-    parallel = candidate("model.onnx", peers.ONNXRUNTIME_DEFAULTS, 0.5, cpu=3.0)
+    parallel = candidate("model.onnx", ONNXRUNTIME_DEFAULTS, 0.5, cpu=3.0)
     said = recommend([FLOAT, parallel])
     assert said.startswith("Deploy model.onnx with digits_edge.runtime")
     assert (
-        "On all cores model.onnx with onnxruntime, default options takes 0.50 of its time, and 3.0 times its CPU"
+        "On all cores, model.onnx with onnxruntime, default options takes 0.50 times as long and 3.0 times the CPU"
         in said
     )
     assert "all cores" not in recommend([FLOAT, replace(parallel, latency=ratio(0.97))])
@@ -290,7 +291,7 @@ def test_all_cores_are_told_of_but_not_recommended():
 
 
 def test_one_model_alone_is_deployed_without_a_word_of_int8():
-    assert recommend([FLOAT]) == "Deploy model.onnx with digits_edge.runtime: 100 µs a picture."
+    assert recommend([FLOAT]) == "Deploy model.onnx with digits_edge.runtime: 100 µs per picture."
 
 
 micro = pytest.mark.skipif(not MicroModel.available(), reason="tflite-micro is not installed")

@@ -68,13 +68,13 @@ def _model_file(path: Path) -> Inspection:
     from .engines.model_files import open_models
 
     models = open_models(path)
-    form = models.files[0].form
+    spec = models.files[0].spec
     rows = [
         ("name", path.name),
         ("classes", str(models.classes)),
-        ("input", f"{form.dtype} {' x '.join(map(str, models.shape))}, {form.layout}"),
+        ("input", f"{spec.dtype} {' x '.join(map(str, models.shape))}, {spec.layout}"),
         ("bytes", f"{models.files[0].bytes:,}"),
-        *([("said", models.said)] if models.said else []),
+        *([("said", models.description)] if models.description else []),
     ]
     return Inspection(rows, facts={name.replace(" ", "_"): value for name, value in rows})
 

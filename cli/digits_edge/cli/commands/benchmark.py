@@ -48,8 +48,8 @@ def command(
     from digits_edge.export.verify.evaluate import read_validation
 
     models = open_models(model, pixel_range)
-    if models.said:
-        say(f"{model}: {models.said}")
+    if models.description:
+        say(f"{model}: {models.description}")
     validation = None if data is None else read_validation(models, data)
     starts = min(STARTS, rounds)
     with progress("measuring", steps(models.files, validation, rounds, starts)) as step:

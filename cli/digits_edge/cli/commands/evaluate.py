@@ -44,8 +44,8 @@ def command(
         raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
     models = open_models(model, pixel_range)
     validation = read_validation(models, data)
-    if models.said:
-        say(f"{model}: {models.said}")
+    if models.description:
+        say(f"{model}: {models.description}")
     say(f"judging by {validation.description}")
     with progress("judging", steps(validation) * len(models.files)) as step:
         results = [evaluate(file, validation, step) for file in models.files]

@@ -1,7 +1,7 @@
-"""What each model costs on this machine with each runtime that can run it: time, memory, CPU, start.
+"""Measure what each model costs on this machine with each runtime that can run it: time, memory, CPU, start-up.
 
-Every pair of them lives in a process of its own, and they are timed by turns, in another order each round, so that what
-else the machine does hits all alike. A ratio is taken within a round, and its spread over the rounds is told.
+Every model and runtime has a process of its own. They are timed in turns, in another order each round, so that other
+load on the machine affects all alike. Ratios are taken within a round, and their spread over the rounds is reported.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from ..engines.model_files import ModelFile
 from ..verify.evaluate import evaluate
 from ..verify.evaluate import steps as judging_steps
 from ..verify.validation import Validation
-from . import timed_runtime as peers
 from .candidate import Candidate, Failure, Ratio
-from .child_process import Child
 from .recommendation import recommend
+from .timed_process import TimedProcess
+from .timed_runtime import BATCH, LITERT, ONNXRUNTIME, ONNXRUNTIME_DEFAULTS, OPENVINO, OURS
 
-ROUNDS: Final = 5  # enough for a report: four files and their runtimes take some eight seconds on two cores
+ROUNDS: Final = 5  # enough for a report: four files with their runtimes take about eight seconds on two cores
 STARTS: Final = 1
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Figures of this machine.
+    """What was measured on this machine.
 
     Attributes:
-        cpu: its name.
-        instruction_sets: those that matter to inference.
-        threads: of every candidate but `onnxruntime, default options`.
-        rounds: how many.
-        candidates: in the order of the files; ratios are to the first.
-        failures: what could not be run.
-        verdict: in words.
+        cpu: Name of the CPU.
+        instruction_sets: Its instruction sets that matter to inference.
+        threads: Threads of every candidate but `onnxruntime, default options`.
+        rounds: Number of rounds.
+        candidates: All measurements, in the order of the files; ratios are to the first.
+        failures: What could not be run.
+        verdict: The recommendation, in words.
     """
 
     cpu: str
@@ -62,8 +62,8 @@ class Benchmark:
 
 
 @dataclass(eq=False)
-class _Pair:
-    """A model with a runtime, while it is measured."""
+class _Measurement:
+    """A model with a runtime, while they are measured."""
 
     model: ModelFile
     runtime: str
@@ -73,11 +73,11 @@ class _Pair:
     turns: list[dict[str, Any]] = field(default_factory=list)
     idle_cpu: float = 0.0
     failure: str | None = None
-    child: Child = field(init=False)  # since `start`
+    process: TimedProcess = field(init=False)  # set by `start`
     alive: ExitStack = field(default_factory=ExitStack)
 
-    def attempt(self, work: Callable[[_Pair], None]) -> None:
-        """Do a part of the work, unless an earlier one failed."""
+    def attempt(self, work: Callable[[_Measurement], None]) -> None:
+        """Do a part of the work, unless an earlier part failed."""
         try:
             if self.failure is None:
                 work(self)
@@ -87,36 +87,35 @@ class _Pair:
 
     def start(self) -> None:
         self.alive.close()
-        self.child = Child(self.runtime, self.path, self.model.form)
-        self.alive.callback(self.child.end)
-        self.starts.append((self.child.start_seconds, self.child.import_seconds))
+        self.process = TimedProcess(self.runtime, self.path, self.model.spec)
+        self.alive.callback(self.process.end)
+        self.starts.append((self.process.start_seconds, self.process.import_seconds))
 
     def idle(self) -> None:
-        self.idle_cpu = self.child.ask("idle")["idle_cpu"]
+        self.idle_cpu = self.process.ask("idle")["idle_cpu"]
 
     def time(self) -> None:
-        self.turns.append(self.child.ask("time"))
+        self.turns.append(self.process.ask("time"))
 
     def judge(self, validation: Validation, step: Callable[[], None]) -> None:
-        running = replace(self.model, predict_proba=self.child.predict_proba)
+        running = replace(self.model, predict_proba=self.process.predict_proba)
         self.accuracy = evaluate(running, validation, step).accuracy
 
 
 def runtimes(model: ModelFile) -> tuple[str, ...]:
-    """What can run a model file here, by its kind and by what is installed."""
+    """The runtimes that can run a model file here, by its format and by what is installed."""
     if model.file.endswith(".tflite"):
-        return (peers.LITERT,)
-    first = peers.OURS if model.ours else peers.ONNXRUNTIME
-    openvino = (peers.OPENVINO,) if find_spec("openvino") else ()
-    return (first, peers.ONNXRUNTIME_DEFAULTS, *openvino)
+        return (LITERT,)
+    first = OURS if model.ours else ONNXRUNTIME
+    openvino = (OPENVINO,) if find_spec("openvino") else ()
+    return (first, ONNXRUNTIME_DEFAULTS, *openvino)
 
 
 def steps(
     models: Sequence[ModelFile], validation: Validation | None = None, rounds: int = ROUNDS, starts: int = STARTS
 ) -> int:
-    """How often `benchmark` will call its `step`."""
-    pairs = sum(len(runtimes(model)) for model in models)
-    return pairs * (starts + 1 + rounds + (judging_steps(validation) if validation else 0))
+    """How often `benchmark` will call `step`."""
+    return sum(len(runtimes(model)) for model in models) * (starts + 1 + rounds + (judging_steps(validation) if validation else 0))
 
 
 def benchmark(
@@ -131,86 +130,94 @@ def benchmark(
     """Measure every model file with every runtime that can run it here.
 
     Args:
-        models: one or more; of the same task.
-        accuracies: of the files, by their names, as far as known.
-        validation: pictures by which every runtime's accuracy is found anew, in place of `accuracies`.
-        rounds: in each of which every pair has a turn of about a tenth of a second.
-        starts: how often each process is started.
-        step: called after each of `steps` parts of the work.
+        models: One or more model files for the same task.
+        accuracies: Accuracy of each file by its name, as far as known.
+        validation: Pictures to measure the accuracy of every file and runtime on, in place of `accuracies`.
+        rounds: Number of rounds; in each, every file and runtime is timed for about a tenth of a second.
+        starts: How often each process is started.
+        step: Called after each of `steps` parts of the work, for a progress bar.
 
     Raises:
-        BundleError: nothing could be run.
+        BundleError: No file could be run with any runtime.
     """
     with TemporaryDirectory() as folder, ExitStack() as stack:
-        pairs = [pair for model in models for pair in _pairs(model, Path(folder), accuracies.get(model.file))]
-        for pair in pairs:
-            stack.callback(pair.alive.close)
+        for model in models:
+            Path(folder, model.file).write_bytes(model.data)
+        measurements = [
+            _Measurement(model, runtime, Path(folder, model.file), accuracies.get(model.file))
+            for model in models
+            for runtime in runtimes(model)
+        ]
+        for measurement in measurements:
+            stack.callback(measurement.alive.close)
         for _ in range(starts):
-            _turn(pairs, _Pair.start, step)
-        _turn(pairs, _Pair.idle, step)
+            _turn(measurements, _Measurement.start, step)
+        _turn(measurements, _Measurement.idle, step)
         for seed in range(rounds):
-            shuffled = np.random.default_rng(seed).permutation(len(pairs))
-            _turn([pairs[index] for index in shuffled], _Pair.time, step)
+            shuffled = np.random.default_rng(seed).permutation(len(measurements))
+            _turn([measurements[index] for index in shuffled], _Measurement.time, step)
         if validation:
-            for pair in pairs:
-                pair.attempt(partial(_Pair.judge, validation=validation, step=step))
-    failures = tuple(Failure(p.model.file, p.runtime, p.failure) for p in pairs if p.failure is not None)
-    done = [pair for pair in pairs if pair.failure is None]
+            for measurement in measurements:
+                measurement.attempt(partial(_Measurement.judge, validation=validation, step=step))
+    failures = tuple(Failure(m.model.file, m.runtime, m.failure) for m in measurements if m.failure is not None)
+    done = [m for m in measurements if m.failure is None]
     if not done:
         raise BundleError("; ".join(f"{f.file}: {f.runtime} cannot run it: {f.reason}" for f in failures))
-    candidates = tuple(_candidate(pair, done[0]) for pair in done)
-    return Benchmark(cpu_name(), instruction_sets(), 1, rounds, candidates, failures, recommend(candidates))
+    candidates = tuple(_candidate(m, done[0]) for m in done)
+    return Benchmark(
+        cpu=cpu_name(),
+        instruction_sets=instruction_sets(),
+        threads=1,
+        rounds=rounds,
+        candidates=candidates,
+        failures=failures,
+        verdict=recommend(candidates),
+    )
 
 
-def _pairs(model: ModelFile, folder: Path, accuracy: float | None) -> list[_Pair]:
-    path = folder / model.file
-    path.write_bytes(model.data)
-    return [_Pair(model, runtime, path, accuracy) for runtime in runtimes(model)]
-
-
-def _turn(pairs: Sequence[_Pair], work: Callable[[_Pair], None], step: Callable[[], None]) -> None:
-    for pair in pairs:
-        pair.attempt(work)
+def _turn(measurements: Sequence[_Measurement], work: Callable[[_Measurement], None], step: Callable[[], None]) -> None:
+    for measurement in measurements:
+        measurement.attempt(work)
         step()
 
 
-def _candidate(pair: _Pair, first: _Pair) -> Candidate:
-    seconds = np.concatenate([turn["seconds"] for turn in pair.turns])
+def _candidate(measurement: _Measurement, first: _Measurement) -> Candidate:
+    seconds = np.concatenate([turn["seconds"] for turn in measurement.turns])
     p50, p95, p99 = np.quantile(seconds, (0.5, 0.95, 0.99)) * 1e6
-    start, imports = np.median(pair.starts, axis=0) * 1e3
+    start, imports = np.median(measurement.starts, axis=0) * 1e3
     return Candidate(
-        file=pair.model.file,
-        runtime=pair.runtime,
-        bytes=pair.model.bytes,
-        accuracy=pair.accuracy,
+        file=measurement.model.file,
+        runtime=measurement.runtime,
+        bytes=measurement.model.bytes,
+        accuracy=measurement.accuracy,
         start_ms=float(start),
         import_ms=float(imports),
         p50_us=float(p50),
         p95_us=float(p95),
         p99_us=float(p99),
-        pictures_per_second=float(np.median(_throughputs(pair))),
-        cpu_us=float(np.median(_cpu_seconds(pair)) * 1e6),
-        idle_cpu=float(pair.idle_cpu),
-        peak_bytes=pair.turns[0]["peak_bytes"],
-        latency=_ratio(_latencies(pair), _latencies(first)),
-        throughput=_ratio(_throughputs(pair), _throughputs(first)),
-        cpu=_ratio(_cpu_seconds(pair), _cpu_seconds(first)),
+        pictures_per_second=float(np.median(_throughputs(measurement))),
+        cpu_us=float(np.median(_cpu_seconds(measurement)) * 1e6),
+        idle_cpu=float(measurement.idle_cpu),
+        peak_bytes=measurement.turns[0]["peak_bytes"],
+        latency=_ratio(_latencies(measurement), _latencies(first)),
+        throughput=_ratio(_throughputs(measurement), _throughputs(first)),
+        cpu=_ratio(_cpu_seconds(measurement), _cpu_seconds(first)),
     )
 
 
-# One figure of each round, float64[rounds].
+# One figure per round, float64[rounds].
 
 
-def _latencies(pair: _Pair) -> npt.NDArray[np.float64]:
-    return np.array([np.median(turn["seconds"]) for turn in pair.turns])
+def _latencies(measurement: _Measurement) -> npt.NDArray[np.float64]:
+    return np.array([np.median(turn["seconds"]) for turn in measurement.turns])
 
 
-def _throughputs(pair: _Pair) -> npt.NDArray[np.float64]:
-    return np.array([peers.BATCH / np.median(turn["batch_seconds"]) for turn in pair.turns])
+def _throughputs(measurement: _Measurement) -> npt.NDArray[np.float64]:
+    return np.array([BATCH / np.median(turn["batch_seconds"]) for turn in measurement.turns])
 
 
-def _cpu_seconds(pair: _Pair) -> npt.NDArray[np.float64]:
-    return np.array([turn["cpu_seconds"] for turn in pair.turns])
+def _cpu_seconds(measurement: _Measurement) -> npt.NDArray[np.float64]:
+    return np.array([turn["cpu_seconds"] for turn in measurement.turns])
 
 
 def _ratio(figures: npt.NDArray[np.float64], first: npt.NDArray[np.float64]) -> Ratio:

@@ -1,4 +1,4 @@
-"""What one model file costs with one runtime on one machine."""
+"""The cost of one model file with one runtime on one machine."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ratio:
-    """To the first candidate in the same round.
+    """A ratio to the first candidate, taken within each round.
 
     Attributes:
-        median: over the rounds.
-        low: the first quartile.
-        high: the third quartile.
+        median: Median over the rounds.
+        low: First quartile.
+        high: Third quartile.
     """
 
     median: float
@@ -22,25 +22,26 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model file with a runtime, and what they cost here.
+    """A model file with a runtime, and their cost on this machine.
 
     Attributes:
-        file: the model's name.
-        runtime: one of `peers.MODULES`.
-        bytes: the file's size.
-        accuracy: from 0 to 1; None where it is not known.
-        start_ms: from the start of its process to the first answer; median of the starts.
-        import_ms: the part of it in which the runtime and numpy were imported.
-        p50_us: median latency of one picture, from uint8 pixels to probabilities.
-        p95_us: what 95 % of the calls stay under.
-        p99_us: what 99 % of the calls stay under.
-        pictures_per_second: in batches of 64, or one after another where the model takes one.
-        cpu_us: CPU time of all threads for one picture.
-        idle_cpu: CPUs used, 1 for one all the time, in the 0.2 s after an answer.
-        peak_bytes: of memory resident, with Python and numpy, for single pictures; None where the system does not tell.
-        latency: ratio of the latency of one picture.
-        throughput: ratio of the pictures a second.
-        cpu: ratio of the CPU time.
+        file: Name of the model file.
+        runtime: Name of the runtime, one of `timed_runtime.MODULES`.
+        bytes: Size of the file.
+        accuracy: Accuracy from 0 to 1; None where it is not known.
+        start_ms: Time from the start of the process to the first answer, median over the starts.
+        import_ms: The part of it in which the runtime and numpy were imported.
+        p50_us: Median latency of one picture, from uint8 pixels to probabilities.
+        p95_us: 95th percentile of the latency.
+        p99_us: 99th percentile of the latency.
+        pictures_per_second: Throughput in batches of 64, or one by one where the model takes one picture.
+        cpu_us: CPU time per picture, summed over all threads.
+        idle_cpu: CPUs in use during the 0.2 s after an answer; 1 is one CPU all the time.
+        peak_bytes: Peak resident memory with single pictures, Python and numpy included; None where the system does
+            not tell.
+        latency: Ratio of the latency of one picture.
+        throughput: Ratio of the throughput.
+        cpu: Ratio of the CPU time.
     """
 
     file: str

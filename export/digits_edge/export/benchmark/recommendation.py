@@ -1,4 +1,4 @@
-"""What to deploy on a machine, in words, by what was measured there."""
+"""Recommend in words what to deploy on a machine, from what was measured there."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Final
 from .candidate import Candidate
 from .timed_runtime import LITERT, ONNXRUNTIME_DEFAULTS, OURS
 
-WORSE: Final = 0.002  # in accuracy: more than that below the best is not deployed for speed
+MAX_ACCURACY_LOSS: Final = 0.002  # against the best: a less accurate model is not recommended, however fast
 INT8: Final = ".int8."  # in a file's name
 
 
 def recommend(candidates: Sequence[Candidate]) -> str:
-    """Which file to deploy with which runtime, and whether int8 is worth it; one sentence or a few.
+    """Say in a few sentences which file to deploy with which runtime, and whether int8 is worth it.
 
-    The choice is among those on one thread, since other work has to be done on the device, too: the fastest whose
-    accuracy is, where known, at most 0.2 points below the best. Those that the spread does not tell apart from it count
-    as as fast; of them it is the smallest file, and then `digits_edge.runtime`.
+    Only candidates on one thread are considered, because a device has other work to do, and only those whose accuracy
+    is, where known, at most 0.2 points below the best. The fastest of them is recommended. Among candidates as fast
+    within the spread, the smallest file wins, and then `digits_edge.runtime`.
 
     Args:
-        candidates: one or more, whose `latency` is a ratio to the same first candidate.
+        candidates: One or more candidates, whose `latency` is a ratio to the same first candidate.
     """
     best = max((c.accuracy for c in candidates if c.accuracy is not None), default=0.0)
-    accurate = [c for c in candidates if c.accuracy is None or best - c.accuracy <= WORSE + 1e-9]
+    accurate = [c for c in candidates if c.accuracy is None or best - c.accuracy <= MAX_ACCURACY_LOSS + 1e-9]
     single = [c for c in accurate if c.runtime != ONNXRUNTIME_DEFAULTS] or accurate
     fastest = _fastest(single)
     tied = [c for c in single if not _faster(fastest, c)]
@@ -42,7 +42,7 @@ def _fastest(candidates: Sequence[Candidate]) -> Candidate:
 
 
 def _faster(one: Candidate, other: Candidate) -> bool:
-    """Beyond the spread: the quartiles do not overlap."""
+    """Whether one is faster beyond the spread: their quartiles do not overlap."""
     return one.latency.high < other.latency.low
 
 
@@ -52,11 +52,11 @@ def _named(candidate: Candidate) -> str:
 
 def _choice(chosen: Candidate, equal: Sequence[Candidate]) -> str:
     others = f"; as fast within the spread: {', '.join(map(_named, equal))}" if equal else ""
-    return f"Deploy {_named(chosen)}: {chosen.p50_us:,.0f} µs a picture{others}."
+    return f"Deploy {_named(chosen)}: {chosen.p50_us:,.0f} µs per picture{others}."
 
 
 def _int8(candidates: Sequence[Candidate]) -> str:
-    """The fastest int8 against the fastest float, and both with each runtime; empty where one is missing."""
+    """Compare the fastest int8 with the fastest float, and both with each runtime; empty where one is missing."""
     integer, real = ([c for c in candidates if (INT8 in c.file) == int8] for int8 in (True, False))
     if not integer or not real:
         return ""
@@ -72,13 +72,13 @@ def _int8(candidates: Sequence[Candidate]) -> str:
     if _faster(quick, slow):
         return f"int8 is {times:.2f} times as fast as float{each} and {smaller:.1f} times smaller."
     return (
-        f"int8 is not worth it on this machine: {times:.2f} times as fast as float, which is not beyond the spread"
+        f"int8 is not worth it on this machine: {times:.2f} times as fast as float, no gain beyond the spread"
         f"{each}; it is still {smaller:.1f} times smaller{_in_batches(integer, real)}."
     )
 
 
 def _in_batches(integer: Sequence[Candidate], real: Sequence[Candidate]) -> str:
-    """That int8 is faster in batches, where it is beyond the spread."""
+    """Mention that int8 is faster in batches, if it is beyond the spread."""
     many, few = (max(some, key=lambda c: c.throughput.median) for some in (integer, real))
     if many.throughput.low <= few.throughput.high:
         return ""
@@ -86,7 +86,7 @@ def _in_batches(integer: Sequence[Candidate], real: Sequence[Candidate]) -> str:
 
 
 def _twin(integer: Candidate, real: Sequence[Candidate]) -> Candidate:
-    """The float candidate with the same runtime, or else of the same format, or else the first."""
+    """The float candidate with the same runtime, otherwise of the same format, otherwise the first."""
     return min(real, key=lambda c: (c.runtime != integer.runtime, (c.runtime == LITERT) != (integer.runtime == LITERT)))
 
 
@@ -95,11 +95,11 @@ def _all_cores(chosen: Candidate, candidates: Sequence[Candidate]) -> str:
     if not parallel or not _faster(quick := _fastest(parallel), chosen):
         return ""
     share, cpu = quick.latency.median / chosen.latency.median, quick.cpu.median / chosen.cpu.median
-    return f"On all cores {_named(quick)} takes {share:.2f} of its time, and {cpu:.1f} times its CPU time."
+    return f"On all cores, {_named(quick)} takes {share:.2f} times as long and {cpu:.1f} times the CPU time."
 
 
 def _left_out(candidates: Sequence[Candidate], best: float) -> str:
     if not candidates:
         return ""
     named = ", ".join(f"{_named(c)} ({100 * (best - (c.accuracy or 0)):.1f} points)" for c in candidates)
-    return f"Left out, since their accuracy is too far below the best: {named}."
+    return f"Left out because their accuracy is too far below the best: {named}."

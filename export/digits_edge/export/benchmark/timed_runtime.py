@@ -1,10 +1,10 @@
-"""One runtime with one model in a process of its own, timed at command; `benchmark` starts it and speaks with it.
+"""One runtime with one model in a process of its own, which `timed_process.TimedProcess` starts and talks to.
 
 python -m digits_edge.export.benchmark.timed_runtime RUNTIME MODEL SPEC
 
-Commands come as lines of JSON on stdin, answers go as lines of JSON to stdout; it ends with its stdin, and so with the
-process that started it. Nothing is imported before the clock runs, and then the runtime and numpy alone, so that start
-and memory are the runtime's own.
+Requests arrive as lines of JSON on stdin and are answered by lines of JSON on stdout. The process ends when its stdin
+does, and so with the process that started it. Nothing is imported before the clock starts, and then only the runtime
+and numpy, so that start-up time and memory are the runtime's own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 if TYPE_CHECKING:
-    from ..engines.tensor_spec import Pixels, Probabilities, Run, TensorSpec
+    from ..engines.tensor_spec import Inference, Pixels, Probabilities, TensorSpec
 
     Predict = Callable[[Pixels], Probabilities]
 
@@ -36,17 +36,17 @@ MODULES: Final = {
     LITERT: "ai_edge_litert.interpreter",
 }
 
-BATCH: Final = 64  # pictures, where the model takes that many at once
-CALLS: Final = 100  # of one picture in a turn, at most ...
-LEAST_CALLS: Final = 5  # ... and at least
-TURN: Final = 0.05  # seconds after which a turn of single pictures ends
-BATCHES: Final = 0.03  # seconds after which no further batch begins
-WARM_UP: Final = 3  # calls at the beginning of a turn that are not counted
-IDLE: Final = 0.2  # seconds over which the use of the CPU is taken when there is nothing to do
+BATCH: Final = 64  # pictures in a batch, for models that take several at once
+MAX_CALLS: Final = 100  # of single pictures in one turn
+MIN_CALLS: Final = 5
+SINGLES_SECONDS: Final = 0.05  # after which no further single picture is timed
+BATCHES_SECONDS: Final = 0.03  # after which no further batch is timed
+WARM_UP: Final = 3  # calls at the start of a turn that are not counted
+IDLE_SECONDS: Final = 0.2  # over which the CPU use of an idle runtime is measured
 
 
 def main() -> None:
-    """Load, answer a first picture, and then do as told until stdin ends."""
+    """Load the model, run a first picture, and then answer requests until stdin ends."""
     runtime, path, text = sys.argv[1:]
     answers = _keep_stdout()
     try:
@@ -55,19 +55,19 @@ def main() -> None:
         imported = time.perf_counter()
         from ..engines.tensor_spec import TensorSpec
 
-        form = TensorSpec.from_text(text)
-        predict = OPENERS[runtime](module, Path(path).read_bytes(), form)
+        spec = TensorSpec.from_text(text)
+        predict = OPENERS[runtime](module, Path(path).read_bytes(), spec)
         import numpy as np
 
-        predict(np.zeros((1, *form.shape), np.uint8))
+        predict(np.zeros((1, *spec.shape), np.uint8))
         _send(answers, {"import_seconds": imported - started})
-        _serve(predict, form, answers)
+        _serve(predict, spec, answers)
     except Exception as error:
         _send(answers, {"error": next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]})
 
 
 def _keep_stdout() -> BinaryIO:
-    """Stdout for our answers alone: what libraries print there goes to stderr."""
+    """Reserve stdout for answers: redirect what libraries print there to stderr."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answers
@@ -78,39 +78,41 @@ def _send(answers: BinaryIO, answer: dict[str, Any], payload: bytes = b"") -> No
     answers.flush()
 
 
-def _serve(predict: Predict, form: TensorSpec, answers: BinaryIO) -> None:
+def _serve(predict: Predict, spec: TensorSpec, answers: BinaryIO) -> None:
     import numpy as np
 
-    pictures = np.random.default_rng(0).integers(0, 256, (BATCH, *form.shape), dtype=np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (BATCH, *spec.shape), dtype=np.uint8)
     while line := sys.stdin.buffer.readline():
-        command = json.loads(line)
-        if command["do"] == "time":
+        request = json.loads(line)
+        if request["do"] == "time":
             _send(answers, time_turn(predict, pictures))
             _settle()
-        elif command["do"] == "idle":
+        elif request["do"] == "idle":
             _send(answers, {"idle_cpu": _idle(predict, pictures)})
         else:  # predict
-            raw = sys.stdin.buffer.read(command["bytes"])
-            probabilities = predict(np.frombuffer(raw, np.uint8).reshape(-1, *form.shape))
+            raw = sys.stdin.buffer.read(request["bytes"])
+            probabilities = predict(np.frombuffer(raw, np.uint8).reshape(-1, *spec.shape))
             payload = np.ascontiguousarray(probabilities, np.float32).tobytes()
             _send(answers, {"bytes": len(payload), "classes": probabilities.shape[1]}, payload)
 
 
 def time_turn(predict: Predict, pictures: Pixels) -> dict[str, Any]:
-    """One turn: single pictures for a twentieth of a second, then batches.
+    """Time single pictures for 0.05 s, then batches for 0.03 s.
 
     Args:
-        predict: what is timed.
-        pictures: uint8[BATCH, H, W] or uint8[BATCH, H, W, 3].
+        predict: The function to time.
+        pictures: Its input, uint8[BATCH, H, W] or uint8[BATCH, H, W, 3].
 
     Returns:
-        `seconds` of each call, `cpu_seconds` a call, `peak_bytes` of memory so far, `batch_seconds` of each batch.
+        `seconds` of each call, `cpu_seconds` per call, `peak_bytes` of memory so far, `batch_seconds` of each batch.
     """
     for row in range(WARM_UP):
         predict(pictures[row : row + 1])
     seconds: list[float] = []
     cpu, began = time.process_time(), time.perf_counter()
-    while len(seconds) < CALLS and (len(seconds) < LEAST_CALLS or time.perf_counter() - began < TURN):
+    while len(seconds) < MAX_CALLS and (
+        len(seconds) < MIN_CALLS or time.perf_counter() - began < SINGLES_SECONDS
+    ):
         row = len(seconds) % len(pictures)
         picture = pictures[row : row + 1]
         started = time.perf_counter()
@@ -127,10 +129,10 @@ def time_turn(predict: Predict, pictures: Pixels) -> dict[str, Any]:
 
 
 def _batches(predict: Predict, pictures: Pixels) -> list[float]:
-    predict(pictures)  # a runtime may have to make room for another shape
+    predict(pictures)  # not counted: a runtime may have to allocate for the new shape
     seconds: list[float] = []
     began = time.perf_counter()
-    while not seconds or time.perf_counter() - began < BATCHES:
+    while not seconds or time.perf_counter() - began < BATCHES_SECONDS:
         started = time.perf_counter()
         predict(pictures)
         seconds.append(time.perf_counter() - started)
@@ -138,7 +140,7 @@ def _batches(predict: Predict, pictures: Pixels) -> list[float]:
 
 
 def _settle() -> None:
-    """Wait until threads that spin after an answer have come to rest, for they would take the next one's cores."""
+    """Wait until threads that spin after an answer have stopped, so that they do not slow the next runtime down."""
     for _ in range(50):
         cpu = time.process_time()
         time.sleep(0.01)
@@ -147,17 +149,17 @@ def _settle() -> None:
 
 
 def _idle(predict: Predict, pictures: Pixels) -> float:
-    """The CPUs used, 1 for one of them all the time, in the 0.2 s after an answer."""
+    """CPUs in use during the 0.2 s after an answer; 1 is one CPU all the time."""
     predict(pictures[:1])
     cpu, began = time.process_time(), time.perf_counter()
-    time.sleep(IDLE)
+    time.sleep(IDLE_SECONDS)
     return (time.process_time() - cpu) / (time.perf_counter() - began)
 
 
 def peak_bytes() -> int | None:
-    """The most memory that this process has had resident; None where the system does not tell.
+    """Peak resident memory of this process; None where the system does not tell.
 
-    On Linux `ru_maxrss` would not do: a process begins with that of the one that started it.
+    On Linux `ru_maxrss` is wrong for this: a process inherits the peak of the one that started it.
     """
     try:
         for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
@@ -172,50 +174,44 @@ def peak_bytes() -> int | None:
     return None
 
 
-def _open_ours(module: Any, data: bytes, _form: TensorSpec) -> Predict:
+def _open_ours(module: Any, data: bytes, _spec: TensorSpec) -> Predict:
     predict: Predict = module.Classifier(data).predict_proba
     return predict
 
 
-def _open_onnxruntime(module: Any, data: bytes, form: TensorSpec) -> Predict:
+def _open_onnxruntime(module: Any, data: bytes, spec: TensorSpec) -> Predict:
+    # one thread, and otherwise its own defaults rather than the options of `digits_edge.runtime`
     options = module.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return _of_session(module.InferenceSession(data, options, providers=["CPUExecutionProvider"]), form)
+    return _of_session(module.InferenceSession(data, options, providers=["CPUExecutionProvider"]), spec)
 
 
-def _open_onnxruntime_defaults(module: Any, data: bytes, form: TensorSpec) -> Predict:
-    return _of_session(module.InferenceSession(data), form)
+def _open_onnxruntime_defaults(module: Any, data: bytes, spec: TensorSpec) -> Predict:
+    return _of_session(module.InferenceSession(data), spec)
 
 
-def _of_session(session: Any, form: TensorSpec) -> Predict:
+def _of_session(session: Any, spec: TensorSpec) -> Predict:
     name, outputs = session.get_inputs()[0].name, [session.get_outputs()[0].name]
-    return _predicting(form, lambda ready: session.run(outputs, {name: ready})[0])
+    return _predicting(spec, lambda tensor: session.run(outputs, {name: tensor})[0])
 
 
-def _open_openvino(module: Any, data: bytes, form: TensorSpec) -> Predict:
-    # float32 as in the file: left alone, it takes bfloat16 where the CPU has that, which is another function (and where
-    # there is no AMX a slower one)
+def _open_openvino(module: Any, data: bytes, spec: TensorSpec) -> Predict:
+    # float32, as in the file: by default OpenVINO computes in bfloat16 where the CPU has it, which is another function
+    # (and a slower one without AMX)
     options = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     core = module.Core()
     request = core.compile_model(core.read_model(data), "CPU", options).create_infer_request()
-    return _predicting(form, lambda ready: request.infer({0: ready}, share_inputs=True)[0])
+    return _predicting(spec, lambda tensor: request.infer({0: tensor}, share_inputs=True)[0])
 
 
-def _open_litert(module: Any, data: bytes, form: TensorSpec) -> Predict:
-    interpreter = module.Interpreter(model_content=data, num_threads=1)
-    interpreter.allocate_tensors()
-    source, sink = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+def _open_litert(_module: Any, data: bytes, spec: TensorSpec) -> Predict:
+    from ..engines.interpreter import inference_of, start_interpreter
 
-    def run(ready: Any) -> Any:
-        interpreter.set_tensor(source, ready)
-        interpreter.invoke()
-        return interpreter.get_tensor(sink)
-
-    return _predicting(form, run)
+    return _predicting(spec, inference_of(start_interpreter(data)))
 
 
-def _predicting(form: TensorSpec, run: Run) -> Predict:
-    return lambda pixels: form.predict(run, pixels)
+def _predicting(spec: TensorSpec, infer: Inference) -> Predict:
+    return lambda pixels: spec.predict(infer, pixels)
 
 
 OPENERS: Final[dict[str, Callable[[Any, bytes, TensorSpec], Predict]]] = {

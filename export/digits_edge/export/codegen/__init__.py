@@ -1,1 +1,1 @@
-"""Write the int8 network as C and as a web page."""
+"""Write an int8 network as C and as a web page."""

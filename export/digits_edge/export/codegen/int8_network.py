@@ -1,9 +1,10 @@
-"""An int8 network as plain numbers, with its arithmetic: what the C and web formats are written from.
+"""An int8 network as plain numbers, with its arithmetic: the source of the C and web formats.
 
-Values are held as uint8, q + 128: a pixel is its own value, since the input's zero point is -128, and a padded zero is
-the zero point. A layer's sum comes to the next layer's scale by a fixed-point multiplication that is rounded once, to
-nearest and half up; that is TFLite's int8 specification with TFLITE_SINGLE_ROUNDING, and what LiteRT's own kernels come
-to but for ties. (TensorFlow Lite for Microcontrollers rounds twice, and is up to two steps of a logit away from both.)
+Values are held as uint8, q + 128. A pixel is then its own value, since the input's zero point is -128, and padding is
+filled with the zero point. A layer's sum is brought to the next layer's scale by a fixed-point multiplication that is
+rounded once, to nearest and half up. This follows TFLite's int8 specification with TFLITE_SINGLE_ROUNDING, and equals
+LiteRT's own kernels except for ties. (TensorFlow Lite for Microcontrollers rounds twice, and differs from both by up to
+two steps of a logit.)
 
 Source: ai.google.dev/edge/litert/models/quantization_spec, and B. Jacob et al., "Quantization and Training of Neural
 Networks for Efficient Integer-Arithmetic-Only Inference", 2018.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,6 +24,7 @@ import numpy.typing as npt
 Shape = tuple[int, int, int]  # height, width, channels
 Pair = tuple[int, int]  # down, across
 Values = npt.NDArray[np.uint8]  # [N, height, width, channels]
+Logits = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.int8]]  # uint8[N, H, W(, 3)] -> int8[N, C]
 
 CHUNK: Final = 64  # pictures at once
 LARGEST_SHIFT: Final = 62
@@ -29,17 +32,17 @@ LARGEST_SHIFT: Final = 62
 
 @dataclass(frozen=True)
 class Multiplier:
-    """A positive real factor, as value x 2^-shift: value from 2^30 to 2^31 - 1, shift from 1 to 62; or 0 and 1."""
+    """A positive real factor value x 2^-shift, with value from 2^30 to 2^31 - 1 and shift from 1 to 62; zero is (0, 1)."""
 
     value: int
     shift: int
 
     @classmethod
     def of(cls, factor: float) -> Multiplier:
-        """The nearest.
+        """The nearest multiplier to a factor.
 
         Raises:
-            ValueError: it is 2^30 or more, as no sane scales come to.
+            ValueError: The factor is 2^30 or more, which no valid scales give.
         """
         fraction, exponent = math.frexp(factor)
         value = round(fraction * 2**31)
@@ -53,14 +56,14 @@ class Multiplier:
 
 
 @dataclass(frozen=True)
-class Result:
-    """What becomes of a layer's sums.
+class Requantization:
+    """How a layer's sums become values of its output's scale.
 
     Attributes:
-        multipliers: one for each channel, or one for all.
-        zero: the value that stands for 0.
-        low: the least value, by the activation.
-        high: the greatest.
+        multipliers: One multiplier per channel, or one for all channels.
+        zero: The value that stands for 0.
+        low: The least value that the activation leaves.
+        high: The greatest value that the activation leaves.
     """
 
     multipliers: tuple[Multiplier, ...]
@@ -68,46 +71,48 @@ class Result:
     low: int = 0
     high: int = 255
 
-    def of(self, sums: npt.NDArray[np.int64]) -> Values:
-        """uint8[..., C] of sums int64[..., C]."""
+    def __call__(self, sums: npt.NDArray[np.int64]) -> Values:
+        """Values uint8[..., C] of sums int64[..., C]."""
         value = np.array([m.value for m in self.multipliers], np.int64)
         shift = np.array([m.shift for m in self.multipliers], np.int64)
         scaled = (sums * value + (np.int64(1) << (shift - 1))) >> shift
         return np.asarray((scaled + self.zero).clip(self.low, self.high), np.uint8)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Layer(ABC):
-    """What makes values of values; all layers are windows over rows and columns.
+    """A function of values that looks at them through a sliding window.
 
     Attributes:
-        name: of the layer.
-        source: shape of what it reads.
-        shape: of what it makes.
-        kernel, stride, padding: down and across; padding before the first row and column.
-        fill: the value of what is padded.
+        name: Name of the layer.
+        source: Shape of its input.
+        shape: Shape of its output.
+        kernel: Size of the window.
+        stride: Steps of the window.
+        padding: Rows above the first row, and columns before the first column.
+        fill: Value of the padding.
     """
 
     name: str
     source: Shape
     shape: Shape
-    kernel: Pair
-    stride: Pair
-    padding: Pair
-    fill: int
+    kernel: Pair = (1, 1)
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    fill: int = 0
 
     @property
     def macs(self) -> int:
-        """Multiplications of one picture."""
+        """Multiplications per picture."""
         return 0
 
     @abstractmethod
     def __call__(self, values: Values) -> Values:
-        """uint8[N, *shape] of uint8[N, *source]."""
+        """Output uint8[N, *shape] of an input uint8[N, *source]."""
 
     @property
     def padded(self) -> tuple[Pair, Pair]:
-        """How many rows, and how many columns, are padded before and after what it reads."""
+        """Padding rows above and below the input, and padding columns before and after it."""
         down, across = (
             (before, max(0, (made - 1) * step + window - before - side))
             for before, made, step, window, side in zip(
@@ -117,71 +122,73 @@ class Layer(ABC):
         return down, across
 
     def windows(self, values: Values) -> Values:
-        """uint8[N, height, width, channels, down, across] of uint8[N, *source]."""
+        """All windows of an input, uint8[N, height, width, channels, down, across] of uint8[N, *source]."""
         framed = np.pad(values, ((0, 0), *self.padded, (0, 0)), constant_values=self.fill)
         windows = np.lib.stride_tricks.sliding_window_view(framed, self.kernel, axis=(1, 2))
         height, width = self.shape[:2]
         return windows[:, :: self.stride[0], :: self.stride[1]][:, :height, :width]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Convolution(Layer):
-    """A convolution, or a dense layer, whose kernel is as large as what it reads; it is padded with its source's zero.
+    """A convolution, or a dense layer as a convolution with a kernel as large as its input.
+
+    Its padding is filled with the zero point of its input.
 
     Attributes:
         weights: int8[O, kernel down, kernel across, channels of the source].
-        bias: int32[O], from which `fill` times the sum of the weights was taken.
-        result: of its sums, a multiplier for each channel.
+        bias: int32[O], less `fill` times the sum of the weights.
+        requantization: Requantization of its sums, with a multiplier per channel.
     """
 
     weights: npt.NDArray[np.int8]
     bias: npt.NDArray[np.int32]
-    result: Result
+    requantization: Requantization
 
     @property
     def macs(self) -> int:
-        """Multiplications of one picture."""
+        """Multiplications per picture."""
         return self.shape[0] * self.shape[1] * self.weights.size
 
     def __call__(self, values: Values) -> Values:
-        """uint8[N, *shape] of uint8[N, *source]."""
+        """Output uint8[N, *shape] of an input uint8[N, *source]."""
         windows = self.windows(values)
         patches = windows.transpose(0, 1, 2, 4, 5, 3).reshape(*windows.shape[:3], -1)
         filters = self.weights.reshape(len(self.weights), -1)
-        # in float64, whose 53 bits hold these sums, since numpy has no fast product of integers
+        # in float64, whose 53 bits hold these sums exactly, because numpy has no fast matrix product of integers
         sums = np.asarray(patches.astype(np.float64) @ filters.T.astype(np.float64), np.int64)
-        return self.result.of(sums + self.bias)
+        return self.requantization(sums + self.bias)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class MaxPool(Layer):
-    """The largest of each window; it is padded with 0, which is never the largest."""
+    """The largest value of each window; its padding is 0, which is never the largest."""
 
     def __call__(self, values: Values) -> Values:
-        """uint8[N, *shape] of uint8[N, *source]."""
+        """Output uint8[N, *shape] of an input uint8[N, *source]."""
         return np.asarray(self.windows(values).max(axis=(4, 5)), np.uint8)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Mean(Layer):
-    """The mean of each channel: its kernel is as large as what it reads.
+    """The mean of each channel; its kernel is as large as its input.
 
     Attributes:
-        bias: what is added to each sum, its source's zero taken away from every value.
-        result: of the sums; its only multiplier divides them by their number, too.
+        bias: Added to each sum; it takes the zero point of the input away from every value.
+        requantization: Requantization of the sums; its only multiplier also divides by the number of values.
     """
 
     bias: int
-    result: Result
+    requantization: Requantization
 
     def __call__(self, values: Values) -> Values:
-        """uint8[N, *shape] of uint8[N, *source]."""
-        return self.result.of(values.astype(np.int64).sum(axis=(1, 2), keepdims=True) + self.bias)
+        """Output uint8[N, *shape] of an input uint8[N, *source]."""
+        return self.requantization(values.astype(np.int64).sum(axis=(1, 2), keepdims=True) + self.bias)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Table(Layer):
-    """Each value by itself, such as a pixel's into another range.
+    """A lookup table for single values, such as one that brings pixels to another range.
 
     Attributes:
         entries: uint8[256].
@@ -190,42 +197,42 @@ class Table(Layer):
     entries: npt.NDArray[np.uint8]
 
     def __call__(self, values: Values) -> Values:
-        """uint8[N, *shape] of uint8[N, *source]."""
+        """Output uint8[N, *shape] of an input uint8[N, *source]."""
         return np.asarray(self.entries[values])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Copy(Layer):
-    """The picture itself, where a place to pad it in is needed."""
+    """A copy of the picture, made where the picture has to be padded."""
 
     def __call__(self, values: Values) -> Values:
-        """uint8[N, *shape] of uint8[N, *source]."""
+        """Output uint8[N, *shape] of an input uint8[N, *source]."""
         return values
 
 
 @dataclass(frozen=True, eq=False)
 class Int8Network:
-    """Layers, each of which reads what the one before it makes; the last one makes the logits, of shape (1, 1, C)."""
+    """A sequence of layers, each of which reads the output of the one before; the last makes logits (1, 1, C)."""
 
     layers: tuple[Layer, ...]
 
     @property
     def shape(self) -> Shape:
-        """Of a picture."""
+        """Shape of a picture."""
         return self.layers[0].source
 
     @property
     def classes(self) -> int:
-        """How many logits."""
+        """Number of logits."""
         return self.layers[-1].shape[2]
 
     @property
     def macs(self) -> int:
-        """Multiplications of one picture."""
+        """Multiplications per picture."""
         return sum(layer.macs for layer in self.layers)
 
     def logits(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
-        """int8[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
+        """Logits int8[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
         chunks = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
         return np.concatenate([self._logits(chunk.reshape(-1, *self.shape)) for chunk in chunks])
 

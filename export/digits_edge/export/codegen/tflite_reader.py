@@ -1,4 +1,4 @@
-"""From an int8 TFLite model to the plain layers that the C and web formats are written from."""
+"""Read an int8 TFLite model into the plain layers that the C and web formats are written from."""
 
 from __future__ import annotations
 
@@ -14,8 +14,20 @@ from ai_edge_litert import schema_py_generated as schema
 
 from digits_edge.runtime.errors import ExportError
 
-from ..engines.litert import open_interpreter, run_interpreter
-from .int8_network import Convolution, Int8Network, Layer, MaxPool, Mean, Multiplier, Pair, Result, Shape, Table
+from ..engines.interpreter import inference_of
+from ..engines.litert import open_interpreter
+from .int8_network import (
+    Convolution,
+    Int8Network,
+    Layer,
+    MaxPool,
+    Mean,
+    Multiplier,
+    Pair,
+    Requantization,
+    Shape,
+    Table,
+)
 
 Op = schema.BuiltinOperator
 Activation = schema.ActivationFunctionType
@@ -25,12 +37,12 @@ SUPPORTED: Final = "convolutions, dense layers, ReLU, max pooling, global averag
 
 @dataclass(frozen=True)
 class _Tensor:
-    """What the network knows of one of its tensors."""
+    """A tensor as the flatbuffer describes it."""
 
     name: str
     shape: tuple[int, ...]
     scales: tuple[float, ...]
-    zero: int  # as uint8
+    zero: int  # zero point, as uint8
     data: bytes | None
 
     @property
@@ -39,18 +51,17 @@ class _Tensor:
 
 
 def read_network(data: bytes) -> Int8Network:
-    """The layers of an int8 TFLite model that digits-edge exported.
+    """Read the layers of an int8 TFLite model that digits-edge exported.
 
     Raises:
-        ExportError: it has a layer of another kind, which the message names.
+        ExportError: The model has an unsupported layer, which the message names.
     """
     model = schema.ModelT.InitFromPackedBuf(data, 0)
     (graph,) = model.subgraphs
     tensors = [_tensor(tensor, model.buffers) for tensor in graph.tensors]
     codes = [model.operatorCodes[operator.opcodeIndex].builtinCode for operator in graph.operators]
     current = graph.inputs[0]
-    height, width, channels = tensors[current].shape[1:]
-    shape: Shape = (height, width, channels)
+    shape = _as_shape(tensors[current].shape[1:])
     layers: list[Layer] = []
     rescaling = next((index for index, code in enumerate(codes) if code not in RESCALING), 0)
     if rescaling:
@@ -74,7 +85,15 @@ def read_network(data: bytes) -> Int8Network:
 
 @dataclass(frozen=True)
 class _Operator:
-    """One operator: what it reads has `shape`, whatever its tensors were reshaped to."""
+    """One operator of the graph.
+
+    Attributes:
+        where: Name of its layer, which begins messages.
+        shape: Shape of its input before any reshaping.
+        inputs: Its input, weights and bias.
+        output: Its output.
+        options: Its options, as the schema has them for its kind.
+    """
 
     where: str
     shape: Shape
@@ -86,18 +105,17 @@ class _Operator:
         return ExportError(f"{self.where}: expected {expected}, received {received}")
 
     def as_image(self) -> Shape:
-        """`shape`, of an operator that looks at its tensor as a picture."""
+        """`shape`, for an operator that needs rows and columns."""
         if self.inputs[0].shape[1:] != self.shape:
             raise self.refuse(f"a picture of {self.shape}", f"one reshaped to {self.inputs[0].shape[1:]}")
         return self.shape
 
     def made(self) -> Shape:
-        """The shape of a picture that it makes."""
-        height, width, channels = self.output.shape[1:]
-        return height, width, channels
+        """The shape of its output, which has rows and columns."""
+        return _as_shape(self.output.shape[1:])
 
     def low_high(self) -> Pair:
-        """The least and greatest value that the activation leaves, as uint8."""
+        """The least and the greatest value that its activation leaves, as uint8."""
         kind, scale, zero = self.options.fusedActivationFunction, self.output.scale, self.output.zero
         if kind == Activation.NONE:
             return 0, 255
@@ -108,9 +126,9 @@ class _Operator:
         names = {code: name for name, code in vars(Activation).items() if isinstance(code, int)}
         raise self.refuse("no activation, RELU or RELU6", names.get(kind, kind))
 
-    def result(self, factors: list[float]) -> Result:
+    def requantization(self, factors: list[float]) -> Requantization:
         low, high = self.low_high()
-        return Result(tuple(Multiplier.of(factor) for factor in factors), self.output.zero, low, high)
+        return Requantization(tuple(Multiplier.of(factor) for factor in factors), self.output.zero, low, high)
 
 
 def _convolution(operator: _Operator) -> Layer:
@@ -122,9 +140,17 @@ def _convolution(operator: _Operator) -> Layer:
         raise operator.refuse(f"a convolution over all {shape[2]} channels", f"groups of {weights.shape[3]}")
     factors = [source.scale * scale / operator.output.scale for scale in _each(filters.scales, len(weights))]
     kernel, stride, padding = _window(shape, weights.shape[1:3], options)
-    folded, result = _folded(operator, weights, factors), operator.result(factors)
     return Convolution(
-        operator.where, shape, operator.made(), kernel, stride, padding, source.zero, weights, folded, result
+        name=operator.where,
+        source=shape,
+        shape=operator.made(),
+        kernel=kernel,
+        stride=stride,
+        padding=padding,
+        fill=source.zero,
+        weights=weights,
+        bias=_folded(operator, weights, factors),
+        requantization=operator.requantization(factors),
     )
 
 
@@ -136,15 +162,20 @@ def _dense(operator: _Operator) -> Layer:
     if not whole and reads != operator.shape[2]:
         raise operator.refuse(f"a dense layer over {operator.shape}", f"one over {reads} values")
     height, width, channels = operator.shape
-    # over all values, or for every pixel the same
+    # over all values at once, or over the channels of each pixel
     kernel, made = ((height, width), (1, 1, outputs)) if whole else ((1, 1), (height, width, outputs))
-    # with the product of scales in float32, as TFLite has it for dense layers and not for convolutions
+    # TFLite multiplies the scales in float32 for dense layers, but not for convolutions
     products = [np.float32(source.scale) * np.float32(scale) for scale in _each(filters.scales, outputs)]
     factors = [float(product) / operator.output.scale for product in products]
-    folded, result = _folded(operator, weights, factors), operator.result(factors)
-    weights = weights.reshape(outputs, *kernel, channels)
     return Convolution(
-        operator.where, operator.shape, made, kernel, (1, 1), (0, 0), source.zero, weights, folded, result
+        name=operator.where,
+        source=operator.shape,
+        shape=made,
+        kernel=kernel,
+        fill=source.zero,
+        weights=weights.reshape(outputs, *kernel, channels),
+        bias=_folded(operator, weights, factors),
+        requantization=operator.requantization(factors),
     )
 
 
@@ -152,8 +183,10 @@ def _max_pool(operator: _Operator) -> Layer:
     shape, options = operator.as_image(), operator.options
     if operator.low_high() != (0, 255):
         raise operator.refuse("max pooling without an activation", "one with")
-    window = _window(shape, (options.filterHeight, options.filterWidth), options)
-    return MaxPool(operator.where, shape, operator.made(), *window, fill=0)
+    kernel, stride, padding = _window(shape, (options.filterHeight, options.filterWidth), options)
+    return MaxPool(
+        name=operator.where, source=shape, shape=operator.made(), kernel=kernel, stride=stride, padding=padding
+    )
 
 
 def _mean(operator: _Operator) -> Layer:
@@ -162,16 +195,22 @@ def _mean(operator: _Operator) -> Layer:
     if axes != [1, 2]:
         raise operator.refuse("a mean over height and width", f"one over axes {axes}")
     source, count = operator.inputs[0], shape[0] * shape[1]
-    # divided before it is rounded, as TFLite does
+    # divided before it is rounded, as in TFLite
     whole = Multiplier.of(source.scale / operator.output.scale)
     shift = count.bit_length() - 1
     multiplier = Multiplier((whole.value << shift) // count, whole.shift + shift)
-    result, made = Result((multiplier,), operator.output.zero), (1, 1, shape[2])
-    return Mean(operator.where, shape, made, shape[:2], (1, 1), (0, 0), 0, -source.zero * count, result)
+    return Mean(
+        name=operator.where,
+        source=shape,
+        shape=(1, 1, shape[2]),
+        kernel=shape[:2],
+        bias=-source.zero * count,
+        requantization=Requantization((multiplier,), operator.output.zero),
+    )
 
 
 def _table(data: bytes, count: int, shape: Shape) -> Table:
-    """What the first operators make of each value of a pixel, asked of LiteRT itself."""
+    """The output of the first `count` operators for each pixel value, computed by LiteRT itself."""
     model = schema.ModelT.InitFromPackedBuf(data, 0)
     (graph,) = model.subgraphs
     graph.operators, model.signatureDefs = graph.operators[:count], None
@@ -179,19 +218,19 @@ def _table(data: bytes, count: int, shape: Shape) -> Table:
     where = f"layer {graph.tensors[graph.outputs[0]].name.decode(errors='replace')}"
     builder = flatbuffers.Builder()
     builder.Finish(model.Pack(builder), b"TFL3")
-    interpreter = open_interpreter(bytes(builder.Output()), where)
-    answers = [run_interpreter(interpreter, np.full((1, *shape), value - 128, np.int8)) for value in range(256)]
+    infer = inference_of(open_interpreter(bytes(builder.Output()), where))
+    answers = [infer(np.full((1, *shape), value - 128, np.int8)) for value in range(256)]
     if any((answer != answer.flat[0]).any() for answer in answers):
         raise ExportError(f"{where}: expected the same rescaling of all pixels, received one for each channel")
     entries = np.array([answer.flat[0] for answer in answers], np.int16) + 128
-    return Table(where, shape, shape, (1, 1), (1, 1), (0, 0), 0, entries.astype(np.uint8))
+    return Table(name=where, source=shape, shape=shape, entries=entries.astype(np.uint8))
 
 
-def _reshaped(_step: _Operator) -> None:
-    """Nothing is to be done: values lie in the same order."""
+def _reshaped(_operator: _Operator) -> None:
+    """No layer: the values stay in the same order."""
 
 
-RESCALING: Final = (Op.MUL, Op.ADD)  # before the first layer, where pixels are not from 0 to 1
+RESCALING: Final = (Op.MUL, Op.ADD)  # before the first layer, in models whose pixel range is not 0..1
 Reader = Callable[[_Operator], Layer | None]
 READERS: Final[dict[int, Reader]] = {
     Op.CONV_2D: _convolution,
@@ -203,7 +242,7 @@ READERS: Final[dict[int, Reader]] = {
 
 
 def _window(shape: Shape, kernel: tuple[int, ...], options: Any) -> tuple[Pair, Pair, Pair]:
-    """Kernel, stride and padding before, down and across."""
+    """Kernel, stride and padding of a layer."""
     stride = (int(options.strideH), int(options.strideW))
     before = (0, 0)
     if options.padding == schema.Padding.SAME:
@@ -216,15 +255,15 @@ def _window(shape: Shape, kernel: tuple[int, ...], options: Any) -> tuple[Pair, 
 
 
 def _each(scales: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """A scale for each channel, where one may stand for all."""
+    """One scale per channel, where one may stand for all."""
     return scales * channels if len(scales) == 1 else scales
 
 
 def _folded(operator: _Operator, weights: npt.NDArray[np.int8], factors: list[float]) -> npt.NDArray[np.int32]:
-    """int32[O]: the bias, if there is one, less what the source's zero point adds to every sum.
+    """The bias int32[O], or zeros without one, less what the zero point of the input adds to every sum.
 
     Raises:
-        ExportError: a sum, or twice what becomes of it by its factor, may be more than 32 bits hold.
+        ExportError: A sum, or twice its product with its factor, may overflow 32 bits.
     """
     bias = _constant(operator.inputs[2], np.int32) if len(operator.inputs) > 2 else 0
     filters = weights.reshape(len(weights), -1).astype(np.int64)
@@ -252,3 +291,8 @@ def _tensor(tensor: Any, buffers: list[Any]) -> _Tensor:
 
 def _constant(tensor: _Tensor, dtype: Any) -> npt.NDArray[Any]:
     return np.frombuffer(tensor.data or b"", dtype).reshape(tensor.shape)
+
+
+def _as_shape(sides: tuple[int, ...]) -> Shape:
+    height, width, channels = sides
+    return height, width, channels

@@ -1,124 +1,118 @@
-"""The gated int8 TFLite model in another dress: C, or a web page; each is run and judged like the model itself."""
+"""Translate the gated int8 TFLite model to C or to a web page; each is run and judged like every other model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Final
-
-import numpy as np
-import numpy.typing as npt
 
 from digits_edge.runtime.metadata import Contract
 
 from ..engines.litert import TfliteModel
-from ..engines.tensor_spec import Engine, Pixels, TensorSpec
+from ..engines.tensor_spec import Engine, TensorSpec
 from ..quantize.attempt import Attempt, Quantized
 from ..verify.gate import Gate
-from .c.compiled import Compiler, run_compiled
-from .c.sources import Sources, write_sources
-from .int8_network import Int8Network
+from .c.compiled import Compiler, compiled
+from .c.sources import write_sources
+from .int8_network import Int8Network, Logits
 from .tflite_reader import read_network
-from .web.engine import model_of, run_scripts
+from .web.engine import model_of, scripts_in_v8
 from .web.page import page
 
 PAGE: Final = "web/index.html"
-
-Logits = Callable[[Pixels], npt.NDArray[np.int8]]
+NOT_COMPILED: Final = "not compiled, because there is no C compiler: its arithmetic ran in numpy"
 
 
 @dataclass(frozen=True, eq=False)
 class Translated(Attempt):
-    """A translation, judged.
+    """A translation, judged by the gate.
 
     Attributes:
-        answering: what answers for it.
-        note: what it takes up, in words.
-        costs: on a device, for the manifest; of a page, nothing.
-        beside: files that belong to it, by their names in the bundle.
+        note: Its memory and its size, in words.
+        costs: Its costs on a device, for the manifest; empty for a page.
+        beside: Content of the files that belong to it, by their names in the bundle.
     """
 
-    answering: Engine
     note: str
     costs: dict[str, int] = field(default_factory=dict)
     beside: dict[str, bytes] = field(default_factory=dict)
 
     @property
-    def engine(self) -> Engine:
-        """What answers for it."""
-        return self.answering
-
-    @property
     def bytes(self) -> int:
-        """What it takes up on a device: of C, the flash."""
+        """Size of the model on a device: of C, the flash."""
         return self.costs.get("flash_bytes", len(self.data))
 
 
-def to_c(tflite: Quantized, contract: Contract, gate: Gate) -> Translated:
-    """The model as C, run and judged: compiled where there is a compiler, else the same arithmetic in numpy.
+def to_c(tflite: Quantized, contract: Contract, gate: Gate, running: ExitStack) -> Translated:
+    """Translate to C, run it and judge it. Without a C compiler, the same arithmetic runs in numpy.
 
     Args:
-        tflite: the gated model.
-        contract: what it says of itself.
-        gate: what judges it.
+        tflite: The gated int8 model.
+        contract: The description of the model.
+        gate: The judge.
+        running: Keeps the compiled program, so that it is compiled once.
 
     Raises:
-        ExportError: the model has a layer that C does not have, or the C does not compile or run.
+        ExportError: The model has a layer that C does not have, or the C does not compile or run.
     """
-    network, form = _opened(tflite)
+    network, spec = _opened(tflite)
+    sources = write_sources(network, contract, spec.output)
     compiler = Compiler.find()
-
-    def written(accuracy: str) -> Sources:
-        return write_sources(network, contract, form.output, accuracy)
-
-    draft = written("not judged yet")
-    if compiler is None:
-        run: Logits = network.logits
-        ran = "not compiled, for want of a C compiler: its arithmetic ran in numpy"
-    else:
-        run = partial(run_compiled, draft, compiler)
-        ran = f"compiled by {compiler.version}"
-    answering = _engine(run, form)
-    answers = answering(gate.validation.pixels)
+    logits = running.enter_context(compiled(sources, compiler)) if compiler else network.logits
+    engine = _engine(logits, spec)
+    answers = engine(gate.validation.pixels)
     verdict = gate.judge("int8", answers)
-    sources = written(f"{verdict.accuracy:.2%} of {verdict.pictures:,} pictures kept from the training")
+    sources = sources.with_accuracy(f"{verdict.accuracy:.2%} of {verdict.pictures:,} pictures kept from the training")
     files = {f"c/{name}": text.encode() for name, text in sources.files.items()}
     file = f"c/{sources.name}.c"
-    note = (
-        f"{sources.flash:,} bytes of flash on a Cortex-M4, weights, tables and code; {sources.arena:,} bytes of RAM; "
-        f"{network.macs:,} multiplications a picture"
+    return Translated(
+        file=file,
+        rung=f"compiled by {compiler.version}" if compiler else NOT_COMPILED,
+        data=files.pop(file),
+        engine=engine,
+        answers=answers,
+        verdict=verdict,
+        note=f"{sources.flash:,} bytes of flash on a Cortex-M4, weights, tables and code; {sources.arena:,} bytes of RAM; "
+        f"{network.macs:,} multiplications per picture",
+        costs={"flash_bytes": sources.flash, "arena_bytes": sources.arena, "macs": network.macs},
+        beside=files,
     )
-    costs = {"flash_bytes": sources.flash, "arena_bytes": sources.arena, "macs": network.macs}
-    return Translated(file, ran, files.pop(file), answers, verdict, answering, note, costs, files)
 
 
-def to_web(tflite: Quantized, contract: Contract, parameters: int | None, gate: Gate) -> Translated:
-    """The model as a web page, whose scripts are run and judged.
+def to_web(tflite: Quantized, contract: Contract, parameters: int | None, gate: Gate, running: ExitStack) -> Translated:
+    """Translate to a web page, run its scripts and judge them.
 
     Args:
-        tflite: the gated model.
-        contract: what it says of itself.
-        parameters: of the network, where they were counted.
-        gate: what judges it.
+        tflite: The gated int8 model.
+        contract: The description of the model.
+        parameters: Number of parameters of the network, if known.
+        gate: The judge.
+        running: Keeps the loaded scripts, so that they are loaded once.
 
     Raises:
-        ExportError: the model has a layer that the page does not have, or its scripts fail.
-        MissingExtra: there is nothing here to run scripts with.
+        ExportError: The model has a layer that the page does not have, or its scripts fail.
+        MissingExtra: V8 is not installed, which runs the scripts.
     """
-    network, form = _opened(tflite)
-    answering = _engine(partial(run_scripts, network), form)
-    answers = answering(gate.validation.pixels)
+    network, spec = _opened(tflite)
+    engine = _engine(running.enter_context(scripts_in_v8(network)), spec)
+    answers = engine(gate.validation.pixels)
     verdict = gate.judge("int8", answers)
     facts = {"accuracy": verdict.accuracy, "pictures": verdict.pictures, "parameters": parameters}
-    data = page(model_of(network, contract, form.output, facts))
-    note = f"{len(data):,} bytes, with what finds a digit in a picture"
-    return Translated(PAGE, "its scripts ran in V8", data, answers, verdict, answering, note)
+    data = page(model_of(network, contract, spec.output, facts))
+    return Translated(
+        file=PAGE,
+        rung="its scripts ran in V8",
+        data=data,
+        engine=engine,
+        answers=answers,
+        verdict=verdict,
+        note=f"{len(data):,} bytes, including the scripts that find a digit in a picture",
+    )
 
 
 def _opened(tflite: Quantized) -> tuple[Int8Network, TensorSpec]:
-    return read_network(tflite.data), TfliteModel.load(tflite.data, tflite.file).form
+    return read_network(tflite.data), TfliteModel.load(tflite.data, tflite.file).spec
 
 
-def _engine(logits: Logits, form: TensorSpec) -> Engine:
-    return lambda pixels: form.probabilities(logits(pixels))
+def _engine(logits: Logits, spec: TensorSpec) -> Engine:
+    return lambda pixels: spec.probabilities(logits(pixels))

@@ -1,15 +1,16 @@
-"""The models of a bundle, or one model file of whatever origin, opened to be judged and timed."""
+"""Open the models of a bundle, or one model file of any origin, to evaluate and time them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle, find_published
 from digits_edge.runtime.errors import BundleError, UsageError, one_of
-from digits_edge.runtime.metadata import METADATA_KEY, Preprocess
+from digits_edge.runtime.metadata import METADATA_KEY, Contract, Preprocess
 from digits_edge.trainer.run import MARKER
 
 from .litert import TfliteModel
@@ -24,38 +25,38 @@ class ModelFile:
     """One model file.
 
     Attributes:
-        file: its name.
-        data: its bytes.
-        form: what it takes and gives.
-        ours: whether `digits_edge.runtime` runs it.
-        predict_proba: what answers for it.
+        file: Name of the file.
+        data: Content of the file.
+        spec: Input and output.
+        ours: Whether `digits_edge.runtime` can run it.
+        predict_proba: Class probabilities of pictures, by the runtime of the file's format.
     """
 
     file: str
     data: bytes
-    form: TensorSpec
+    spec: TensorSpec
     ours: bool
     predict_proba: Engine
 
     @property
     def bytes(self) -> int:
-        """Its size."""
+        """Size of the file."""
         return len(self.data)
 
 
 @dataclass(frozen=True, eq=False)
 class ModelFiles:
-    """One or more model files of the same task.
+    """One or more model files for the same task.
 
     Attributes:
-        labels: class names, in the order of the outputs; None where the file does not tell.
-        classes: how many there are.
-        shape: of a picture, (H, W) or (H, W, 3).
-        preprocess: how a photograph becomes pixels; None where the file does not tell.
-        files: in the order of the manifest.
-        metrics: of the bundle, by file; empty for a single file.
-        trained: on what and how, as far as the bundle tells; empty for a single file.
-        said: of a file that is not ours, what it takes and gives; else empty.
+        labels: Class names in the order of the outputs; None where the file does not name them.
+        classes: Number of classes.
+        shape: Shape of a picture, (H, W) or (H, W, 3).
+        preprocess: How a photograph becomes pixels; None where the file does not say.
+        files: The files, in the order of the manifest.
+        metrics: Metrics of the bundle, by file; empty for a single file.
+        trained: The bundle's record of the training run; empty for a single file.
+        description: Input and output in words, for a file that digits-edge did not export; otherwise empty.
     """
 
     labels: tuple[str, ...] | None
@@ -63,20 +64,36 @@ class ModelFiles:
     shape: tuple[int, ...]
     preprocess: Preprocess | None
     files: tuple[ModelFile, ...]
-    metrics: dict[str, Any]
-    trained: dict[str, Any]
-    said: str = ""
+    metrics: dict[str, Any] = field(default_factory=dict)
+    trained: dict[str, Any] = field(default_factory=dict)
+    description: str = ""
+
+    @classmethod
+    def of_contract(cls, contract: Contract, files: Iterable[ModelFile], **known: dict[str, Any]) -> ModelFiles:
+        """Files that share a contract; `known` may hold `metrics` and `trained`."""
+        return cls(
+            labels=contract.labels,
+            classes=len(contract.labels),
+            shape=contract.shape,
+            preprocess=contract.preprocess,
+            files=tuple(files),
+            **known,
+        )
 
     def accuracies(self) -> dict[str, float | None]:
-        """By file: on the validation split, as the gate saw it; None where no bundle tells."""
+        """Accuracy of each file on the validation split, as the gate measured it; None for a single file."""
         return {model.file: self.metrics.get(model.file, {}).get("accuracy") for model in self.files}
 
 
 def open_engine(data: bytes, name: str) -> Engine:
-    """What answers for a model file of ours, by its name.
+    """Open a model file that digits-edge exported, as a function from pixels to probabilities.
+
+    Args:
+        data: Content of the file.
+        name: Name of the file, which tells its format.
 
     Raises:
-        BundleError: the file cannot be loaded.
+        BundleError: The file cannot be loaded.
     """
     return (
         TfliteModel.load(data, name).predict_proba if name.endswith(".tflite") else Classifier(data, name).predict_proba
@@ -87,26 +104,26 @@ def open_model(data: bytes, name: str) -> ModelFile:
     """Open a model file that digits-edge exported.
 
     Raises:
-        BundleError: it cannot be loaded, or is none of ours.
+        BundleError: The file cannot be loaded, or digits-edge did not export it.
     """
     if name.endswith(".tflite"):
         tflite = TfliteModel.load(data, name)
-        return ModelFile(name, data, tflite.form, False, tflite.predict_proba)
+        return ModelFile(file=name, data=data, spec=tflite.spec, ours=False, predict_proba=tflite.predict_proba)
     return _of_classifier(Classifier(data, name), data, name)
 
 
 def open_models(path: Path, pixel_range: str | None = None) -> ModelFiles:
-    """Open a bundle, a run that has one, or a single `.onnx` or `.tflite` of whatever origin.
+    """Open a bundle, a run that has been exported, or a single `.onnx` or `.tflite` file of any origin.
 
     Args:
-        path: of it.
-        pixel_range: what the pixels of a single file that is not ours stand for, one of `PIXEL_RANGES`; None to go
-            by the file.
+        path: Path of the bundle, run or file.
+        pixel_range: The pixel range that a file of another origin was trained on, one of `PIXEL_RANGES`; None to
+            take it from the file.
 
     Raises:
-        BundleError: there is none, or it is no image classifier.
-        IntegrityError: a model is missing or was altered.
-        UsageError: a pixel range that cannot be, or for models that have their own.
+        BundleError: There is no model, or it is no image classifier.
+        IntegrityError: A model is missing or was altered.
+        UsageError: The pixel range is unknown, or the models define their own.
     """
     if pixel_range is not None:
         one_of("--pixel-range", pixel_range, PIXEL_RANGES)
@@ -119,15 +136,11 @@ def open_models(path: Path, pixel_range: str | None = None) -> ModelFiles:
     names = [name for name in bundle.names if name.endswith(SUFFIXES)]
     if not names:
         raise BundleError(f"{path}: the bundle has no model (only {', '.join(bundle.names)})")
-    contract = bundle.contract()
-    return ModelFiles(
-        contract.labels,
-        len(contract.labels),
-        contract.shape,
-        contract.preprocess,
-        tuple(open_model(bundle.read(name), name) for name in names),
-        bundle.section("metrics"),
-        bundle.section("provenance", "run"),
+    return ModelFiles.of_contract(
+        bundle.contract(),
+        (open_model(bundle.read(name), name) for name in names),
+        metrics=bundle.section("metrics"),
+        trained=bundle.section("provenance", "run"),
     )
 
 
@@ -136,17 +149,22 @@ def _open_file(path: Path, pixel_range: str | None) -> ModelFiles:
     if path.suffix == ".onnx" and _has_contract(data):
         _refuse_range(path, pixel_range)
         classifier = Classifier(data, str(path))
-        contract, model = classifier.contract, _of_classifier(classifier, data, path.name)
-        return ModelFiles(contract.labels, len(contract.labels), contract.shape, contract.preprocess, (model,), {}, {})
-    third_party = open_third_party(data, str(path), pixel_range)
-    model = ModelFile(path.name, data, third_party.form, False, third_party.predict_proba)
-    return ModelFiles(None, third_party.classes, third_party.form.shape, None, (model,), {}, {}, third_party.said)
+        return ModelFiles.of_contract(classifier.contract, [_of_classifier(classifier, data, path.name)])
+    model = open_third_party(data, str(path), pixel_range)
+    return ModelFiles(
+        labels=None,
+        classes=model.classes,
+        shape=model.spec.shape,
+        preprocess=None,
+        files=(ModelFile(path.name, data, model.spec, ours=False, predict_proba=model.predict_proba),),
+        description=model.description,
+    )
 
 
 def _of_classifier(classifier: Classifier, data: bytes, name: str) -> ModelFile:
     shape = classifier.contract.shape
-    form = TensorSpec(shape, "HW" if len(shape) == 2 else "HWC", "uint8", logits=False)
-    return ModelFile(name, data, form, True, classifier.predict_proba)
+    spec = TensorSpec(shape=shape, layout="HW" if len(shape) == 2 else "HWC", dtype="uint8", logits=False)
+    return ModelFile(file=name, data=data, spec=spec, ours=True, predict_proba=classifier.predict_proba)
 
 
 def _has_contract(data: bytes) -> bool:

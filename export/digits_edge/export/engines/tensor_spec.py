@@ -1,6 +1,6 @@
-"""How pixels become a model's input tensor, and its output probabilities.
+"""How pixels become a model's input tensor, and how its output tensor becomes probabilities.
 
-Nothing but numpy is imported, so that a process in which a runtime is measured pays for that runtime alone.
+Only numpy is imported, so that a process in which a runtime is measured pays for that runtime alone.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from digits_edge.common.numerics import softmax
 
 Pixels = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
-Run = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # a model's input tensor -> its output tensor
+Inference = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # a model's input tensor -> its output tensor
 Engine = Callable[[Pixels], Probabilities]  # uint8[N, H, W(, 3)] -> float32[N, C]
 Layout = Literal["HW", "HWC", "CHW"]
 
 PIXEL_RANGES: Final = {"0..1": (0.0, 1.0), "0..255": (0.0, 255.0), "-1..1": (-1.0, 1.0)}
-CHUNK: Final = 64  # pictures a model sees at once: bounds the memory of its activations
+CHUNK: Final = 64  # pictures per inference, which bounds the memory of the activations
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """real = scale x (q - zero_point); (0, 0) stands for a tensor that is not quantized, as in TFLite itself."""
+    """real = scale x (q - zero_point). As in TFLite, (0, 0) stands for a tensor that is not quantized."""
 
     scale: float
     zero_point: int
@@ -39,17 +39,17 @@ NOT_QUANTIZED: Final = Quantization(0.0, 0)
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """What a model takes and gives.
+    """A model's input and output tensors.
 
     Attributes:
-        shape: of a picture, (H, W) or (H, W, 3).
-        layout: of a picture in the input tensor: without channels, or where they stand.
-        dtype: of the input: `float32`, `int8`, or `uint8`, which takes pixels as they are.
-        input: quantization of the input.
-        output: quantization of the output.
-        pixel_range: what pixel values 0 and 255 stand for, e.g. (0.0, 1.0); of no meaning for uint8.
-        any_batch: whether it takes any number of pictures, else one.
-        logits: whether it gives logits, else probabilities.
+        shape: Shape of a picture, (H, W) or (H, W, 3).
+        layout: Order of the axes of a picture in the input tensor.
+        dtype: Type of the input: `float32`, `int8`, or `uint8`, which takes pixels unscaled.
+        input: Quantization of the input.
+        output: Quantization of the output.
+        pixel_range: The real values that pixels 0 and 255 stand for, e.g. (0.0, 1.0); ignored for uint8.
+        any_batch: Whether the model takes any number of pictures at once; otherwise it takes one.
+        logits: Whether the output is logits; otherwise it is probabilities.
     """
 
     shape: tuple[int, ...]
@@ -62,7 +62,7 @@ class TensorSpec:
     logits: bool = True
 
     def to_text(self) -> str:
-        """For the command line of another process."""
+        """As JSON, for the command line of another process."""
         return json.dumps(asdict(self))
 
     @classmethod
@@ -76,8 +76,8 @@ class TensorSpec:
         return cls(**known)
 
     @cached_property
-    def table(self) -> npt.NDArray[Any]:
-        """What each of the 256 values of a pixel becomes, in `dtype`."""
+    def pixel_values(self) -> npt.NDArray[Any]:
+        """The input value of each of the 256 pixel values, [256] of `dtype`."""
         values = np.arange(256)
         low, high = self.pixel_range
         real = low + values / 255 * (high - low)
@@ -90,7 +90,7 @@ class TensorSpec:
 
     def feed(self, pixels: Pixels) -> npt.NDArray[Any]:
         """The input tensor of uint8[N, H, W] or uint8[N, H, W, 3]."""
-        ready: npt.NDArray[Any] = pixels if self.dtype == "uint8" else self.table[pixels]
+        ready: npt.NDArray[Any] = pixels if self.dtype == "uint8" else self.pixel_values[pixels]
         if self.layout == "HW":
             return ready
         if ready.ndim == 3:
@@ -98,25 +98,28 @@ class TensorSpec:
         return ready if self.layout == "HWC" else np.ascontiguousarray(ready.transpose(0, 3, 1, 2))
 
     def probabilities(self, output: npt.NDArray[Any]) -> Probabilities:
-        """float32[N, C] of an output tensor."""
+        """Class probabilities float32[N, C] of an output tensor [N, C]."""
         real = output.astype(np.float32)
         if self.output.scale:
             real = (real - self.output.zero_point) * np.float32(self.output.scale)
         return softmax(real) if self.logits else real
 
-    def outputs(self, run: Run, pixels: Pixels) -> npt.NDArray[Any]:
-        """The output tensors [N, C] of uint8[N, H, W] or uint8[N, H, W, 3], N at least 1, as the model has them.
+    def outputs(self, infer: Inference, pixels: Pixels) -> npt.NDArray[Any]:
+        """Run a model on pictures, as many at once as it takes, at most 64.
 
         Args:
-            run: the model.
-            pixels: of any number of pictures; the model sees as many at once as it takes, 64 at most.
+            infer: The model, from input tensor to output tensor.
+            pixels: One or more pictures, uint8[N, H, W] or uint8[N, H, W, 3].
+
+        Returns:
+            The output tensor [N, C] in the model's own type.
         """
         outputs = []
         for start in range(0, len(pixels), CHUNK):
             ready = self.feed(pixels[start : start + CHUNK])
-            outputs += [run(ready)] if self.any_batch else [run(ready[row : row + 1]) for row in range(len(ready))]
+            outputs += [infer(ready)] if self.any_batch else [infer(ready[row : row + 1]) for row in range(len(ready))]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 
-    def predict(self, run: Run, pixels: Pixels) -> Probabilities:
-        """Class probabilities float32[N, C] of the same."""
-        return self.probabilities(self.outputs(run, pixels))
+    def predict(self, infer: Inference, pixels: Pixels) -> Probabilities:
+        """Class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
+        return self.probabilities(self.outputs(infer, pixels))

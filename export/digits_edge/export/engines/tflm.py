@@ -1,4 +1,4 @@
-"""Run int8 TFLite models as TensorFlow Lite for Microcontrollers would."""
+"""Run TFLite models with TensorFlow Lite for Microcontrollers, as a microcontroller would."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ ARENA_STEP: Final = 16  # bytes, as TensorFlow Lite for Microcontrollers aligns 
 
 @dataclass(frozen=True)
 class MicroModel:
-    """A TFLite model of ours under TensorFlow Lite for Microcontrollers.
+    """A TFLite model that digits-edge exported, under TensorFlow Lite for Microcontrollers.
 
-    It computes as a microcontroller does, with the reference kernels of a desktop: its answers count, not its time.
+    Its answers are those of a microcontroller. Its time is not: a desktop runs the reference kernels.
 
     Attributes:
-        form: as of `TfliteModel`.
-        arena_bytes: the smallest tensor arena in which it runs, in steps of 16 bytes. That is on this machine: where
-            pointers have 32 bits, the part of it that holds structures takes less.
+        spec: Input and output, as in `TfliteModel`.
+        arena_bytes: Size of the smallest tensor arena that is enough, in steps of 16 bytes, on this machine. Where
+            pointers have 32 bits, the structures in the arena take less.
     """
 
-    form: TensorSpec
+    spec: TensorSpec
     arena_bytes: int
     _interpreter: Any
 
@@ -42,35 +42,35 @@ class MicroModel:
 
     @classmethod
     def load(cls, data: bytes, where: str) -> MicroModel:
-        """Load a flatbuffer into the smallest arena that will do.
+        """Load a flatbuffer into the smallest arena that is enough.
 
         Raises:
-            BundleError: TensorFlow Lite for Microcontrollers cannot run it.
+            BundleError: TensorFlow Lite for Microcontrollers cannot run it; `where` begins the message.
         """
-        with muted():  # it tells of each arena that is too small
+        with muted():  # it reports every arena that is too small
             arena, interpreter = _smallest_arena(data, where)
         source, sink = interpreter.get_input_details(0), interpreter.get_output_details(0)
         return cls(our_tensor_spec(source["shape"], _per_tensor(source), _per_tensor(sink)), arena, interpreter)
 
     def predict_proba(self, pixels: Pixels) -> Probabilities:
         """Class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]: softmax of the logits."""
-        return self.form.predict(self._run, pixels)
+        return self.spec.predict(self._infer, pixels)
 
-    def _run(self, ready: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        self._interpreter.set_input(ready, 0)
+    def _infer(self, tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        self._interpreter.set_input(tensor, 0)
         self._interpreter.invoke()
         output: npt.NDArray[Any] = self._interpreter.get_output(0)
         return output
 
 
 def _per_tensor(details: dict[str, Any]) -> Quantization:
-    """A tensor's quantization as TensorFlow Lite for Microcontrollers has it."""
+    """The quantization in a description by TensorFlow Lite for Microcontrollers."""
     found = details["quantization_parameters"]
     return Quantization(*(found[key][0].item() if len(found[key]) else 0 for key in ("scales", "zero_points")))
 
 
 def _smallest_arena(data: bytes, where: str) -> tuple[int, Any]:
-    """By bisection: the size of the arena in bytes, and an interpreter that has run in it."""
+    """Find the smallest arena by bisection: its size in bytes, and an interpreter that has run in it."""
     from tflite_micro import runtime
 
     def run_in(arena: int) -> Any:
@@ -96,10 +96,10 @@ def _smallest_arena(data: bytes, where: str) -> tuple[int, Any]:
 
 
 def run_tflm(data: bytes, pixels: Pixels) -> tuple[Probabilities, int]:
-    """Run an int8 TFLite model, in a process of its own: some models end it without a word.
+    """Run an int8 TFLite model. Call it in a process of its own, because some models crash it.
 
     Returns:
-        Probabilities float32[N, C], and the arena in bytes.
+        Class probabilities float32[N, C], and the size of the arena in bytes.
 
     Raises:
         BundleError: TensorFlow Lite for Microcontrollers cannot run it.

@@ -1,4 +1,4 @@
-"""Image classifiers that digits-edge did not export: what they take and give is read from the file and from a trial."""
+"""Open image classifiers that digits-edge did not export: read input and output from the file and from a trial run."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.runtime.errors import BundleError, UsageError, first_line
+from digits_edge.runtime.session import open_session
 
-from .litert import open_interpreter, run_interpreter
-from .tensor_spec import NOT_QUANTIZED, PIXEL_RANGES, Engine, Layout, Pixels, Quantization, Run, TensorSpec
+from .interpreter import inference_of
+from .litert import open_interpreter
+from .tensor_spec import NOT_QUANTIZED, PIXEL_RANGES, Engine, Inference, Layout, Pixels, Quantization, TensorSpec
 
 ONNX_TYPES: Final = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}
 CHANNELS: Final = (1, 3)
-TRIAL: Final = 8  # pictures
+TRIAL: Final = 8  # pictures of noise
 ROUNDING: Final = 1e-3  # how far the sum of float32 probabilities may be from 1
 EXPECTED: Final = (
     "expected an image classifier of one input, float32, uint8 or int8 [N, H, W], [N, H, W, 1 or 3] or "
@@ -26,13 +28,13 @@ EXPECTED: Final = (
 
 
 @dataclass(frozen=True)
-class Tensor:
-    """An input or output as its runtime describes it.
+class TensorInfo:
+    """An input or output, as its runtime describes it.
 
     Attributes:
-        dtype: e.g. `float32`.
-        shape: None for a side that is free.
-        quantization: of a TFLite tensor.
+        dtype: Type of the values, e.g. `float32`.
+        shape: Length of each axis; None where any length will do.
+        quantization: Quantization of a TFLite tensor.
     """
 
     dtype: str
@@ -45,26 +47,26 @@ class Tensor:
 
 @dataclass(frozen=True, eq=False)
 class ThirdPartyModel:
-    """A classifier of somebody else's, or a TFLite file of ours without its bundle.
+    """A classifier of another origin, or an exported TFLite file without its bundle.
 
     Attributes:
-        form: what it takes and gives.
-        classes: how many outputs it has.
-        said: both of them in words.
-        predict_proba: what answers for it.
+        spec: Input and output.
+        classes: Number of classes.
+        description: Input and output in words.
+        predict_proba: Class probabilities of pictures.
     """
 
-    form: TensorSpec
+    spec: TensorSpec
     classes: int
-    said: str
+    description: str
     predict_proba: Engine
 
 
 def read_model_file(path: Path) -> bytes:
-    """A model file; weights that an `.onnx` keeps in files beside it are taken in.
+    """Read a model file. Weights that an `.onnx` file keeps in other files are put into the returned model.
 
     Raises:
-        BundleError: it cannot be read.
+        BundleError: The file cannot be read.
     """
     try:
         data = path.read_bytes()
@@ -87,78 +89,82 @@ def read_model_file(path: Path) -> bytes:
 
 
 def open_third_party(data: bytes, where: str, pixel_range: str | None = None) -> ThirdPartyModel:
-    """Find out what a model takes and gives.
+    """Open a model and find out its input and output.
 
     Args:
-        data: the file.
-        where: its path, which tells its kind and begins messages.
-        pixel_range: one of `PIXEL_RANGES`; None for 0..1, or for what the quantization of an int8 input comes next to.
+        data: Content of the file.
+        where: Path of the file, which tells its format and begins messages.
+        pixel_range: The pixel range that the model was trained on, one of `PIXEL_RANGES`. None for 0..1, or for the
+            range nearest to the one that the quantization of an int8 input spans.
 
     Raises:
-        BundleError: it cannot be loaded, or is no image classifier of one input and one output.
-        UsageError: its input takes pixels as they are, and a range was given.
+        BundleError: The model cannot be loaded, or is no image classifier of one input and one output.
+        UsageError: A range was given for an input that takes pixels unscaled.
     """
-    inputs, outputs, run = _read_tflite(data, where) if where.endswith(".tflite") else _read_onnx(data, where)
+    inputs, outputs, infer = _read_tflite(data, where) if where.endswith(".tflite") else _read_onnx(data, where)
     received = f"received {_listed(inputs)}, and the output {_listed(outputs)}"
-    if len(inputs) != 1 or (shape := _picture(inputs[0])) is None:
+    if len(inputs) != 1 or (picture := _picture(inputs[0])) is None:
         raise BundleError(f"{where}: {EXPECTED}, {received}")
     if len(outputs) != 1:
         raise BundleError(f"{where}: expected one output [N, classes], {received}")
     source, sink = inputs[0], outputs[0]
-    if pixel_range and _as_it_is(source):
+    if pixel_range and _unscaled(source):
         raise UsageError(f"--pixel-range: {where} takes pixels as they are ({source}), received {pixel_range}")
     name = pixel_range or _natural_range(source)
-    form = TensorSpec(
-        *shape, source.dtype, source.quantization, sink.quantization, PIXEL_RANGES[name], source.shape[0] is None
+    spec = TensorSpec(
+        shape=picture[0],
+        layout=picture[1],
+        dtype=source.dtype,
+        input=source.quantization,
+        output=sink.quantization,
+        pixel_range=PIXEL_RANGES[name],
+        any_batch=source.shape[0] is None,
     )
-    answers = _try(form, run, where)
-    form = replace(form, logits=not _are_probabilities(answers, sink.quantization))
-    pixels = "as they are" if _as_it_is(source) else name
-    said = f"{source}, pixels {pixels}; {'logits' if form.logits else 'probabilities'} of {answers.shape[1]} classes"
-    return ThirdPartyModel(form, answers.shape[1], said, lambda pictures: form.predict(run, pictures))
+    answers = _try(spec, infer, where)
+    spec = replace(spec, logits=not _are_probabilities(answers, sink.quantization))
+    classes = answers.shape[1]
+    return ThirdPartyModel(
+        spec=spec,
+        classes=classes,
+        description=f"{source}, pixels {'as they are' if _unscaled(source) else name}; "
+        f"{'logits' if spec.logits else 'probabilities'} of {classes} classes",
+        predict_proba=lambda pixels: spec.predict(infer, pixels),
+    )
 
 
-def _read_onnx(data: bytes, where: str) -> tuple[list[Tensor], list[Tensor], Run]:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what goes wrong comes as an exception
-    try:
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class
-        raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
+def _read_onnx(data: bytes, where: str) -> tuple[list[TensorInfo], list[TensorInfo], Inference]:
+    session = open_session(data, where)
     inputs, outputs = ([_of_onnx(node) for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
-    names = [node.name for node in session.get_outputs()[:1]]
+    source, sinks = session.get_inputs()[0].name, [node.name for node in session.get_outputs()[:1]]
 
-    def run(ready: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        output: npt.NDArray[Any] = session.run(names, {session.get_inputs()[0].name: ready})[0]
+    def infer(tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        output: npt.NDArray[Any] = session.run(sinks, {source: tensor})[0]
         return output
 
-    return inputs, outputs, run
+    return inputs, outputs, infer
 
 
-def _of_onnx(node: Any) -> Tensor:
+def _of_onnx(node: Any) -> TensorInfo:
     shape = tuple(side if isinstance(side, int) else None for side in node.shape)
-    return Tensor(ONNX_TYPES.get(node.type, node.type), shape)
+    return TensorInfo(ONNX_TYPES.get(node.type, node.type), shape)
 
 
-def _read_tflite(data: bytes, where: str) -> tuple[list[Tensor], list[Tensor], Run]:
+def _read_tflite(data: bytes, where: str) -> tuple[list[TensorInfo], list[TensorInfo], Inference]:
     interpreter = open_interpreter(data, where)
     inputs = [_of_tflite(details) for details in interpreter.get_input_details()]
     outputs = [_of_tflite(details) for details in interpreter.get_output_details()]
-    return inputs, outputs, lambda ready: run_interpreter(interpreter, ready)
+    return inputs, outputs, inference_of(interpreter)
 
 
-def _of_tflite(details: dict[str, Any]) -> Tensor:
+def _of_tflite(details: dict[str, Any]) -> TensorInfo:
     sides = [None if side < 0 else int(side) for side in details["shape_signature"]]
-    one_a_time = [int(side) for side in details["shape"][:1]]  # what a free batch was allocated for
+    batch = [int(side) for side in details["shape"][:1]]  # 1 where the batch is free: that is what is allocated
     quantization = Quantization(*details["quantization"])
-    return Tensor(np.dtype(details["dtype"]).name, tuple(one_a_time + sides[1:]), quantization)
+    return TensorInfo(np.dtype(details["dtype"]).name, tuple(batch + sides[1:]), quantization)
 
 
-def _picture(tensor: Tensor) -> tuple[tuple[int, ...], Layout] | None:
-    """A picture's shape, (H, W) or (H, W, 3), and its layout; None where the input is no picture, or could be two."""
+def _picture(tensor: TensorInfo) -> tuple[tuple[int, ...], Layout] | None:
+    """A picture's shape, (H, W) or (H, W, 3), and its layout; None if the input is no picture or its layout unclear."""
     if tensor.dtype not in ("float32", "uint8", "int8") or not tensor.shape or tensor.shape[0] not in (None, 1):
         return None
     sides = [side for side in tensor.shape[1:] if side]
@@ -173,40 +179,40 @@ def _picture(tensor: Tensor) -> tuple[tuple[int, ...], Layout] | None:
     return ((height, width) if channels == 1 else (height, width, channels)), layout
 
 
-def _as_it_is(source: Tensor) -> bool:
-    """Whether pixels go in unscaled: uint8, or int8 of unknown quantization, which is 128 less."""
+def _unscaled(source: TensorInfo) -> bool:
+    """Whether the input takes unscaled pixels: as uint8, or less 128 as int8 without quantization."""
     return source.dtype == "uint8" or (source.dtype == "int8" and not source.quantization.scale)
 
 
-def _natural_range(source: Tensor) -> str:
-    """0..1; of an int8 input the range that is next to what -128 and 127 stand for."""
+def _natural_range(source: TensorInfo) -> str:
+    """0..1, or for a quantized input the range nearest to the one that it spans."""
     if not source.quantization.scale:
         return "0..1"
     low, high = ((q - source.quantization.zero_point) * source.quantization.scale for q in (-128, 127))
     return min(PIXEL_RANGES, key=lambda name: abs(PIXEL_RANGES[name][0] - low) + abs(PIXEL_RANGES[name][1] - high))
 
 
-def _try(form: TensorSpec, run: Run, where: str) -> npt.NDArray[Any]:
-    """Its real-valued outputs float32[8, C] for eight pictures of noise."""
-    noise: Pixels = np.random.default_rng(0).integers(0, 256, (TRIAL, *form.shape), dtype=np.uint8)
+def _try(spec: TensorSpec, infer: Inference, where: str) -> npt.NDArray[Any]:
+    """The model's dequantized outputs float32[8, C] for eight pictures of noise."""
+    noise: Pixels = np.random.default_rng(0).integers(0, 256, (TRIAL, *spec.shape), dtype=np.uint8)
     try:
-        raw = run(form.feed(noise if form.any_batch else noise[:1]))
+        raw = infer(spec.feed(noise if spec.any_batch else noise[:1]))
     except Exception as error:  # of either runtime
         raise BundleError(f"{where}: it cannot be run: {first_line(error)}") from None
-    pictures = TRIAL if form.any_batch else 1
+    pictures = TRIAL if spec.any_batch else 1
     if raw.dtype not in (np.float32, np.int8, np.uint8) or raw.ndim != 2 or len(raw) != pictures or raw.shape[1] < 2:
         raise BundleError(
             f"{where}: expected an output [N, classes] of two classes or more, "
             f"received {raw.dtype}{list(raw.shape)} for {pictures} pictures"
         )
-    return replace(form, logits=False).predict(run, noise)
+    return replace(spec, logits=False).predict(infer, noise)
 
 
 def _are_probabilities(answers: npt.NDArray[Any], quantization: Quantization) -> bool:
-    """All of them in [0, 1], each row adding up to 1.
+    """Whether all answers are in [0, 1] and each row sums to 1.
 
-    A quantized softmax is known by its scale, 1/256 by TFLite's 8-bit quantization specification, since its rounded
-    probabilities may add up to anything.
+    Rounded probabilities may sum to anything, so a quantized softmax is recognised by its scale, which TFLite's 8-bit
+    quantization specification fixes to 1/256.
     """
     if quantization.scale:
         return quantization.scale == 1 / 256 and bool(answers.min() >= 0)
@@ -214,5 +220,5 @@ def _are_probabilities(answers: npt.NDArray[Any], quantization: Quantization) ->
     return bool(in_range and np.abs(answers.sum(axis=1) - 1).max() <= ROUNDING)
 
 
-def _listed(tensors: Sequence[Tensor]) -> str:
+def _listed(tensors: Sequence[TensorInfo]) -> str:
     return " and ".join(map(str, tensors)) or "none"

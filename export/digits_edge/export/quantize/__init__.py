@@ -1,1 +1,1 @@
-"""Quantize to int8, and climb a ladder of remedies until the gate passes."""
+"""Quantize to int8, and try a ladder of remedies until the gate passes."""

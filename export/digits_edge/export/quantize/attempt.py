@@ -1,4 +1,4 @@
-"""What came of one attempt to make a model: the model with its verdict, or the reason why it was skipped."""
+"""The outcome of one rung: a model with the gate's verdict, or the reason why the rung was skipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..engines.model_files import open_engine
 from ..engines.tensor_spec import Engine
 from ..verify.gate import Verdict
 from .scheme import Scheme
@@ -15,43 +14,40 @@ from .scheme import Scheme
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """A model, judged.
+    """A model, judged by the gate.
 
     Attributes:
-        file: its name in the bundle.
-        rung: how it was made, in words.
-        data: its bytes.
-        answers: float32[N, C], its probabilities for the validation pictures.
-        verdict: the gate's.
+        file: Name of the file in the bundle.
+        rung: How the model was made, in words.
+        data: Content of the file.
+        engine: Class probabilities of pictures, by this very model.
+        answers: Its class probabilities for the validation pictures, float32[N, C].
+        verdict: The gate's verdict on them.
     """
 
     file: str
     rung: str
     data: bytes
+    engine: Engine
     answers: npt.NDArray[np.float32]
     verdict: Verdict
 
     @property
-    def engine(self) -> Engine:
-        """What answers for it."""
-        return open_engine(self.data, self.file)
-
-    @property
     def bytes(self) -> int:
-        """What it takes up on a device."""
+        """Size of the model on a device."""
         return len(self.data)
 
 
 @dataclass(frozen=True, eq=False)
 class Quantized(Attempt):
-    """An int8 model, judged.
+    """An int8 model, judged by the gate.
 
     Attributes:
-        how: it was quantized.
-        in_float: what computes in float all the same, as `name (Operator)`.
+        scheme: How it was quantized.
+        in_float: Nodes that still compute in float, as `name (Operator)`.
     """
 
-    how: Scheme
+    scheme: Scheme
     in_float: tuple[str, ...] = ()
 
 
@@ -60,9 +56,9 @@ class Skipped:
     """A rung that was not tried.
 
     Attributes:
-        file: the model's name in the bundle.
-        rung: what would have been tried.
-        reason: why it was not.
+        file: Name of the file in the bundle.
+        rung: What would have been tried, in words.
+        reason: Why it was skipped.
     """
 
     file: str

@@ -1,8 +1,9 @@
-"""What makes the int8 models of each format, for the ladder."""
+"""Make the float and int8 models of each format: ONNX with onnxruntime, TFLite with TensorFlow."""
 
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
@@ -20,7 +21,7 @@ from ..convert.onnx_graph import with_metadata, wrap
 from ..convert.tflite import to_tflite
 from ..convert.worker import Worker
 from ..engines.model_files import open_engine
-from ..verify.gate import Gate, Verdict
+from ..verify.gate import Gate
 from .attempt import Attempt, Quantized
 from .equalization import equalized
 from .fine_tuning import fine_tuned
@@ -30,17 +31,22 @@ from .sensitivity import LayerNoise, sensitivity
 
 
 @dataclass(frozen=True, eq=False)
-class _Base:
-    """What the backends of both formats need.
+class Backend(ABC):
+    """The models of one format, each of them judged by the gate.
 
     Attributes:
-        network: what is exported.
-        calibration: uint8[K, H, W] or uint8[K, H, W, 3], of the training part.
-        contract: what an ONNX file says of itself.
-        worker: the child process that converts.
-        gate: what judges each model.
-        work: a folder for networks that a remedy changed.
+        network: The exported model.
+        calibration: Pictures of the training part, uint8[K, H, W] or uint8[K, H, W, 3].
+        contract: The description that is written into ONNX files.
+        worker: The child process that converts.
+        gate: The judge of each model.
+        work: A folder for networks that a remedy changed.
     """
+
+    file: ClassVar[str]  # name of the int8 model
+    float_file: ClassVar[str]
+    converter: ClassVar[str]
+    supports_mixed_precision: ClassVar[bool]  # other calibrations and weights, and layers that stay in float
 
     network: KerasModelFile
     calibration: npt.NDArray[np.uint8]
@@ -49,19 +55,56 @@ class _Base:
     gate: Gate
     work: Path
 
+    @abstractmethod
+    def _convert(self) -> bytes:
+        """The float model."""
+
+    @abstractmethod
+    def _quantize(self, scheme: Scheme) -> tuple[bytes, tuple[str, ...]]:
+        """The int8 model, and its nodes that still compute in float."""
+
+    @abstractmethod
+    def layers(self, scheme: Scheme) -> list[LayerNoise]:
+        """The noise that the quantization of each layer adds."""
+
     @property
     def pictures(self) -> int:
-        """How many there are to calibrate by."""
+        """Number of calibration pictures."""
         return len(self.calibration)
 
-    def equalized(self) -> KerasModelFile | None:
-        """The network with weights of even ranges; None where no layers allow it."""
-        return self.worker(equalized, self.network, self.work / "equalized.keras")
+    def float_model(self) -> Attempt:
+        """Convert, and ask the gate."""
+        data = self._convert()
+        engine = open_engine(data, self.float_file)
+        answers = engine(self.gate.validation.pixels)
+        return Attempt(
+            file=self.float_file,
+            rung=self.converter,
+            data=data,
+            engine=engine,
+            answers=answers,
+            verdict=self.gate.judge("float32", answers),
+        )
 
-    def _examine(self, file: str, precision: str, data: bytes) -> tuple[npt.NDArray[np.float32], Verdict]:
-        """Run a model on the validation pictures, and ask the gate."""
-        answers = open_engine(data, file)(self.gate.validation.pixels)
-        return answers, self.gate.judge(precision, answers)
+    def attempt(self, rung: str, scheme: Scheme) -> Quantized:
+        """Quantize, and ask the gate."""
+        data, floats = self._quantize(scheme)
+        engine = open_engine(data, self.file)
+        answers = engine(self.gate.validation.pixels)
+        return Quantized(
+            file=self.file,
+            rung=rung,
+            data=data,
+            engine=engine,
+            answers=answers,
+            verdict=self.gate.judge("int8", answers),
+            scheme=scheme,
+            in_float=floats,
+        )
+
+    def equalized(self) -> KerasModelFile | None:
+        """The network with equalized weights; None where no layers allow it."""
+        return self.worker(equalized, self.network, self.work / "equalized.keras")
 
     def fine_tuned(self, network: KerasModelFile) -> KerasModelFile:
         """A network after quantization-aware fine-tuning on the calibration pictures."""
@@ -70,34 +113,32 @@ class _Base:
 
 
 @dataclass(frozen=True, eq=False)
-class OnnxBackend(_Base):
-    """ONNX: onnxruntime's quantizer, which can do everything that the ladder asks for."""
+class OnnxBackend(Backend):
+    """ONNX models by tf2onnx and onnxruntime's quantizer, which supports every rung of the ladder."""
 
     file: ClassVar[str] = "model.int8.onnx"
+    float_file: ClassVar[str] = "model.onnx"
+    converter: ClassVar[str] = "tf2onnx"
     supports_mixed_precision: ClassVar[bool] = True
     _cores: dict[KerasModelFile, onnx.ModelProto] = field(default_factory=dict)
 
-    def core(self, network: KerasModelFile) -> onnx.ModelProto:
-        """A network as a float core."""
+    def layers(self, scheme: Scheme) -> list[LayerNoise]:
+        """The noise that the quantization of each layer adds."""
+        return sensitivity(self._core(scheme.network), self.calibration, scheme)
+
+    def _convert(self) -> bytes:
+        return self._described(self.float_file, self._core(self.network))
+
+    def _quantize(self, scheme: Scheme) -> tuple[bytes, tuple[str, ...]]:
+        quantized = quantize(self._core(scheme.network), self.calibration, scheme)
+        floats = tuple(in_float(quantized))
+        return self._described(self.file, quantized), floats
+
+    def _core(self, network: KerasModelFile) -> onnx.ModelProto:
+        """The float core of a network, converted once."""
         if network not in self._cores:
             self._cores[network] = onnx.load_from_string(self.worker(to_onnx_core, network))
         return self._cores[network]
-
-    def float_model(self) -> Attempt:
-        """The float model, judged."""
-        data = self._described("model.onnx", self.core(self.network))
-        return Attempt("model.onnx", "tf2onnx", data, *self._examine("model.onnx", "float32", data))
-
-    def attempt(self, rung: str, how: Scheme) -> Quantized:
-        """Quantize, and ask the gate."""
-        quantized = quantize(self.core(how.network), self.calibration, how)
-        islands = tuple(in_float(quantized))
-        data = self._described(self.file, quantized)
-        return Quantized(self.file, rung, data, *self._examine(self.file, "int8", data), how, islands)
-
-    def layers(self, how: Scheme) -> list[LayerNoise]:
-        """Every layer with the noise that its quantization adds."""
-        return sensitivity(self.core(how.network), self.calibration, how)
 
     def _described(self, name: str, core: onnx.ModelProto) -> bytes:
         """Wrap a core, ask the runtime for its golden answers, and write contract and answers into its metadata."""
@@ -111,22 +152,20 @@ class OnnxBackend(_Base):
 
 
 @dataclass(frozen=True, eq=False)
-class TfliteBackend(_Base):
-    """TFLite: full-integer models by TensorFlow's converter, which has one way to make them."""
+class TfliteBackend(Backend):
+    """TFLite models by TensorFlow's converter: full-integer, with min-max calibration only."""
 
     file: ClassVar[str] = "model.int8.tflite"
+    float_file: ClassVar[str] = "model.tflite"
+    converter: ClassVar[str] = "TFLiteConverter"
     supports_mixed_precision: ClassVar[bool] = False
 
-    def float_model(self) -> Attempt:
-        """The float model, judged."""
-        data = self.worker(to_tflite, self.network)
-        return Attempt("model.tflite", "TFLiteConverter", data, *self._examine("model.tflite", "float32", data))
-
-    def attempt(self, rung: str, how: Scheme) -> Quantized:
-        """Quantize, and ask the gate."""
-        data = self.worker(to_tflite, how.network, self.calibration[: how.pictures])
-        return Quantized(self.file, rung, data, *self._examine(self.file, "int8", data), how)
-
-    def layers(self, _how: Scheme) -> list[LayerNoise]:
-        """None: no layer can be kept in float."""
+    def layers(self, scheme: Scheme) -> list[LayerNoise]:  # noqa: ARG002
+        """No layers: none of them can be kept in float."""
         return []
+
+    def _convert(self) -> bytes:
+        return self.worker(to_tflite, self.network)
+
+    def _quantize(self, scheme: Scheme) -> tuple[bytes, tuple[str, ...]]:
+        return self.worker(to_tflite, scheme.network, self.calibration[: scheme.pictures]), ()

@@ -1,8 +1,8 @@
-"""Even out the ranges of neighbouring layers' weights, which changes nothing in float and everything in int8.
+"""Equalize the weight ranges of neighbouring layers, which changes nothing in float but helps int8.
 
 Source: M. Nagel, M. van Baalen, T. Blankevoort, M. Welling, Data-Free Quantization Through Weight Equalization and Bias
-Correction, ICCV 2019, section 4.1. A channel may be made s times quieter behind one layer if the next one listens s
-times harder, as long as all between them is positively homogeneous: ReLU, pooling, flattening.
+Correction, ICCV 2019, section 4.1. An output channel of one layer may be divided by s if the next layer's weights for it
+are multiplied by s, as long as everything between them is positively homogeneous: ReLU, pooling, flattening.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ..convert.keras_model import KerasModelFile, open_network
 if TYPE_CHECKING:
     import keras
 
-SWEEPS: Final = 5  # over all pairs: each moves the ranges of its neighbours a little
-PASSING: Final = (
+SWEEPS: Final = 5  # over all pairs, since equalizing a pair changes the ranges of its neighbours
+HOMOGENEOUS: Final = (
     "MaxPooling2D", "AveragePooling2D", "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Dropout", "SpatialDropout2D",
     "Flatten", "ZeroPadding2D",
 )  # fmt: skip
@@ -31,8 +31,8 @@ Array = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class _Pair:
-    """Two layers with weights; `norm` is a batch normalisation right behind the first."""
+class _LayerPair:
+    """Two neighbouring layers with weights; `norm` is a batch normalisation right after the first, or None."""
 
     first: Any
     norm: Any
@@ -40,7 +40,7 @@ class _Pair:
 
 
 def equalized(source: KerasModelFile, target: Path) -> KerasModelFile | None:
-    """Write the same function with weights of even ranges to `target`; None where no layers allow it."""
+    """Write the same function with equalized weights to `target`; None where no layers allow it."""
     model = open_network(source.path)
     if not equalize(model):
         return None
@@ -52,7 +52,7 @@ def equalize(model: keras.Model) -> int:
     """Equalize a model's weights in place.
 
     Returns:
-        how many pairs of layers were found; 0 where none allow it.
+        The number of equalized pairs of layers.
     """
     pairs = _pairs(model)
     for _ in range(SWEEPS):
@@ -61,34 +61,37 @@ def equalize(model: keras.Model) -> int:
     return len(pairs)
 
 
-def _equalize(pair: _Pair) -> None:
-    loudness = _reach(pair.first, out=True)
+def _equalize(pair: _LayerPair) -> None:
+    outputs = _output_ranges(pair.first)
     if pair.norm is not None:
         gamma, _, _, variance = (np.asarray(weight) for weight in pair.norm.get_weights())
-        loudness = loudness * np.abs(gamma) / np.sqrt(variance + pair.norm.epsilon)
-    hearing = _reach(pair.second, out=False, channels=len(loudness))
-    both = (loudness > 0) & (hearing > 0)
-    quieter = np.ones_like(loudness)
-    quieter[both] = np.sqrt(loudness[both] / hearing[both])
+        outputs = outputs * np.abs(gamma) / np.sqrt(variance + pair.norm.epsilon)
+    inputs = _input_ranges(pair.second, channels=len(outputs))
+    both = (outputs > 0) & (inputs > 0)
+    divisors = np.ones_like(outputs)
+    divisors[both] = np.sqrt(outputs[both] / inputs[both])
     if pair.norm is not None:
         gamma, beta, mean, variance = pair.norm.get_weights()
-        pair.norm.set_weights([gamma / quieter, beta / quieter, mean, variance])
+        pair.norm.set_weights([gamma / divisors, beta / divisors, mean, variance])
     else:
         kernel, *bias = pair.first.get_weights()
-        pair.first.set_weights([kernel / _along(pair.first, quieter), *(b / quieter for b in bias)])
+        pair.first.set_weights([kernel / _along(pair.first, divisors), *(b / divisors for b in bias)])
     kernel, *bias = pair.second.get_weights()
-    repeats = kernel.shape[-2] // len(quieter)  # a flatten before it: the channels come again and again
-    pair.second.set_weights([kernel * np.tile(quieter, repeats)[:, None], *bias])
+    repeats = kernel.shape[-2] // len(divisors)  # after a flatten, the channels repeat
+    pair.second.set_weights([kernel * np.tile(divisors, repeats)[:, None], *bias])
 
 
-def _reach(layer: Any, *, out: bool, channels: int = 0) -> Array:
-    """The largest weight of each output channel, or of each of so many input channels."""
+def _output_ranges(layer: Any) -> Array:
+    """The largest absolute weight of each output channel."""
     kernel = np.abs(np.asarray(layer.get_weights()[0]))
-    if out:  # depthwise kernels are (h, w, channels, 1), others (…, inputs, outputs)
-        flat = kernel[..., 0] if _depthwise(layer) else kernel
-        return np.asarray(flat.reshape(-1, flat.shape[-1]).max(axis=0))
-    by_input = kernel.max(axis=-1).reshape(-1, channels)  # (h x w or places, channels)
-    return np.asarray(by_input.max(axis=0))
+    flat = kernel[..., 0] if _depthwise(layer) else kernel  # (h, w, channels, 1), others (…, inputs, outputs)
+    return np.asarray(flat.reshape(-1, flat.shape[-1]).max(axis=0))
+
+
+def _input_ranges(layer: Any, channels: int) -> Array:
+    """The largest absolute weight of each of so many input channels."""
+    kernel = np.abs(np.asarray(layer.get_weights()[0]))
+    return np.asarray(kernel.max(axis=-1).reshape(-1, channels).max(axis=0))  # (h x w or places, channels)
 
 
 def _along(layer: Any, values: Array) -> Array:
@@ -99,7 +102,7 @@ def _depthwise(layer: Any) -> bool:
     return isinstance(layer, import_keras().layers.DepthwiseConv2D)
 
 
-def _pairs(model: keras.Model) -> list[_Pair]:
+def _pairs(model: keras.Model) -> list[_LayerPair]:
     layers = import_keras().layers
     pairs = []
     for first in model.layers:
@@ -115,26 +118,26 @@ def _pairs(model: keras.Model) -> list[_Pair]:
             following = _only_user(model, norm)
         elif activation_of(first) not in ("linear", "relu"):
             continue
-        while following is not None and _passes(following):
+        while following is not None and _is_homogeneous(following):
             following = _only_user(model, following)
         plain = isinstance(following, layers.Conv2D | layers.Dense) and getattr(following, "groups", 1) == 1
         if plain or (following is not None and _depthwise(following) and following.depth_multiplier == 1):
-            pairs.append(_Pair(first, norm, following))
+            pairs.append(_LayerPair(first, norm, following))
     return pairs
 
 
-def _passes(layer: Any) -> bool:
-    """Whether s times the input is s times the output, for s > 0, channel by channel."""
+def _is_homogeneous(layer: Any) -> bool:
+    """Whether scaling an input channel by s > 0 scales its output channel by s."""
     kind = type(layer).__name__
     if kind == "ReLU":
         return layer.max_value is None and not layer.threshold
     if kind == "Activation":
         return activation_of(layer) in ("relu", "linear")
-    return kind in (*PASSING, "LeakyReLU")
+    return kind in (*HOMOGENEOUS, "LeakyReLU")
 
 
 def _only_user(model: keras.Model, layer: Any) -> Any:
-    """The one layer of the model that takes this one's output and is used nowhere else, or None."""
+    """The only layer that reads this one's output and nothing else, or None."""
     known = {id(other) for other in model.layers}
     users = [node.operation for node in layer._outbound_nodes if id(node.operation) in known]
     return users[0] if len(users) == 1 and len(users[0]._inbound_nodes) == 1 else None

@@ -1,7 +1,7 @@
-"""A short quantization-aware fine-tuning: the float model teaches its own int8 self, so that no labels are needed.
+"""Quantization-aware fine-tuning: a network learns its own float answers with rounding, so that no labels are needed.
 
-Weights and activations are rounded in the forward pass as int8 will round them, and gradients pass straight through the
-rounding. Source: B. Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
+Weights and activations are rounded in the forward pass as in int8, and gradients pass straight through the rounding.
+Source: B. Jacob et al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
 Inference, CVPR 2018, section 3; the straight-through estimator of Y. Bengio et al., arXiv:1308.3432.
 """
 
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 EPOCHS: Final = 10
 BATCH: Final = 64
 LEARNING_RATE: Final = 1e-4
-LEAST_PICTURES: Final = 256
-WEIGHT_LEVELS: Final = 63  # of 7 bits, as the ONNX has them
+MIN_PICTURES: Final = 256
+WEIGHT_LEVELS: Final = 63  # of the 7-bit weights in ONNX
 
 
 def fine_tuned(source: KerasModelFile, target: Path, pixels: npt.NDArray[np.uint8]) -> KerasModelFile:
-    """Write a network that its own float answers on `pixels` taught to bear quantization to `target`.
+    """Fine-tune a network on its own float answers for `pixels`, and write it to `target`.
 
     Raises:
-        ExportError: it has a layer that Keras cannot clone or differentiate.
+        ExportError: The network has a layer that Keras cannot clone or differentiate.
     """
     model = open_network(source.path)
     teacher = keras_probabilities(source, pixels)
@@ -46,14 +46,14 @@ def fine_tuned(source: KerasModelFile, target: Path, pixels: npt.NDArray[np.uint
 
 
 def fine_tune(model: keras.Model, pixels: npt.NDArray[np.uint8], teacher: npt.NDArray[np.float32]) -> None:
-    """Change a model's weights so that its quantized answers come nearer to its float ones.
+    """Change a model's weights so that its quantized answers come nearer to its float answers.
 
     Batch normalisations keep their statistics.
 
     Args:
-        model: of `network.adapt`, changed in place.
-        pixels: uint8[K, H, W] or uint8[K, H, W, 3], of the training part.
-        teacher: float32[K, C], the probabilities to come near to.
+        model: A model by `keras_model.adapt`; changed in place.
+        pixels: Pictures of the training part, uint8[K, H, W] or uint8[K, H, W, 3].
+        teacher: The float probabilities for them, float32[K, C].
     """
     import tensorflow as tf
 
@@ -93,7 +93,7 @@ def fine_tune(model: keras.Model, pixels: npt.NDArray[np.uint8], teacher: npt.ND
 
 
 def _call_rounded(layer: Any, *inputs: Any, **options: Any) -> Any:
-    """A layer's answer in 8 bits over its own range; of one whose activation is a layer of its own, as it is."""
+    """A layer's output rounded to 8 bits over its range; unrounded where its activation is a separate layer."""
     keras = import_keras()
     outputs = layer(*inputs, **options)
     rounding = (keras.layers.Activation, keras.layers.ReLU, keras.layers.LeakyReLU, keras.layers.Add)
@@ -111,7 +111,7 @@ def _in_8_bits(activations: Any) -> Any:
 
 
 def _rounded(kernel: Any) -> Any:
-    """The kernel as int8 weights would have it: symmetric, a scale for each output channel."""
+    """A kernel rounded as int8 weights: symmetric, one scale per output channel."""
     ops = import_keras().ops
     largest = ops.max(ops.abs(kernel), axis=tuple(range(len(kernel.shape) - 1)), keepdims=True)
     size = ops.maximum(largest, 1e-12) / WEIGHT_LEVELS

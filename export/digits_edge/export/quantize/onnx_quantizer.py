@@ -21,7 +21,7 @@ from ..convert.onnx import to_nchw
 from ..convert.onnx_graph import PIXELS, spare_first_convolution
 from .scheme import Scheme
 
-# What moves numbers and computes nothing with them.
+# Operators that move values but compute nothing.
 MOVING: Final = frozenset(
     {"QuantizeLinear", "DequantizeLinear", "Reshape", "Flatten", "Transpose", "Squeeze", "Unsqueeze", "Identity"}
 )
@@ -36,27 +36,27 @@ PERCENTILE: Final = 99.99
 def quantize(
     core: onnx.ModelProto,
     calibration: npt.NDArray[np.uint8],
-    how: Scheme,
+    scheme: Scheme,
     nodes: Sequence[str] = (),
 ) -> onnx.ModelProto:
     """Quantize a float core to int8 by onnxruntime's `quantize_static`.
 
-    Weights have 7 bits (`reduce_range`): on CPUs without VNNI the 16-bit sum of two uint8 x int8 products saturates
-    with 8, and the labels of some pictures change from CPU to CPU (see onnxruntime, "Quantize ONNX models", "When and
-    why do I need to try U8U8?"). U8U8 does not saturate either, but took twice the time.
+    Weights have 7 bits (`reduce_range`). With 8 bits, the 16-bit sum of two uint8 x int8 products saturates on CPUs
+    without VNNI, so that some pictures get another label there (see onnxruntime, "Quantize ONNX models", "When and why
+    do I need to try U8U8?"). U8U8 does not saturate either, but took twice the time.
 
     Args:
-        core: float.
-        calibration: uint8[K, H, W] or uint8[K, H, W, 3], of the training part.
-        how: to quantize; its `pictures` are taken from the front of `calibration`.
-        nodes: quantize these alone; all unless given.
+        core: The float core.
+        calibration: Pictures of the training part, uint8[K, H, W] or uint8[K, H, W, 3].
+        scheme: How to quantize; the first `pictures` of `calibration` are used.
+        nodes: Names of the only nodes to quantize; empty for all nodes.
 
     Raises:
-        ExportError: onnxruntime cannot.
+        ExportError: onnxruntime cannot quantize it.
     """
     core, spared = spare_first_convolution(core)
-    reduced = how.weights == "7-bit"
-    options: dict[str, Any] = {"CalibPercentile": PERCENTILE} if how.method == "percentile" else {}
+    reduced = scheme.weights == "7-bit"
+    options: dict[str, Any] = {"CalibPercentile": PERCENTILE} if scheme.method == "percentile" else {}
     exact = {"scale": np.array(1 / 255, np.float32), "zero_point": np.array(0, np.uint8)}  # q = pixel
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "float.onnx"), Path(folder, "int8.onnx")
@@ -66,15 +66,15 @@ def quantize(
                 quantization.quantize_static(
                     str(source),
                     str(target),
-                    _Calibration(calibration[: how.pictures]),
+                    _Calibration(calibration[: scheme.pictures]),
                     quant_format=QuantFormat.QDQ,
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8 if reduced else QuantType.QUInt8,
                     per_channel=True,
                     reduce_range=reduced,
-                    calibrate_method=METHODS[how.method],
+                    calibrate_method=METHODS[scheme.method],
                     nodes_to_quantize=list(nodes) or None,
-                    nodes_to_exclude=[*spared, *how.in_float],
+                    nodes_to_exclude=[*spared, *scheme.in_float],
                     extra_options={"TensorQuantOverrides": {PIXELS: [exact]}, **options},
                 )
         except Exception as error:  # onnxruntime raises nearly anything
@@ -83,7 +83,7 @@ def quantize(
 
 
 def in_float(quantized: onnx.ModelProto) -> list[str]:
-    """Nodes of a quantized core that compute in float all the same, with their operators: `erf_1 (Erf)`."""
+    """Nodes of a quantized core that still compute in float, with their operators: `erf_1 (Erf)`."""
     graph = onnx.shape_inference.infer_shapes(quantized).graph
     floats = {v.name for v in (*graph.value_info, *graph.output) if v.type.tensor_type.elem_type == TensorProto.FLOAT}
     dequantized = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
@@ -95,7 +95,7 @@ def in_float(quantized: onnx.ModelProto) -> list[str]:
 
 
 class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
-    """Feeds pictures as the core takes them, some at a time."""
+    """Feeds calibration pictures to onnxruntime in batches, in the core's input format."""
 
     def __init__(self, pixels: npt.NDArray[np.uint8], batch: int = 128) -> None:
         self._batches: Iterator[dict[str, Any]] = (

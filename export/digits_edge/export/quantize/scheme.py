@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from ..convert.keras_model import KerasModelFile
@@ -13,18 +13,19 @@ Weights = Literal["7-bit", "8-bit"]
 
 @dataclass(frozen=True)
 class Scheme:
-    """How a float model becomes an int8 one.
+    """How a float model is quantized.
 
     Attributes:
-        network: the float model; not the one to export where a remedy changed its weights.
-        method: how the ranges of activations are taken from what calibration pictures make of them.
-        pictures: how many of those.
-        weights: int8 weights of 7 bits saturate on no CPU (see `to_onnx`); 8-bit ones are uint8, finer and slower.
-        in_float: nodes of the graph that stay float.
+        network: The float model; a changed copy of the exported one where a remedy changed its weights.
+        method: How calibration takes the ranges of activations.
+        pictures: Number of calibration pictures.
+        weights: 7-bit weights are int8 and saturate on no CPU, see `onnx_quantizer`; 8-bit weights are uint8, finer and
+            slower.
+        in_float: Nodes of the graph that stay in float.
     """
 
     network: KerasModelFile
     method: Method = "min-max"
     pictures: int = 512
     weights: Weights = "7-bit"
-    in_float: tuple[str, ...] = field(default=())
+    in_float: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""How much noise each layer's own quantization adds to the logits."""
+"""Measure how much noise the quantization of each layer adds to the logits."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime
 from onnxruntime.quantization.qdq_loss_debug import compute_signal_to_quantization_noice_ratio
+
+from digits_edge.runtime.session import open_session
 
 from ..convert.onnx import to_nchw
 from ..convert.onnx_graph import LOGITS, PIXELS
@@ -18,18 +19,18 @@ from .onnx_quantizer import MOVING, quantize
 from .scheme import Scheme
 
 PICTURES: Final = 256
-ACTIVATIONS: Final = ("Relu", "Clip")  # onnxruntime computes them with the layer before
+ACTIVATIONS: Final = ("Relu", "Clip")  # onnxruntime fuses them with the layer before
 
 
 @dataclass(frozen=True)
 class LayerNoise:
-    """One layer of a core.
+    """The noise of one layer of a core.
 
     Attributes:
-        name: of its node, e.g. `conv_2`.
-        operator: ONNX's.
-        nodes: it, and the activation that is computed with it.
-        snr: of the logits where this layer alone is quantized, in dB; infinite where nothing changes.
+        name: Name of its node, e.g. `conv_2`.
+        operator: Its ONNX operator.
+        nodes: Its node, and the node of the activation that is fused with it.
+        snr: Signal-to-noise ratio in dB of the logits if only this layer is quantized; infinite if nothing changes.
     """
 
     name: str
@@ -38,22 +39,23 @@ class LayerNoise:
     snr: float
 
 
-def sensitivity(core: onnx.ModelProto, calibration: npt.NDArray[np.uint8], how: Scheme) -> list[LayerNoise]:
-    """Quantize each layer of a float core alone and compare the logits: 20 log10 of signal to noise.
+def sensitivity(core: onnx.ModelProto, calibration: npt.NDArray[np.uint8], scheme: Scheme) -> list[LayerNoise]:
+    """Quantize each layer of a float core alone, and compare the logits with the float logits.
 
     Args:
-        core: float.
-        calibration: uint8[K, H, W] or uint8[K, H, W, 3], of the training part; the first 256 are asked about.
-        how: the layers are quantized.
+        core: The float core.
+        calibration: Pictures of the training part, uint8[K, H, W] or uint8[K, H, W, 3]; logits are compared on the
+            first 256.
+        scheme: How to quantize the layers.
 
     Returns:
-        the layers, in the order of the graph.
+        The layers, in the order of the graph.
     """
     pixels = to_nchw(calibration[:PICTURES])
     exact = _logits(core, pixels)
     layers = []
     for operator, nodes in _layers(core):
-        alone = _logits(quantize(core, calibration, how, nodes), pixels)
+        alone = _logits(quantize(core, calibration, scheme, nodes), pixels)
         same = np.array_equal(alone, exact)
         snr = math.inf if same else float(compute_signal_to_quantization_noice_ratio(exact, alone))
         layers.append(LayerNoise(nodes[0], operator, nodes, snr))
@@ -75,6 +77,6 @@ def _layers(core: onnx.ModelProto) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _logits(core: onnx.ModelProto, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    session = onnxruntime.InferenceSession(core.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = open_session(core.SerializeToString())
     logits: npt.NDArray[np.float32] = session.run([LOGITS], {PIXELS: pixels})[0]
     return logits

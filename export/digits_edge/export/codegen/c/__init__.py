@@ -1,1 +1,1 @@
-"""An int8 network as C: planned, written, compiled and run."""
+"""Write an int8 network as C, compile it and run it."""

@@ -1,8 +1,8 @@
-"""Where and when each row of each layer is computed, so that a network needs little memory.
+"""Plan when each row of each layer is computed and where it is kept, so that a network needs little memory.
 
-Layers are computed row by row, each row as soon as the rows are there that it is made from, so that of most layers only
-as many rows are kept as the next layer's kernel is high. The rows of one layer lie in a ring; rings that are not needed
-at the same time share their place. The order is worked out here, and is a constant table in the C.
+Layers are computed row by row, each row as soon as its input rows are there. Of most layers, only as many rows are kept
+as the next layer's kernel is high. The rows of a layer are kept in a ring buffer, and buffers that are not needed at the
+same time share memory. The order is worked out here, and is a constant table in the C.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from ..int8_network import Copy, Int8Network, Layer, Pair, Shape
 
 
 @dataclass(frozen=True)
-class Rows:
-    """The rows of one layer in memory.
+class RowBuffer:
+    """The ring buffer of a layer's rows.
 
     Attributes:
-        shape: of the layer.
-        depth: how many rows are kept at once, row r in slot r modulo depth; of the picture, which is all there, all.
-        left: bytes before a row, for columns that are padded.
-        slot: bytes of a row with what is padded on both sides.
-        slots: `depth`, and one more for rows that are padded.
-        fill: the value of what is padded.
-        offset: of the first slot in the arena.
+        shape: Shape of the layer's output.
+        depth: Rows kept at once, row r in slot r modulo depth; all rows of the picture, which the caller keeps.
+        left: Bytes of padding before a row.
+        slot: Bytes of a row with the padding before and after it.
+        slots: `depth`, and one more where there are padding rows.
+        fill: Value of the padding.
+        offset: Place of the first slot in the arena.
     """
 
     shape: Shape
@@ -37,7 +37,7 @@ class Rows:
 
     @property
     def bytes(self) -> int:
-        """Of all slots."""
+        """Size of all slots."""
         return self.slots * self.slot
 
 
@@ -46,35 +46,35 @@ class Plan:
     """How a network is computed.
 
     Attributes:
-        layers: each reads what the one before it makes.
-        rows: of the picture, and of every layer.
-        schedule: the layers, by number, in the order in which each makes its next row.
-        arena: bytes of memory for all rows but the picture's.
+        layers: The layers, each of which reads the output of the one before it.
+        rows: Buffers of the picture and of every layer.
+        schedule: Numbers of the layers, in the order in which each makes its next row.
+        arena: Bytes of memory for all rows but the picture's.
     """
 
     layers: tuple[Layer, ...]
-    rows: tuple[Rows, ...]
+    rows: tuple[RowBuffer, ...]
     schedule: tuple[int, ...]
     arena: int
 
 
 def plan(network: Int8Network) -> Plan:
-    """Work out the order, the rings and their places."""
+    """Work out the order, the buffers and their places."""
     layers = network.layers
-    if any(map(any, layers[0].padded)):  # the picture is the caller's, and has no room for what is padded
-        layers = (Copy("image", network.shape, network.shape, (1, 1), (1, 1), (0, 0), 0), *layers)
+    if any(map(any, layers[0].padded)):  # the caller's picture has no room for padding
+        layers = (Copy(name="image", source=network.shape, shape=network.shape), *layers)
     schedule = _schedule(layers)
     depths = _depths(layers, schedule)
     rows = [_rows(layer.shape, layers[place + 1 :], depths[place]) for place, layer in enumerate(layers)]
     height, width, channels = network.shape
-    picture = Rows(network.shape, height, 0, width * channels, height, 0)
+    picture = RowBuffer(network.shape, depth=height, left=0, slot=width * channels, slots=height, fill=0)
     offsets = _places([row.bytes for row in rows], _lives(len(layers), schedule))
     placed = [replace(row, offset=offset) for row, offset in zip(rows, offsets, strict=True)]
     return Plan(layers, (picture, *placed), schedule, max(row.offset + row.bytes for row in placed))
 
 
 def _schedule(layers: Sequence[Layer]) -> tuple[int, ...]:
-    """Each row as late as the last layer's only row allows."""
+    """The order that makes each row as late as the last layer's only row allows."""
     made, order = [0] * len(layers), list[int]()
 
     def make(place: int) -> None:
@@ -90,7 +90,7 @@ def _schedule(layers: Sequence[Layer]) -> tuple[int, ...]:
 
 
 def _depths(layers: Sequence[Layer], schedule: Sequence[int]) -> list[int]:
-    """How many rows of each layer are needed at once, or have still to be."""
+    """How many rows of each layer are needed at once, made or still to be made."""
     made, depths = [0] * (len(layers) + 1), [1] * len(layers)
     for place in schedule:
         made[place] += 1
@@ -101,26 +101,32 @@ def _depths(layers: Sequence[Layer], schedule: Sequence[int]) -> list[int]:
     return depths
 
 
-def _rows(shape: Shape, readers: Sequence[Layer], depth: int) -> Rows:
-    """With room for what the layer that reads them pads."""
+def _rows(shape: Shape, readers: Sequence[Layer], depth: int) -> RowBuffer:
+    """A buffer with room for the padding of the layer that reads it, the first of `readers`."""
     if not readers:
-        return Rows(shape, depth, 0, shape[1] * shape[2], depth, 0)
+        return RowBuffer(shape, depth=depth, left=0, slot=shape[1] * shape[2], slots=depth, fill=0)
     above_below, (left, right) = readers[0].padded
-    slot = (left + shape[1] + right) * shape[2]
-    return Rows(shape, depth, left * shape[2], slot, depth + any(above_below), readers[0].fill)
+    return RowBuffer(
+        shape,
+        depth=depth,
+        left=left * shape[2],
+        slot=(left + shape[1] + right) * shape[2],
+        slots=depth + any(above_below),
+        fill=readers[0].fill,
+    )
 
 
 def _lives(layers: int, schedule: Sequence[int]) -> list[Pair]:
-    """The first step of each layer, and the last of the layer that reads it."""
+    """The first step of each layer, and the last step of the layer that reads it."""
     first = [schedule.index(place) for place in range(layers)]
     last = [max(step for step, made in enumerate(schedule) if made == place) for place in range(layers)]
     return list(zip(first, [*last[1:], len(schedule)], strict=True))
 
 
 def _places(sizes: Sequence[int], lives: Sequence[Pair]) -> list[int]:
-    """Offsets: the largest first, each as low as those let it that live at the same time.
+    """Offsets of buffers: the largest is placed first, each as low as the buffers that live at the same time allow.
 
-    The method is the greedy one of TensorFlow Lite for Microcontrollers' planner.
+    Source: the greedy memory planner of TensorFlow Lite for Microcontrollers.
     """
     offsets: dict[int, int] = {}
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):

@@ -1,11 +1,11 @@
-"""The sources of a network in C: the model itself, a self-test, an example and a Makefile."""
+"""Write a network as C: the model itself, a self-test, an example program and a Makefile."""
 
 from __future__ import annotations
 
 import re
 import textwrap
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -16,18 +16,19 @@ import numpy.typing as npt
 from digits_edge.runtime.metadata import Contract
 
 from ...engines.tensor_spec import Quantization
-from ..int8_network import Convolution, Copy, Int8Network, Layer, MaxPool, Mean, Result, Table
+from ..int8_network import Convolution, Copy, Int8Network, Layer, MaxPool, Mean, Requantization, Table
 from .plan import Plan, plan
 
-# On a Cortex-M4, by GCC 12.2 with -O2, as tests/test_c_cross.py and benchmarks/c_engine.py measure them.
-CODE_BYTES: Final = 1420  # of a network with all kinds of layers that one network has
-STACK_BYTES: Final = 160  # and a pointer for each row of the tallest kernel, and a number for each layer
+# On a Cortex-M4, by GCC 12.2 with -O2, as measured by tests/export/test_c_cross.py and benchmarks/c_engine.py.
+CODE_BYTES: Final = 1420  # of a network with every kind of layer
+STACK_BYTES: Final = 160  # and a pointer per row of the tallest kernel, and a number per layer
 TENSOR_BYTES: Final = 24  # of `struct tensor` where pointers have 32 bits
-LAYER_BYTES: Final = 32
-TILE: Final = 4  # channels at a time
+LAYER_BYTES: Final = 32  # of `struct layer` where pointers have 32 bits
+TILE: Final = 4  # channels computed at a time
 LINE: Final = 110  # characters
+NOT_JUDGED: Final = "not judged yet"
 KINDS: Final = {Convolution: "CONVOLUTION", MaxPool: "MAX_POOL", Mean: "MEAN", Table: "TABLE", Copy: "COPY"}
-TAKEN: Final = ("all", "clean", "main", "selftest", "test")  # by other files and targets
+TAKEN: Final = ("all", "clean", "main", "selftest", "test")  # names of other files and targets
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +36,11 @@ class Sources:
     """A network in C.
 
     Attributes:
-        name: by which its files and functions are called.
-        files: text, by file name.
-        classes: how many logits.
-        flash: bytes of constants and code on a Cortex-M4.
-        arena: bytes.
+        name: Name of its files and functions.
+        files: Text of each file, by file name.
+        classes: Number of logits.
+        flash: Bytes of constants and code on a Cortex-M4.
+        arena: Bytes of memory for activations.
     """
 
     name: str
@@ -48,21 +49,26 @@ class Sources:
     flash: int
     arena: int
 
+    def with_accuracy(self, accuracy: str) -> Sources:
+        """The same sources, with the gate's accuracy in the header."""
+        header = f"{self.name}.h"
+        text = self.files[header].replace(f"Accuracy: {NOT_JUDGED}\n", f"Accuracy: {accuracy}\n", 1)
+        return replace(self, files={**self.files, header: text})
+
 
 def identifier(name: str) -> str:
-    """A name as C can have it."""
+    """A name as a C identifier."""
     word = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_") or "model"
     return f"model_{word}" if word[0].isdigit() or word in TAKEN else word
 
 
-def write_sources(network: Int8Network, contract: Contract, output: Quantization, accuracy: str) -> Sources:
-    """Write a network in C.
+def write_sources(network: Int8Network, contract: Contract, output: Quantization) -> Sources:
+    """Write a network in C, with no accuracy in its header yet.
 
     Args:
-        network: of an int8 TFLite model.
-        contract: labels, form and golden pictures.
-        output: quantization of the logits.
-        accuracy: what the gate saw, in words.
+        network: The network of an int8 TFLite model.
+        contract: Its name, labels, preprocessing and golden pictures.
+        output: Quantization of the logits.
     """
     planned = plan(network)
     kinds = [kind for of, kind in KINDS.items() if any(isinstance(layer, of) for layer in planned.layers)]
@@ -72,7 +78,7 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
     golden = contract.golden.pixels
     tallest = max(layer.kernel[0] for layer in planned.layers)
     name = identifier(contract.name)
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "name": name,
         "macro": name.upper(),
         "version": version("digits-edge"),
@@ -83,7 +89,7 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
         "labels": _wrapped((_text(label) for label in contract.labels), 8, " \\\n"),
         "digit": contract.preprocess == "digit",
         "step": f"{output.scale:.6g}",
-        "accuracy": accuracy,
+        "accuracy": NOT_JUDGED,
         "macs": f"{network.macs:,}",
         "constants": f"{constants:,}",
         "code": f"{CODE_BYTES:,}",
@@ -108,24 +114,24 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
     )
     names = {"model.c": f"{name}.c", "model.h": f"{name}.h"}
     templates = ("model.c", "model.h", "selftest.c", "main.c", "Makefile")
-    files = {names.get(t, t): environment.get_template(f"{t}.jinja").render(told) for t in templates}
-    return Sources(name, files, network.classes, constants + CODE_BYTES, planned.arena)
+    files = {names.get(t, t): environment.get_template(f"{t}.jinja").render(values) for t in templates}
+    return Sources(name, files, classes=network.classes, flash=constants + CODE_BYTES, arena=planned.arena)
 
 
 def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
-    """The arrays, as C, and of each layer the fields of its struct."""
+    """The arrays, as C, and the fields of each layer's struct."""
     arrays, layers = [], []
     for place, layer in enumerate(planned.layers):
         made: dict[str, str] = {}
         for label, type_, values in _arrays(layer):
             arrays.append(_array(f"{label}{place}", type_, values))
             made[label] = f"{label}{place}"
-        result = layer.result if isinstance(layer, Convolution | Mean) else Result((), zero=0)
+        sums = layer.requantization if isinstance(layer, Convolution | Mean) else Requantization((), zero=0)
         fields = [
             KINDS[type(layer)],
-            result.low,
-            result.high,
-            result.zero,
+            sums.low,
+            sums.high,
+            sums.zero,
             *layer.kernel,
             *layer.stride,
             layer.padding[0],
@@ -142,7 +148,7 @@ def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[st
 
 
 def _arrays(layer: Layer) -> Iterable[tuple[str, str, npt.NDArray[Any]]]:
-    """Name, type of C and values of each array of a layer."""
+    """Name, C type and values of each array of a layer."""
     if isinstance(layer, Table):
         yield "table", "uint8_t", layer.entries
     if isinstance(layer, Convolution):
@@ -153,12 +159,12 @@ def _arrays(layer: Layer) -> Iterable[tuple[str, str, npt.NDArray[Any]]]:
     if isinstance(layer, Mean):
         yield "bias", "int32_t", np.array([layer.bias])
     if isinstance(layer, Convolution | Mean):
-        yield "multiplier", "int32_t", np.array([m.value for m in layer.result.multipliers])
-        yield "shift", "uint8_t", np.array([m.shift for m in layer.result.multipliers])
+        yield "multiplier", "int32_t", np.array([m.value for m in layer.requantization.multipliers])
+        yield "shift", "uint8_t", np.array([m.shift for m in layer.requantization.multipliers])
 
 
 def _constant_bytes(planned: Plan) -> int:
-    """Of all constants, where pointers have 32 bits."""
+    """Size of all constants where pointers have 32 bits."""
     sizes = {"int32_t": 4}
     arrays = sum(values.size * sizes.get(type_, 1) for layer in planned.layers for _, type_, values in _arrays(layer))
     return arrays + len(planned.rows) * TENSOR_BYTES + len(planned.layers) * LAYER_BYTES + len(planned.schedule)
@@ -169,7 +175,7 @@ def _array(name: str, type_: str, values: npt.NDArray[Any]) -> str:
 
 
 def _number(value: int) -> str:
-    """As a constant of C; -2147483648 is none, but an expression of another type."""
+    """A number as a C constant; -2147483648 would be an expression of another type."""
     return str(value) if value > -(2**31) else "-2147483647 - 1"
 
 
@@ -179,11 +185,11 @@ def _rows(values: npt.NDArray[Any]) -> str:
 
 
 def _wrapped(words: Iterable[str], indent: int, end: str = "\n") -> str:
-    """Words with commas between them, in lines."""
+    """Words separated by commas, broken into lines."""
     text = textwrap.wrap(", ".join(words), LINE - indent, break_long_words=False, break_on_hyphens=False)
     return end.join(" " * indent + line for line in text)
 
 
 def _text(label: str) -> str:
-    """As a string of C: letters and digits, all other bytes of its UTF-8 in octal."""
+    """A label as a C string: ASCII letters and digits as they are, all other bytes of its UTF-8 in octal."""
     return '"' + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\{b:03o}" for b in label.encode()) + '"'

@@ -1,1 +1,1 @@
-"""Write the int8 network as a web page, and run the page's scripts."""
+"""Write an int8 network as a web page, and run the page's scripts."""

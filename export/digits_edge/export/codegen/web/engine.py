@@ -1,10 +1,12 @@
-"""An int8 network as the page's scripts read it, and those scripts run outside a browser."""
+"""Write an int8 network as the page's scripts read it, and run those scripts in V8, without a browser."""
 
 from __future__ import annotations
 
 import base64
 import json
 import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
 from typing import Any, Final
@@ -16,11 +18,11 @@ from digits_edge.runtime.errors import ExportError, MissingExtra, first_line
 from digits_edge.runtime.metadata import Contract
 
 from ...engines.tensor_spec import Quantization
-from ..int8_network import Convolution, Int8Network, Layer, MaxPool, Mean, Table
+from ..int8_network import Convolution, Int8Network, Layer, Logits, MaxPool, Mean, Table
 from .page import scripts
 
 KINDS: Final = {Convolution: "convolution", MaxPool: "max_pool", Mean: "mean", Table: "table"}
-# Pictures come as text of one character a byte, logits go as JSON: what V8 is given and gives are plain values.
+# V8 takes and returns plain values only: pictures go in as text with a character per byte, logits come out as JSON.
 CLASSIFY: Final = """
 const classify = openEngine(ENGINE);
 function logitsOf(text, size) {
@@ -34,18 +36,18 @@ function logitsOf(text, size) {
 
 
 def engine_of(network: Int8Network) -> dict[str, Any]:
-    """The network as engine.js reads it, in plain JSON values."""
+    """A network as engine.js reads it, in plain JSON values."""
     return {"layers": [_layer(layer) for layer in network.layers]}
 
 
 def model_of(network: Int8Network, contract: Contract, output: Quantization, facts: dict[str, Any]) -> dict[str, Any]:
-    """All that the page knows of its model, as `web_page.page` takes it.
+    """All that the page knows about its model, as `page.page` takes it.
 
     Args:
-        network: of an int8 TFLite model.
-        contract: labels, form and thresholds.
-        output: quantization of the logits.
-        facts: for the foot.
+        network: The network of an int8 TFLite model.
+        contract: Its name, labels, shape, preprocessing and thresholds.
+        output: Quantization of the logits.
+        facts: Figures for the footer, see `page.page`.
     """
     described = contract.to_json()
     return {
@@ -57,45 +59,56 @@ def model_of(network: Int8Network, contract: Contract, output: Quantization, fac
     }
 
 
-def run_scripts(network: Int8Network, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
-    """Logits int8[N, C] of uint8[N, H, W] or uint8[N, H, W, 3], by the page's scripts in V8.
+@contextmanager
+def scripts_in_v8(network: Int8Network) -> Iterator[Logits]:
+    """Load the page's scripts once, to run them as often as needed in the block.
+
+    Yields:
+        A function from pictures uint8[N, H, W] or uint8[N, H, W, 3] to logits int8[N, C]. It raises ExportError if a
+        script fails.
 
     Raises:
         MissingExtra: V8 is not installed.
-        ExportError: a script failed.
+        ExportError: The scripts cannot be loaded.
     """
     check_v8()
     from py_mini_racer import MiniRacer
 
-    size = math.prod(pixels.shape[1:])
     with MiniRacer() as context:  # left open, it can keep the process from ending
-        try:
-            context.eval(f"{scripts()}\nconst ENGINE = {json.dumps(engine_of(network))};\n{CLASSIFY}")
-            answers = context.call("logitsOf", pixels.tobytes().decode("latin-1"), size)
-        except Exception as error:  # whatever the scripts throw
-            raise ExportError(f"the page's scripts: {first_line(error)}") from None
-    return np.array(json.loads(answers), np.int8)
+
+        def call(function: Callable[..., Any], *values: Any) -> Any:
+            try:
+                return function(*values)
+            except Exception as error:  # whatever the scripts throw
+                raise ExportError(f"the page's scripts: {first_line(error)}") from None
+
+        def logits(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
+            size, text = math.prod(pixels.shape[1:]), pixels.tobytes().decode("latin-1")
+            return np.array(json.loads(call(context.call, "logitsOf", text, size)), np.int8)
+
+        call(context.eval, f"{scripts()}\nconst ENGINE = {json.dumps(engine_of(network))};\n{CLASSIFY}")
+        yield logits
 
 
 def check_v8() -> None:
-    """Make sure that a page's scripts can be run here.
+    """Check that V8 is installed, which runs a page's scripts.
 
     Raises:
-        MissingExtra: V8 is not installed.
+        MissingExtra: It is not installed.
     """
     if find_spec("py_mini_racer") is None:
         raise MissingExtra("mini-racer", "web", "running the scripts of a web page")
 
 
 def _layer(layer: Layer) -> dict[str, Any]:
-    told: dict[str, Any] = {"kind": KINDS[type(layer)], "source": layer.source, "shape": layer.shape}
-    told |= {"kernel": layer.kernel, "stride": layer.stride, "padded": layer.padded, "fill": layer.fill}
+    fields: dict[str, Any] = {"kind": KINDS[type(layer)], "source": layer.source, "shape": layer.shape}
+    fields |= {"kernel": layer.kernel, "stride": layer.stride, "padded": layer.padded, "fill": layer.fill}
     if isinstance(layer, Table):
-        told["entries"] = layer.entries.tolist()
+        fields["entries"] = layer.entries.tolist()
     if isinstance(layer, Convolution | Mean):
-        result = layer.result
-        told |= {"zero": result.zero, "low": result.low, "high": result.high}
-        told |= {"multipliers": [[m.value, m.shift] for m in result.multipliers], "bias": np.ravel(layer.bias).tolist()}
+        sums = layer.requantization
+        fields |= {"zero": sums.zero, "low": sums.low, "high": sums.high}
+        fields |= {"multipliers": [[m.value, m.shift] for m in sums.multipliers], "bias": np.ravel(layer.bias).tolist()}
     if isinstance(layer, Convolution):
-        told["weights"] = base64.b64encode(layer.weights.tobytes()).decode().rstrip("=")
-    return told
+        fields["weights"] = base64.b64encode(layer.weights.tobytes()).decode().rstrip("=")
+    return fields

@@ -1,7 +1,7 @@
-"""`web/index.html`: one page that finds and classifies a digit in the browser, with the model's own int8 weights.
+"""Write `web/index.html`, a page that finds and classifies a digit in the browser with the model's int8 weights.
 
-One file that needs nothing else: style, scripts and weights are inside, and its Content-Security-Policy allows no other
-source and no other script.
+The page is one file that needs nothing else: it contains style, scripts and weights, and its Content-Security-Policy
+allows no other source and no other script.
 """
 
 from __future__ import annotations
@@ -34,25 +34,25 @@ PAGE: Final = "scripts/page.js"
 
 
 def scripts() -> str:
-    """The scripts that need no page: what finds a digit, the engine, and the rule of acceptance.
+    """The scripts that need no page: they find a digit, run the network and decide whether to accept the answer.
 
-    Any engine of ECMAScript runs them; their functions are then global.
+    Any ECMAScript engine runs them. Their functions are then global.
     """
     return "\n".join(_read(f"scripts/{name}") for name in DOM_FREE)
 
 
 def page(model: dict[str, Any]) -> bytes:
-    """The page of a model, in UTF-8.
+    """Write the page of a model, in UTF-8.
 
     Args:
-        model: plain JSON values: `name`, `labels`, `shape`, `preprocess`, `thresholds` and `output` as the scripts read
-            them, `engine` as engine.js does, and `facts` for the foot: `accuracy` from 0 to 1, of how many `pictures`,
-            and `parameters`, which may be None.
+        model: Plain JSON values: `name`, `labels`, `shape`, `preprocess`, `thresholds` and `output` as the scripts
+            read them, `engine` as engine.js reads it, and `facts` for the footer: `accuracy` from 0 to 1, the number
+            of `pictures` that it was measured on, and the number of `parameters` or None.
     """
-    # In blocks, the names that scripts declare stay out of the global scope, and the page's out of the others' way.
+    # The blocks keep the scripts' names out of the global scope, and page.js's names apart from the others'.
     script = f'"use strict";\n{{\n{scripts()}\n{{\n{_read(PAGE)}}}\n}}\n'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    # A label of `</script>` or `<!--` would end or hide the rest: JSON has another way to write `<`.
+    # A label such as `</script>` or `<!--` would end or hide the script, so `<` is written as a JSON escape.
     data = json.dumps(model, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True

@@ -1,4 +1,4 @@
-"""A process of its own for one model with one runtime, which answers at command: the other end of `peers`."""
+"""Start a process for one model with one runtime, and send it requests: the other end of `timed_runtime`."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ import numpy as np
 from digits_edge.runtime.errors import BundleError
 
 from ..engines.tensor_spec import Pixels, Probabilities, TensorSpec
-from . import timed_runtime as peers
+from . import timed_runtime
 
 
-class Child:
-    """One runtime with one model, started and ready; it ends with this process, however that ends.
+class TimedProcess:
+    """One runtime with one model, started and ready. It ends with this process, however this process ends.
 
     Attributes:
-        start_seconds: from the start of the process to its first answer.
-        import_seconds: the part of it in which the runtime and numpy were imported.
+        start_seconds: Time from the start of the process to its first answer.
+        import_seconds: The part of it in which the runtime and numpy were imported.
     """
 
-    def __init__(self, runtime: str, model: Path, form: TensorSpec) -> None:
-        """Start it.
+    def __init__(self, runtime: str, model: Path, spec: TensorSpec) -> None:
+        """Start the process.
 
         Raises:
-            BundleError: the runtime cannot run the model, and why.
+            BundleError: The runtime cannot run the model; the message says why.
         """
-        # -P: what lies in the current folder is not to be imported by accident
-        words = [sys.executable, "-P", "-m", peers.__name__, runtime, str(model), form.to_text()]
+        # -P: import nothing from the current folder by accident
+        words = [sys.executable, "-P", "-m", timed_runtime.__name__, runtime, str(model), spec.to_text()]
         started = time.perf_counter()
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
@@ -44,20 +44,20 @@ class Child:
             raise
         self.start_seconds = time.perf_counter() - started
 
-    def ask(self, command: str) -> dict[str, Any]:
-        """Its answer to `time` or `idle`, see `peers`.
+    def ask(self, request: str) -> dict[str, Any]:
+        """Send `time` or `idle` and return the answer, see `timed_runtime`.
 
         Raises:
-            BundleError: it failed, and why.
+            BundleError: The process failed; the message says why.
         """
-        self._send({"do": command})
+        self._send({"do": request})
         return self._receive()
 
     def predict_proba(self, pixels: Pixels) -> Probabilities:
         """Class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3].
 
         Raises:
-            BundleError: it failed, and why.
+            BundleError: The process failed; the message says why.
         """
         raw = pixels.tobytes()
         self._send({"do": "predict", "bytes": len(raw)}, raw)
@@ -66,7 +66,7 @@ class Child:
         return probabilities.reshape(len(pixels), answer["classes"])
 
     def end(self) -> None:
-        """Kill it; it has nothing to lose."""
+        """Kill the process."""
         self._process.kill()
         self._process.communicate()
 
@@ -74,10 +74,10 @@ class Child:
     def _stdout(self) -> IO[bytes]:
         return cast(IO[bytes], self._process.stdout)
 
-    def _send(self, command: dict[str, Any], payload: bytes = b"") -> None:
+    def _send(self, request: dict[str, Any], payload: bytes = b"") -> None:
         stdin = cast(IO[bytes], self._process.stdin)
         try:
-            stdin.write(json.dumps(command).encode() + b"\n" + payload)
+            stdin.write(json.dumps(request).encode() + b"\n" + payload)
             stdin.flush()
         except BrokenPipeError:
             raise BundleError(self._how_it_ended()) from None
