@@ -22,7 +22,7 @@ from cortex_m4 import COMPILER, MACHINE, TARGET, classify, tell
 from release import RECIPES
 
 from digits_edge.common.tables import table
-from digits_edge.export.codegen.c.compiled import Compiler, run_compiled
+from digits_edge.export.codegen.c.compiled import Compiler, compiled
 from digits_edge.export.codegen.c.sources import Sources, write_sources
 from digits_edge.export.codegen.int8_network import Int8Network
 from digits_edge.export.codegen.tflite_reader import read_network
@@ -54,7 +54,7 @@ def written(name: str, folder: Path) -> Program:
     bundle = Bundle.open(ROOT / "artifacts" / name)
     data = bundle.read("model.int8.tflite")
     network, tflite = read_network(data), TfliteModel.load(data, name)
-    sources = write_sources(network, bundle.contract(), tflite.output, "not judged here")
+    sources = write_sources(network, bundle.contract(), tflite.output)
     for file, text in sources.files.items():
         (folder / file).write_text(text, encoding="utf-8")
     return Program(data, tflite, network, sources, folder)
@@ -99,10 +99,12 @@ def agreement(name: str, program: Program, pixels: np.ndarray) -> tuple[str, ...
     if missing("gcc"):
         return name, NONE, NONE, NONE, NONE, *times
     expected = program.tflite.logits(pixels).astype(int)
-    logits = run_compiled(program.sources, GCC, pixels).astype(int)
+    with compiled(program.sources, GCC) as run:
+        logits = run(pixels).astype(int)
     apart = np.abs(logits - expected)
     labels = (logits.argmax(axis=1) != expected.argmax(axis=1)).sum()
-    watched = run_compiled(program.sources, GCC, pixels, SANITIZERS)
+    with compiled(program.sources, GCC, SANITIZERS) as run:
+        watched = run(pixels)
     clean = "clean" if np.array_equal(watched, logits) else "other logits"
     return name, f"{labels:,}", f"{apart.any(axis=1).sum():,}", str(apart.max()), clean, *times
 

@@ -30,10 +30,10 @@ def timed(run: Run) -> list[tuple[str, ...]]:
     network, calibration = KerasModelFile(run.model_path), run.calibration()
     with Worker(600) as convert:
         core = onnx.load_from_string(convert(to_onnx_core, network))
-    how = Scheme(network)
+    scheme = Scheme(network)
     with patch.object(onnx_quantizer, "spare_first_convolution", lambda core: (core, ())):
-        whole = onnx_quantizer.quantize(core, calibration, how)
-    cores = {"float": core, "int8, all of it": whole, "int8": onnx_quantizer.quantize(core, calibration, how)}
+        whole = onnx_quantizer.quantize(core, calibration, scheme)
+    cores = {"float": core, "int8, all of it": whole, "int8": onnx_quantizer.quantize(core, calibration, scheme)}
     picture = calibration[:1]
     sessions = {
         name: open_session(with_metadata(wrap(made, picture.shape[1:]), {}), name) for name, made in cores.items()

@@ -17,7 +17,7 @@ from digits_edge.export.codegen.int8_network import (
     MaxPool,
     Mean,
     Multiplier,
-    Result,
+    Requantization,
     Table,
 )
 from digits_edge.export.convert.keras_model import KerasModelFile, read_facts
@@ -91,7 +91,7 @@ def sources_of(
         golden = np.random.default_rng(1).integers(0, 256, (2, *shape), dtype=np.uint8)
     answers = np.zeros((len(golden), len(labels)), np.float32)
     contract = Contract(name, labels, shape, "digit", 0.5, 0.5, Golden(golden, answers))
-    return write_sources(network, contract, Quantization(0.1, 0), "not judged")
+    return write_sources(network, contract, Quantization(0.1, 0))
 
 
 def pair(numbers):
@@ -106,36 +106,47 @@ def random_network(seed):
     made: list[Layer] = []
     if random.random() < 0.5:
         entries = random.permutation(256).astype(np.uint8)
-        made.append(Table("table", shape, shape, (1, 1), (1, 1), (0, 0), 0, entries))
+        made.append(Table(name="table", source=shape, shape=shape, entries=entries))
     while shape[0] > 3 and shape[1] > 3 and len(made) < 6:
         kernel = pair(int(random.integers(1, min(5, side) + 1)) for side in shape[:2])
         stride = pair(int(random.integers(1, 3)) for _ in range(2))
         padding = pair(int(random.integers(0, side)) for side in kernel)
         sides = pair((shape[i] + padding[i] * 2 - kernel[i]) // stride[i] + 1 for i in range(2))
+        window = {"kernel": kernel, "stride": stride, "padding": padding}
         if random.random() < 0.3:
-            made.append(MaxPool("pool", shape, (*sides, shape[2]), kernel, stride, padding, 0))
+            made.append(MaxPool(name="pool", source=shape, shape=(*sides, shape[2]), **window))
         else:
-            target = (*sides, int(random.integers(1, 9)))
-            made.append(convolution(random, shape, target, kernel, stride, padding))
+            made.append(convolution(random, shape, (*sides, int(random.integers(1, 9))), **window))
         shape = made[-1].shape
     if random.random() < 0.5:
         multiplier = Multiplier.of(1.3 / (shape[0] * shape[1]))
-        made.append(mean(shape, -40 * shape[0] * shape[1], Result((multiplier,), 30)))
+        made.append(mean(shape, -40 * shape[0] * shape[1], Requantization((multiplier,), 30)))
         shape = made[-1].shape
-    made.append(convolution(random, shape, (1, 1, int(random.integers(2, 12))), shape[:2], (1, 1), (0, 0)))
+    made.append(convolution(random, shape, (1, 1, int(random.integers(2, 12))), kernel=shape[:2]))
     return Int8Network(tuple(made)), random.integers(0, 256, (20, *made[0].source), dtype=np.uint8)
 
 
-def mean(shape, bias, result):
-    return Mean("mean", shape, (1, 1, shape[2]), shape[:2], (1, 1), (0, 0), 0, bias, result)
+def mean(source, bias, requantization):
+    shape = (1, 1, source[2])
+    return Mean(name="mean", source=source, shape=shape, kernel=source[:2], bias=bias, requantization=requantization)
 
 
-def convolution(random, source, shape, kernel, stride, padding):
+def convolution(random, source, shape, *, kernel, **window):
     weights = random.integers(-128, 128, (shape[2], *kernel, source[2]), dtype=np.int8)
     spread = 74 * 74 * np.sqrt(weights[0].size)  # of the sums, where values are anything
     multipliers = tuple(Multiplier.of(float(random.uniform(60, 180) / spread)) for _ in range(shape[2]))
     fill, zero = int(random.integers(0, 256)), int(random.integers(80, 176))
     bias = random.integers(-1000, 1000, shape[2]) - 128 * weights.reshape(shape[2], -1).sum(axis=1, dtype=np.int64)
-    result = Result(multipliers, zero, int(random.choice([0, zero - 40])), int(random.choice([255, zero + 60])))
-    bias = bias.astype(np.int32)
-    return Convolution("conv", source, shape, kernel, stride, padding, fill, weights, bias, result)
+    return Convolution(
+        name="conv",
+        source=source,
+        shape=shape,
+        kernel=kernel,
+        fill=fill,
+        weights=weights,
+        bias=bias.astype(np.int32),
+        requantization=Requantization(
+            multipliers, zero, int(random.choice([0, zero - 40])), int(random.choice([255, zero + 60]))
+        ),
+        **window,
+    )

@@ -11,24 +11,25 @@ import numpy as np
 import pytest
 from networks import OWN, RELEASED, STRICT, random_network, released, sources_of, tflite_of
 
-from digits_edge.export.codegen.c.compiled import Compiler, run_compiled
+from digits_edge.export.codegen.c.compiled import Compiler, compiled
 from digits_edge.export.codegen.c.plan import plan
 from digits_edge.export.codegen.c.sources import identifier
-from digits_edge.export.codegen.int8_network import Convolution, Int8Network, Multiplier, Result
+from digits_edge.export.codegen.int8_network import Convolution, Int8Network, Multiplier, Requantization
 from digits_edge.export.codegen.tflite_reader import read_network
-from digits_edge.export.codegen.web.engine import run_scripts
+from digits_edge.export.codegen.web.engine import scripts_in_v8
 from digits_edge.export.engines.litert import TfliteModel
 from digits_edge.export.engines.tflm import MicroModel
 
 SANITIZED = ("-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover")
 
 COMPILER = Compiler.find()
-compiled = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler here: cc, gcc or clang")
+needs_compiler = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler here: cc, gcc or clang")
 
 
 def run(network, pixels, flags=("-std=c99", "-O2")):
     assert COMPILER is not None
-    return run_compiled(sources_of(network), COMPILER, pixels, flags)
+    with compiled(sources_of(network), COMPILER, flags) as logits:
+        return logits(pixels)
 
 
 def near(ours, theirs):
@@ -40,7 +41,7 @@ def near(ours, theirs):
     assert (best_two[other, 1] - best_two[other, 0] <= 1).all()
 
 
-@compiled
+@needs_compiler
 @pytest.mark.parametrize("name", RELEASED)
 def test_the_c_of_a_released_model_agrees_with_its_int8_tflite(name, digits):
     data, pixels = released(name), digits.pixels[:: 5 if name == "micro" else 40]
@@ -49,7 +50,7 @@ def test_the_c_of_a_released_model_agrees_with_its_int8_tflite(name, digits):
     near(logits, TfliteModel.load(data, "model.int8.tflite").logits(pixels))
 
 
-@compiled
+@needs_compiler
 @pytest.mark.parametrize(("architecture", "pixel_range"), OWN.items())
 def test_the_c_of_a_model_of_ones_own_agrees_with_its_int8_tflite(architecture, pixel_range, tmp_path):
     data, pixels = tflite_of(architecture, pixel_range, tmp_path)
@@ -59,7 +60,7 @@ def test_the_c_of_a_model_of_ones_own_agrees_with_its_int8_tflite(architecture, 
     near(logits, TfliteModel.load(data, "model.int8.tflite").logits(pixels))
 
 
-@compiled
+@needs_compiler
 @pytest.mark.parametrize("seed", range(8))
 def test_any_network_gives_the_same_logits_in_numpy_in_c_and_in_the_page(seed):
     network, pixels = random_network(seed)
@@ -67,10 +68,11 @@ def test_any_network_gives_the_same_logits_in_numpy_in_c_and_in_the_page(seed):
     expected = network.logits(pixels)
     assert len(np.unique(expected)) > 10
     np.testing.assert_array_equal(run(network, pixels, SANITIZED), expected)
-    np.testing.assert_array_equal(run_scripts(network, pixels), expected)
+    with scripts_in_v8(network) as logits:
+        np.testing.assert_array_equal(logits(pixels), expected)
 
 
-@compiled
+@needs_compiler
 @pytest.mark.parametrize("name", RELEASED)
 def test_sanitizers_find_nothing(name, digits):
     network = read_network(released(name))
@@ -78,13 +80,23 @@ def test_sanitizers_find_nothing(name, digits):
     np.testing.assert_array_equal(run(network, pixels, SANITIZED), network.logits(pixels))
 
 
-@compiled
+def biased(bias):
+    """A dense layer whose weights are zero."""
+    layer = Convolution(
+        name="dense",
+        source=(9, 9, 1),
+        shape=(1, 1, 4),
+        kernel=(9, 9),
+        weights=np.zeros((4, 9, 9, 1), np.int8),
+        bias=np.array(bias, np.int32),
+        requantization=Requantization((Multiplier.of(0.5),), 128),
+    )
+    return Int8Network((layer,))
+
+
+@needs_compiler
 def test_equal_logits_give_the_first_class():
-    zeros = np.zeros((4, 9, 9, 1), np.int8)
-    result = Result((Multiplier.of(0.5),), 128)
-    layer = Convolution("dense", (9, 9, 1), (1, 1, 4), (9, 9), (1, 1), (0, 0), 0, zeros, np.zeros(4, np.int32), result)
-    network = Int8Network((layer,))
-    assert printed(network, np.zeros((1, 9, 9), np.uint8)) == "0\t0\t0\t0\t0\n"
+    assert printed(biased([0, 0, 0, 0]), np.zeros((1, 9, 9), np.uint8)) == "0\t0\t0\t0\t0\n"
 
 
 def printed(network, pixels, labels=None):
@@ -99,18 +111,15 @@ def printed(network, pixels, labels=None):
         return subprocess.run([f"{folder}/program"], input=fed, capture_output=True, check=True).stdout.decode()
 
 
-@compiled
+@needs_compiler
 def test_labels_of_any_letters_are_printed_as_they_are():
     labels = ('say "hi"', "back\\slash", "??/ %s", "*/ é 七")
-    zeros = np.zeros((4, 9, 9, 1), np.int8)
     for best, label in enumerate(labels):
-        bias = np.eye(4, dtype=np.int32)[best] * 100
-        result = Result((Multiplier.of(0.5),), 128)
-        layer = Convolution("dense", (9, 9, 1), (1, 1, 4), (9, 9), (1, 1), (0, 0), 0, zeros, bias, result)
-        assert printed(Int8Network((layer,)), np.zeros((1, 9, 9), np.uint8), labels).startswith(label + "\t")
+        network = biased(np.eye(4)[best] * 100)
+        assert printed(network, np.zeros((1, 9, 9), np.uint8), labels).startswith(label + "\t")
 
 
-@compiled
+@needs_compiler
 def test_the_model_needs_nothing_but_memset_and_memcpy(tmp_path):
     if shutil.which("nm") is None:
         pytest.skip("there is no nm here")
@@ -130,7 +139,7 @@ def test_the_model_needs_nothing_but_memset_and_memcpy(tmp_path):
     ]
 
 
-@compiled
+@needs_compiler
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 def test_a_published_folder_compiles_and_tests_itself(translated, tmp_path):
     folder = shutil.copytree(translated.path / "c", tmp_path / "c")
@@ -140,7 +149,7 @@ def test_a_published_folder_compiles_and_tests_itself(translated, tmp_path):
     assert "warning" not in said.stderr
 
 
-@compiled
+@needs_compiler
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 def test_the_self_test_can_fail(translated, tmp_path):
     folder = shutil.copytree(translated.path / "c", tmp_path / "c")

@@ -37,7 +37,7 @@ LENIENT = (
     "--max-drop", "0.02", "--max-error-ratio", "3", "--max-recall-drop", "0.1", "--min-agreement", "0.95",
     "--max-drift", "0.05",
 )  # fmt: skip
-HOW = Scheme(KerasModelFile(Path("model.keras")))
+SCHEME = Scheme(KerasModelFile(Path("model.keras")))
 ONNX_FILES = ("model.onnx", "model.int8.onnx")
 
 
@@ -118,7 +118,7 @@ def test_int8_weights_leave_a_bit_free_so_that_no_cpu_saturates(exported):
 def test_the_flatten_costs_no_transpose(tmp_path):
     model = models.build("notebook", (28, 28), 10, steps=1)
     core = onnx.load_from_string(to_onnx_core(saved(model, tmp_path)))
-    for made in (core, quantize(core, np.zeros((16, 28, 28), np.uint8), HOW)):
+    for made in (core, quantize(core, np.zeros((16, 28, 28), np.uint8), SCHEME)):
         found = set(operators(wrap(made, (28, 28))))
         assert not found & {"Transpose", "Shape", "Gather", "Concat", "Slice"}
 
@@ -160,7 +160,7 @@ def test_a_colour_model_converts_too(tmp_path):
     from digits_edge.runtime.session import open_session
 
     core = onnx.load_from_string(to_onnx_core(saved(model, tmp_path)))
-    for made, tolerance in ((core, 1e-5), (quantize(core, pixels, HOW), 0.05)):
+    for made, tolerance in ((core, 1e-5), (quantize(core, pixels, SCHEME), 0.05)):
         session = open_session(wrap(made, (20, 24, 3)).SerializeToString(), "model")
         np.testing.assert_allclose(session.run(None, {"image": pixels})[0], predict(model, pixels), atol=tolerance)
     for data, tolerance in (

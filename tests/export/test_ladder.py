@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import keras
 import numpy as np
@@ -22,6 +23,7 @@ from digits_edge.export.quantize import equalization as equalize
 from digits_edge.export.quantize import fine_tuning as fine_tune
 from digits_edge.export.quantize import ladder
 from digits_edge.export.quantize.attempt import Quantized, Skipped
+from digits_edge.export.quantize.backends import Backend
 from digits_edge.export.quantize.ladder import climb
 from digits_edge.export.quantize.onnx_quantizer import in_float, quantize
 from digits_edge.export.quantize.scheme import Scheme
@@ -167,8 +169,8 @@ def test_what_stood_there_before_a_refusal_stands_there_still(saturating, export
     assert (tmp_path / "rejected" / "device" / "report.html").is_file()
 
 
-class Bench:
-    """A backend whose every attempt is refused until a rung of this name comes."""
+class FakeBackend:
+    """Refuses every attempt until a rung of this name comes."""
 
     file, supports_mixed_precision, pictures = "model.int8.onnx", True, 1024
     broken: tuple[str, ...] = ()
@@ -180,14 +182,14 @@ class Bench:
         for name, value in changes.items():
             setattr(self, name, value)
 
-    def attempt(self, rung, how):
+    def attempt(self, rung, scheme):
         if rung in self.broken:
             raise ExportError("it broke")
-        self.asked.append((rung, how))
+        self.asked.append((rung, scheme))
         truth = np.eye(10, dtype=np.float32)[self._targets]
         answers = truth if rung == self._until else np.roll(truth, 1, axis=1)
         verdict = gate_of(self._targets, truth, Limits(), tuple("0123456789")).judge("int8", answers)
-        return Quantized(self.file, rung, b"", answers, verdict, how)
+        return Quantized(self.file, rung, b"", lambda _: answers, answers, verdict, scheme)
 
     def equalized(self):
         return self.even
@@ -195,11 +197,15 @@ class Bench:
     def fine_tuned(self, network):
         return replace(network, path=Path("tuned.keras"))
 
-    def layers(self, how):
+    def layers(self, scheme):
         return [
             LayerNoise(f"conv_{i}", "Conv", (f"conv_{i}", f"relu_{i}"), snr)
             for i, snr in enumerate((30, 5, 20, np.inf, 9))
         ]
+
+
+def climbed(backend, *, ladder=True):
+    return list(climb(cast(Backend, backend), ladder=ladder))
 
 
 ONNX_LADDER = [
@@ -216,59 +222,59 @@ ONNX_LADDER = [
 
 
 def test_every_rung_is_tried_in_its_order_and_recorded(trained):
-    bench = Bench(trained)
-    assert [outcome.rung for outcome in climb(bench, ladder=True)] == ONNX_LADDER
-    hows = dict(bench.asked)
-    assert hows["conv_1, conv_4 in float"].in_float == ("conv_1", "relu_1", "conv_4", "relu_4")
-    assert hows["percentile calibration"].method == "percentile"
-    assert hows["8-bit weights (U8U8)"].weights == "8-bit"
-    assert hows["quantization-aware fine-tuning"].in_float == ()
+    backend = FakeBackend(trained)
+    assert [outcome.rung for outcome in climbed(backend)] == ONNX_LADDER
+    schemes = dict(backend.asked)
+    assert schemes["conv_1, conv_4 in float"].in_float == ("conv_1", "relu_1", "conv_4", "relu_4")
+    assert schemes["percentile calibration"].method == "percentile"
+    assert schemes["8-bit weights (U8U8)"].weights == "8-bit"
+    assert schemes["quantization-aware fine-tuning"].in_float == ()
 
 
 @pytest.mark.parametrize("until", ONNX_LADDER)
 def test_the_first_rung_that_passes_ends_the_climb(trained, until):
-    outcomes = list(climb(Bench(trained, until), ladder=True))
+    outcomes = climbed(FakeBackend(trained, until))
     assert [outcome.rung for outcome in outcomes] == ONNX_LADDER[: ONNX_LADDER.index(until) + 1]
     assert ladder.best([outcome for outcome in outcomes if isinstance(outcome, Quantized)]).rung == until
 
 
 def test_one_rung_without_the_ladder(trained):
-    assert len(list(climb(Bench(trained), ladder=False))) == 1
+    assert len(climbed(FakeBackend(trained), ladder=False)) == 1
 
 
 def test_a_remedy_that_breaks_is_recorded_and_the_next_is_tried(trained):
-    bench = Bench(trained, until="quantization-aware fine-tuning")
-    bench.broken = ("entropy calibration", "conv_1 in float")
-    outcomes = list(climb(bench, ladder=True))
+    backend = FakeBackend(trained, until="quantization-aware fine-tuning")
+    backend.broken = ("entropy calibration", "conv_1 in float")
+    outcomes = climbed(backend)
     skipped = {outcome.rung: outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)}
     assert skipped == {"entropy calibration": "it broke", "the noisiest layers in float": "it broke"}
     assert outcomes[-1].rung == "quantization-aware fine-tuning"
 
 
 def test_rungs_that_a_format_or_a_run_does_not_have_are_skipped_with_the_reason(trained):
-    bench = Bench(trained, supports_mixed_precision=False, pictures=100, even=None)
-    outcomes = list(climb(bench, ladder=True))
+    backend = FakeBackend(trained, supports_mixed_precision=False, pictures=100, even=None)
+    outcomes = climbed(backend)
     skipped = {outcome.rung: outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)}
     assert skipped == {
-        "entropy calibration": "the TFLite converter knows min-max alone",
-        "percentile calibration": "the TFLite converter knows min-max alone",
-        "calibration with all pictures, 100": "those were all there are",
-        "weights equalized across layers": "no two layers have nothing but ReLU and pooling between them",
-        "8-bit weights (U8U8)": "TFLite's weights have 8 bits already",
-        "the noisiest layers in float": "a full-integer TFLite model has no such islands",
+        "entropy calibration": "the TFLite converter has min-max calibration only",
+        "percentile calibration": "the TFLite converter has min-max calibration only",
+        "calibration with all pictures, 100": "all pictures have been used already",
+        "weights equalized across layers": "no two layers have only ReLU and pooling between them",
+        "8-bit weights (U8U8)": "TFLite weights have 8 bits already",
+        "the noisiest layers in float": "a full-integer TFLite model has no float layers",
         "quantization-aware fine-tuning": "it needs 256 calibration pictures, there are 100",
     }
-    assert len(bench.asked) == 1
+    assert len(backend.asked) == 1
 
 
-def test_the_noise_of_the_saturating_layer_stands_out_and_float_islands_mend_it(saturating):
+def test_the_noise_of_the_saturating_layer_stands_out_and_leaving_it_in_float_mends_it(saturating):
     source = KerasModelFile(saturating.model_path)
     float_core = onnx.load_from_string(to_onnx_core(source))
-    calibration, how = saturating.calibration(), Scheme(source)
-    layers = sorted(sensitivity(float_core, calibration, how), key=lambda layer: layer.snr)
+    calibration, scheme = saturating.calibration(), Scheme(source)
+    layers = sorted(sensitivity(float_core, calibration, scheme), key=lambda layer: layer.snr)
     assert layers[0].name == "conv_2"
     assert layers[1].snr > layers[0].snr + 10
-    mended = quantize(float_core, calibration, replace(how, in_float=layers[0].nodes))
+    mended = quantize(float_core, calibration, replace(scheme, in_float=layers[0].nodes))
     assert "conv_2 (Conv)" in in_float(mended)
     assert "conv_3 (Conv)" not in in_float(mended)
     pixels, targets = saturating.validation()

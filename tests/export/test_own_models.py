@@ -103,8 +103,7 @@ def test_every_architecture_gives_keras_answers_in_every_format(architecture, pi
     expected = truth(model, pixel_range, pixels)
     np.testing.assert_allclose(keras_probabilities(network, pixels), expected, atol=1e-5)
     core = onnx.load_from_string(to_onnx_core(network))
-    how = Scheme(network)
-    for made, tolerance in ((core, 1e-4), (quantize(core, pixels, how), 0.1)):
+    for made, tolerance in ((core, 1e-4), (quantize(core, pixels, Scheme(network)), 0.1)):
         session = open_session(with_metadata(wrap(made, facts.shape), {}), "model")
         for some in (pixels, pixels[:1]):  # any batch
             np.testing.assert_allclose(
@@ -155,6 +154,11 @@ def test_a_model_of_ones_own_becomes_a_bundle(colours, digits_edge):
     assert json.loads(done.out)["gate"]["judged_by"] == "150 pictures of colours.npz"
     assert bundle.manifest["provenance"]["model"]["dataset"]["calibrating"] == 50
     classifier = Classifier.load(bundle.path)
+    assert classifier.contract.preprocess == "resize"
+    measured = [
+        (model["outliers"], model["refused_outliers"], model["auroc_outliers"]) for model in bundle.manifest["refusal"]
+    ]
+    assert measured == [(0, None, None)] * 4  # outliers can be made for MNIST's form only
     assert classifier.labels == ("blue", "green", "red")
     picture = np.zeros((40, 30, 3), np.uint8)
     picture[..., 0] = 200

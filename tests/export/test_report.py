@@ -38,6 +38,10 @@ PICTURES = 200
 DIGITS = tuple("0123456789")
 
 
+def never_called(pixels):
+    raise AssertionError
+
+
 def sure(probabilities):
     return probabilities.max(axis=1) >= 0.5
 
@@ -73,10 +77,9 @@ def made(
         given = answers(ours, classes, score)
         verdict = Gate(validation, keras, limits, sure).judge(precision, given)
         if precision == "int8":
-            return Quantized(
-                file, rung, bytes(size), given, verdict, Scheme(network), ("gap_1 (Mean)",) if lost else ()
-            )
-        return Attempt(file, rung, bytes(size), given, verdict)
+            floats = ("gap_1 (Mean)",) if lost else ()
+            return Quantized(file, rung, bytes(size), never_called, given, verdict, Scheme(network), floats)
+        return Attempt(file, rung, bytes(size), never_called, given, verdict)
 
     network = KerasModelFile(Path("model.keras"))
     source = ExportSource(

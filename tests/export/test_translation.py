@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 
 import keras
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from keras import layers
 from networks import ARTIFACTS
 
-from digits_edge.export.codegen import translation as translate
+from digits_edge.export.codegen import translation
+from digits_edge.export.codegen.c import compiled
 from digits_edge.export.codegen.c.compiled import Compiler
 from digits_edge.export.codegen.web import engine
 from digits_edge.export.export import export
@@ -43,18 +45,38 @@ def test_c_and_web_bring_the_int8_tflite_along(translated):
     assert f"Accuracy: {accuracy:.2%} of 400 pictures" in translated.read("c/short.h").decode()
 
 
-@pytest.mark.parametrize(("format", "runs"), [("c", "run_compiled"), ("web", "run_scripts")])
+@pytest.mark.parametrize(("format", "runs"), [(Format.C, "compiled"), (Format.WEB, "scripts_in_v8")])
 def test_a_translation_that_answers_worse_is_refused_like_every_other_model(
     format, runs, trained, patient, tmp_path, monkeypatch
 ):
-    if format == "c" and Compiler.find() is None:
+    if format == Format.C and Compiler.find() is None:
         pytest.skip("there is no C compiler here")
-    honest = getattr(translate, runs)
-    monkeypatch.setattr(translate, runs, lambda *given: np.roll(honest(*given), 1, axis=1))
+    honest = getattr(translation, runs)
+
+    @contextmanager
+    def wrong(*given):
+        with honest(*given) as logits:
+            yield lambda pixels: np.roll(logits(pixels), 1, axis=1)
+
+    monkeypatch.setattr(translation, runs, wrong)
     options = ExportOptions(trained, tmp_path / "bundle", formats=(format,), limits=patient, timed=False)
-    with pytest.raises(GateFailed, match=r"c/short\.c" if format == "c" else r"web/index\.html"):
+    with pytest.raises(GateFailed, match=r"c/short\.c" if format == Format.C else r"web/index\.html"):
         export(options)
     assert not (tmp_path / "bundle").exists()
+
+
+def test_the_c_is_compiled_once_for_all_questions(trained, patient, tmp_path, monkeypatch):
+    if Compiler.find() is None:
+        pytest.skip("there is no C compiler here")
+    commands, run = [], compiled._run
+
+    def counted(words, *given):
+        commands.append(words)
+        return run(words, *given)
+
+    monkeypatch.setattr(compiled, "_run", counted)
+    export(ExportOptions(trained, tmp_path / "bundle", formats=(Format.C,), limits=patient, timed=False))
+    assert ["main.c" in words for words in commands] == [True, False, False, False]  # validation, outliers, golden
 
 
 def test_without_a_compiler_the_same_numbers_come_from_numpy_and_the_manifest_says_so(
@@ -65,7 +87,7 @@ def test_without_a_compiler_the_same_numbers_come_from_numpy_and_the_manifest_sa
     bundle = export(ExportOptions(trained, out, formats=(Format.C,), limits=patient, timed=False))
     assert bundle.read("c/short.c") == translated.read("c/short.c")
     rung = bundle.manifest["gate"]["rungs"][-1]
-    assert "want of a C compiler" in rung["rung"]
+    assert "because there is no C compiler" in rung["rung"]
     assert rung["wrong"] == translated.manifest["metrics"]["c/short.c"]["wrong"]
     assert set(bundle.manifest["gate"]["models"]) == {"model.tflite", "model.int8.tflite", "c/short.c"}
 

@@ -49,7 +49,9 @@ class Page:
 
     def __init__(self, context: Any) -> None:
         self._context = context
-        sources = [(files("digits_edge.export.codegen.web") / "scripts" / name).read_text(encoding="utf-8") for name in FINDER]
+        sources = [
+            (files("digits_edge.export.codegen.web") / "scripts" / name).read_text(encoding="utf-8") for name in FINDER
+        ]
         context.eval("\n".join(['"use strict";', *sources, GLUE]))
 
     def call(self, function: str, *values: Any) -> Any:

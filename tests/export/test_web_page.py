@@ -13,10 +13,11 @@ from typing import Any, Final
 
 import numpy as np
 import pytest
+from networks import mean
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
 
-from digits_edge.export.codegen.int8_network import Int8Network, Mean, Multiplier, Result
+from digits_edge.export.codegen.int8_network import Int8Network, Multiplier, Requantization
 from digits_edge.export.codegen.tflite_reader import read_network
 from digits_edge.export.codegen.web import page as web_page
 from digits_edge.export.codegen.web.engine import model_of
@@ -387,8 +388,7 @@ def test_a_phone_shows_sheet_and_answer_at_once(opened, model, tmp_path, many, s
 
 def test_a_model_of_whole_pictures_in_colour(opened, tmp_path):
     shape = (12, 8, 3)
-    result = Result((Multiplier.of(1 / 96),), 0)  # the most of a colour is the answer
-    network = Int8Network((Mean("mean", shape, (1, 1, 3), shape[:2], (1, 1), (0, 0), 0, 0, result),))
+    network = Int8Network((mean(shape, 0, Requantization((Multiplier.of(1 / 96),), 0)),))  # the most of a colour
     golden = Golden(np.zeros((1, *shape), np.uint8), np.zeros((1, 3), np.float32))
     contract = Contract("colours", ("red", "green", "blue"), shape, "resize", 0.5, 0.0, golden)
     facts = {"accuracy": 1.0, "pictures": 1, "parameters": None}

@@ -1,11 +1,13 @@
-"""From a trained model to a bundle, or to a refusal: the story of `digits-edge export`."""
+"""Export a trained model: convert, quantize, pass the gate, and publish a bundle, or nothing."""
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
 from digits_edge.common.atomic_folder import check_ours, publishing
 from digits_edge.common.progress import progress, say
@@ -25,7 +27,7 @@ from .formats import TRANSLATIONS, Format
 from .next_command import next_command
 from .options import ExportOptions
 from .quantize.attempt import Attempt, Quantized, Skipped
-from .quantize.backends import OnnxBackend, TfliteBackend
+from .quantize.backends import Backend, OnnxBackend, TfliteBackend
 from .quantize.ladder import best, climb
 from .report.gate_table import gate_table
 from .report.manifest import REJECTED, gate_of, write_bundle
@@ -33,35 +35,38 @@ from .result import ExportResult
 from .source import read_source
 from .verify.gate import Gate
 from .verify.parity import Parity, agreement, compare
-from .verify.rejection import draw_outliers, measure_rejection
+from .verify.rejection import Rejection, draw_outliers, measure_rejection
 
-Made = tuple[Sequence[Attempt | Skipped], Attempt]  # all that was tried or skipped for one file, and the one chosen
+BACKENDS: Final = {
+    Format.ONNX: OnnxBackend,
+    Format.TFLITE: TfliteBackend,
+}  # translations need the last one's int8 model
 
 
 def export(options: ExportOptions) -> Bundle:
-    """Convert, prove that the float models are Keras's function, quantize, pass the gate, and only then publish.
+    """Export a run or a Keras model: convert, check against Keras, quantize, pass the gate, measure, and publish.
 
     Args:
-        options: What to export, and where to.
+        options: What to export, in which formats, and where to.
 
     Raises:
-        GateFailed: A model is worse than allowed. Nothing was published, what stood at `out` still stands there, and
-            the best attempt is under `rejected/` beside it.
-        ExportError: A conversion failed, or its process died or took too long.
+        GateFailed: A model is worse than allowed. Nothing was published, `out` is unchanged, and the best attempt is
+            in the folder `rejected/` next to it.
+        ExportError: A conversion failed, crashed or took too long.
         RunError: The run is damaged.
-        UsageError: `out` is not ours, or a format is unknown.
-        MissingExtra: A page is to be made, and V8 is not installed to run its scripts with.
+        UsageError: `out` holds something else than a bundle, or a format is unknown.
+        MissingExtra: A page was asked for, but V8 is not installed to run its scripts.
     """
     options = _checked(options)
     out = options.out.resolve()
     check_ours(out, marker=bundles.MANIFEST, kind=bundles.KIND)
-    with Worker(options.time_limit) as worker, tempfile.TemporaryDirectory() as work:
-        result = _make_models(options, worker, Path(work))
-    if result.refused:
-        raise _refuse(options, result, result.refused, out)
-    result = _measure(options, result)
-    with publishing(out, marker=bundles.MANIFEST, kind=bundles.KIND) as folder:
-        write_bundle(folder, result, bundles.KIND)
+    with ExitStack() as running:  # what runs the C and the page, until the bundle is written
+        result = _make_models(options, running)
+        if result.refused:
+            raise _refuse(options, result, result.refused, out)
+        result = _measure(options, result)
+        with publishing(out, marker=bundles.MANIFEST, kind=bundles.KIND) as folder:
+            write_bundle(folder, result, bundles.KIND)
     return Bundle.open(out)
 
 
@@ -69,71 +74,82 @@ def _checked(options: ExportOptions) -> ExportOptions:
     """The options with what their formats need."""
     if unknown := set(options.formats) - set(Format):
         raise UsageError(f"formats: expected {', '.join(Format)}, received {min(unknown)!r}")
-    if "web" in options.formats:
+    if Format.WEB in options.formats:
         check_v8()
     if set(options.formats) & set(TRANSLATIONS):
         return replace(options, int8=True, formats=(*options.formats, Format.TFLITE))
     return options
 
 
-def _make_models(options: ExportOptions, worker: Worker, work: Path) -> ExportResult:
-    """Make one model after the other; the first that cannot pass the gate ends it."""
-    source = read_source(options.source, worker)
-    say(f"exporting {options.source.path}, to be judged by {source.validation.description}")
-    keras = worker(keras_probabilities, source.network, source.validation.pixels)
-    contract = describe(source.name, source.preprocess, source.validation, keras)
-    gate = Gate(source.validation, keras, options.limits, contract.accepts)
-    tools = (source.network, source.calibration, contract, worker, gate, work)
-    onnx, tflite = OnnxBackend(*tools), TfliteBackend(*tools)
-    backends = [backend for name, backend in (("onnx", onnx), ("tflite", tflite)) if name in options.formats]
-    result = ExportResult(source, contract, options.limits, keras, rungs=(), models=())
-    for rungs, model in _attempts(options, backends, gate, result):
-        result = replace(result, rungs=(*result.rungs, *rungs), models=(*result.models, model))
-        if isinstance(model, Quantized) and model.file == onnx.file:
-            result = replace(result, layers=tuple(onnx.layers(replace(model.how, in_float=()))))
-        if result.refused:
-            break
-    return result
+def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
+    """Make and judge all models, up to the first that cannot pass the gate."""
+    with Worker(options.time_limit) as worker, TemporaryDirectory() as work:
+        source = read_source(options.source, worker)
+        say(f"exporting {options.source.path}, judged by {source.validation.description}")
+        keras = worker(keras_probabilities, source.network, source.validation.pixels)
+        contract = describe(source.name, source.preprocess, source.validation, keras)
+        gate = Gate(source.validation, keras, options.limits, contract.accepts)
+        result = ExportResult(source, contract, options.limits, keras, rungs=(), models=())
+        backends = [
+            backend(source.network, source.calibration, contract, worker, gate, Path(work))
+            for format, backend in BACKENDS.items()
+            if format in options.formats
+        ]
+        rungs = []
+        for rung in _rungs(options, backends, gate, result, running):
+            _report(rung)
+            rungs.append(rung)
+        models = _best_of_each_file(rungs)
+        layers = [
+            layer
+            for backend in backends
+            if isinstance(model := models.get(backend.file), Quantized)
+            for layer in backend.layers(replace(model.scheme, in_float=()))
+        ]
+    return replace(result, rungs=tuple(rungs), models=tuple(models.values()), layers=tuple(layers))
 
 
-def _attempts(
-    options: ExportOptions, backends: Sequence[OnnxBackend | TfliteBackend], gate: Gate, result: ExportResult
-) -> Iterator[Made]:
-    """The float models, then the int8 models, then what is made from the int8 TFLite model."""
+def _rungs(
+    options: ExportOptions, backends: Sequence[Backend], gate: Gate, result: ExportResult, running: ExitStack
+) -> Iterator[Attempt | Skipped]:
+    """The float models, the int8 models, and the translations of the int8 TFLite model, up to the first refused."""
     for backend in backends:
-        model = backend.float_model()
-        _tell(model)
-        yield [model], model
+        yield (model := backend.float_model())
+        if model.verdict.failed:
+            return
     for backend in backends if options.int8 else ():
-        rungs: list[Attempt | Skipped] = []
-        for outcome in climb(backend, ladder=options.ladder):
-            _tell(outcome)
-            rungs.append(outcome)
-        chosen = best([attempt for attempt in rungs if isinstance(attempt, Quantized)])
-        yield rungs, chosen
-    if "c" in options.formats:
-        translated = to_c(chosen, result.contract, gate)
-        _tell(translated)
-        yield [translated], translated
-    if "web" in options.formats:
-        translated = to_web(chosen, result.contract, result.source.parameters, gate)
-        _tell(translated)
-        yield [translated], translated
+        int8 = yield from climb(backend, ladder=options.ladder)
+        if int8.verdict.failed:
+            return
+    if Format.C in options.formats:
+        yield (c := to_c(int8, result.contract, gate, running))
+        if c.verdict.failed:
+            return
+    if Format.WEB in options.formats:
+        yield to_web(int8, result.contract, result.source.parameters, gate, running)
 
 
-def _tell(outcome: Attempt | Skipped) -> None:
-    """One line on stderr for each rung."""
-    if isinstance(outcome, Skipped):
-        say(f"{outcome.file}: {outcome.rung}: skipped, {outcome.reason}")
+def _report(rung: Attempt | Skipped) -> None:
+    """Print the outcome of a rung on stderr."""
+    if isinstance(rung, Skipped):
+        say(f"{rung.file}: {rung.rung}: skipped, {rung.reason}")
         return
-    ending = f"refused: {outcome.verdict.refused}" if outcome.verdict.failed else "passed"
-    say(f"{outcome.file} ({outcome.bytes:,} bytes): {outcome.rung}: {ending}")
-    if isinstance(outcome, Quantized) and outcome.in_float and not outcome.verdict.failed:
-        say(f"{outcome.file}: stays in float: {', '.join(outcome.in_float)}")
+    ending = f"refused: {rung.verdict.refused}" if rung.verdict.failed else "passed"
+    say(f"{rung.file} ({rung.bytes:,} bytes): {rung.rung}: {ending}")
+    if isinstance(rung, Quantized) and rung.in_float and not rung.verdict.failed:
+        say(f"{rung.file}: stays in float: {', '.join(rung.in_float)}")
+
+
+def _best_of_each_file(rungs: Sequence[Attempt | Skipped]) -> dict[str, Attempt]:
+    attempts: dict[str, list[Attempt]] = {}
+    for rung in rungs:
+        if isinstance(rung, Attempt):
+            attempts.setdefault(rung.file, []).append(rung)
+    return {file: best(tried) for file, tried in attempts.items()}
 
 
 def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out: Path) -> GateFailed:
-    """Keep the best attempt beside the place where the bundle would have been."""
+    """Write the best attempt to the folder `rejected/`, next to where the bundle would have been."""
     result = replace(result, advice=next_command(options, refused), parity=tuple(_parity(result, options.time_limit)))
     rejected = out.parent / "rejected" / out.name
     with publishing(rejected, marker=bundles.MANIFEST, kind=REJECTED) as folder:
@@ -147,41 +163,27 @@ def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out:
 
 
 def _measure(options: ExportOptions, result: ExportResult) -> ExportResult:
-    """Add what only models that passed are worth: parity in every runtime, what they reject, and times."""
+    """Measure the models that passed: parity in every runtime, what they reject, and times."""
     int8 = [model.answers for model in result.models if isinstance(model, Quantized)]
-    targets, contract = result.source.validation.targets, result.contract
-    outliers = None
-    if contract.preprocess == "digit" and contract.shape == (28, 28):
-        outliers = draw_outliers(result.source.calibration)
     result = replace(
         result,
         parity=tuple(_parity(result, options.time_limit)),
         int8_agreement=agreement(int8) if len(int8) > 1 else None,
-        rejections=tuple(
-            measure_rejection(m.file, targets, m.answers, contract, None if outliers is None else m.engine(outliers))
-            for m in result.models
-        ),
+        rejections=tuple(_rejections(result)),
     )
     if not options.timed:
         return result
     models = [open_model(model.data, model.file) for model in result.models if model.file.endswith(SUFFIXES)]
     accuracies = {model.file: model.verdict.accuracy for model in result.models}
     with progress("timing", steps(models)) as step:
-        times = benchmark(models, accuracies=accuracies, step=step)
-    return replace(result, benchmark=times)
-
-
-def _ran_by(model: Attempt) -> str:
-    if isinstance(model, Translated):
-        return model.rung
-    return "LiteRT" if model.file.endswith(".tflite") else "digits_edge.runtime"
+        return replace(result, benchmark=benchmark(models, accuracies=accuracies, step=step))
 
 
 def _parity(result: ExportResult, time_limit: float) -> Iterator[Parity]:
     targets, keras = result.source.validation.targets, result.keras
     yield compare("Keras", targets, keras, keras)
     for model in result.models:
-        yield compare(f"{model.file}, {_ran_by(model)}", targets, keras, model.answers)
+        yield compare(f"{model.file}, {_runtime_of(model)}", targets, keras, model.answers)
         if model.file == TfliteBackend.file and MicroModel.available():
             engine = f"{model.file}, TensorFlow Lite for Microcontrollers"
             try:
@@ -191,3 +193,19 @@ def _parity(result: ExportResult, time_limit: float) -> Iterator[Parity]:
                 say(f"{engine}: {error}")
                 continue
             yield compare(engine, targets, keras, answers, arena)
+
+
+def _runtime_of(model: Attempt) -> str:
+    if isinstance(model, Translated):
+        return model.rung
+    return "LiteRT" if model.file.endswith(".tflite") else "digits_edge.runtime"
+
+
+def _rejections(result: ExportResult) -> Iterator[Rejection]:
+    """What each model rejects. Outliers, which are made for MNIST's form, are drawn once for all models."""
+    contract, targets = result.contract, result.source.validation.targets
+    of_mnist_form = contract.preprocess == "digit" and contract.shape == (28, 28)
+    outliers = draw_outliers(result.source.calibration) if of_mnist_form else None
+    for model in result.models:
+        answers = None if outliers is None else model.engine(outliers)
+        yield measure_rejection(model.file, targets, model.answers, contract, answers)

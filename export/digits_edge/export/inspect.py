@@ -1,4 +1,4 @@
-"""What any file or folder of ours says of itself, and a model file of anybody else's."""
+"""Describe a bundle, a run, or a model file of any origin."""
 
 from __future__ import annotations
 
@@ -15,29 +15,32 @@ from digits_edge.runtime.metadata import METADATA_KEY, Contract
 
 from .report.gate_table import gate_table
 
-Rows = list[tuple[str, str]]
+Fields = list[tuple[str, str]]  # names and values
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """What was found.
+    """A description.
 
     Attributes:
-        rows: names and values.
-        tables: for a terminal, as Markdown.
-        facts: the same and more as JSON values.
+        rows: Names and values, for a terminal.
+        tables: Markdown tables, for a terminal.
+        facts: The same and more, as JSON values.
     """
 
-    rows: Rows
+    rows: Fields
     tables: list[str] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
 
 
 def inspect(path: Path | None) -> Inspection:
-    """Look at a bundle, a refused export, a run, an `.onnx`, a `.tflite` or a `.keras`; None is the package's model.
+    """Describe a bundle, a refused export, a run, or an `.onnx`, `.tflite` or `.keras` file.
+
+    Args:
+        path: Path of the file or folder; None for the model of the package.
 
     Raises:
-        DigitsEdgeError: it is none of them, or damaged.
+        DigitsEdgeError: The path is none of these, or damaged.
     """
     if path is None:
         return _our_onnx(Classifier.load())
@@ -121,7 +124,7 @@ def _run(path: Path) -> Inspection:
 
 
 def _rejected(path: Path) -> Inspection | None:
-    """What a refused export left, or None where it is no such folder."""
+    """Describe the folder of a refused export; None if it is something else."""
     from .report.manifest import REJECTED
 
     try:
@@ -132,8 +135,8 @@ def _rejected(path: Path) -> Inspection | None:
         return None
     manifest.pop("golden", None)
     gate = manifest.get("gate")
-    told = gate if isinstance(gate, dict) else {}
-    rows = [("name", manifest.get("name")), ("gate", told.get("verdict")), ("to try next", told.get("advice"))]
+    known = gate if isinstance(gate, dict) else {}
+    rows = [("name", manifest.get("name")), ("gate", known.get("verdict")), ("to try next", known.get("advice"))]
     return Inspection([(key, str(value)) for key, value in rows], [_gate(gate, path)], manifest)
 
 
@@ -164,7 +167,7 @@ def _gate(gate: Any, where: Path) -> str:
         raise BundleError(f"{where / MANIFEST}: its gate is damaged: {type(error).__name__}: {error}") from None
 
 
-def _contract(contract: Contract) -> Rows:
+def _contract(contract: Contract) -> Fields:
     return [
         ("name", contract.name),
         ("labels", ", ".join(contract.labels)),

@@ -1,4 +1,4 @@
-"""After a refusal: the command to try next."""
+"""Suggest the command to try after a refusal."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from .verify.criteria import CRITERIA, Check
 
 
 def next_command(options: ExportOptions, refused: Attempt) -> str:
-    """The command to try next.
+    """The command to try after a refusal.
 
-    Of a converter's fault, the other format alone; of a model that never was good, more training; where the ladder was
-    not climbed, the same with the ladder; else the limits that the best attempt would have passed.
+    If a conversion is not the same function, export the other format only. If the float model is not accurate enough,
+    train on. If remedies were not tried, try them. Otherwise, allow what the best attempt needs to pass.
 
     Args:
-        options: of the refused export.
-        refused: the best attempt.
+        options: Options of the refused export.
+        refused: The best attempt.
     """
     source = options.source
     words = ["digits-edge", "export", str(source.path)]
@@ -45,7 +45,7 @@ def next_command(options: ExportOptions, refused: Attempt) -> str:
 
 
 def _lenient(check: Check) -> str:
-    """The limit that would have been enough, with three digits, rounded so that it still is."""
+    """The limit that is just enough for the model to pass, rounded to three digits towards lenient."""
     step = 10.0 ** (math.floor(math.log10(check.needed)) - 2) if check.needed > 0 else 1.0
     steps = check.needed / step
     return f"{(math.floor(steps) if check.at_least or check.limit == 'min_agreement' else math.ceil(steps)) * step:.6g}"

@@ -18,12 +18,12 @@ class OwnModel:
     """A Keras model that digits-edge did not train.
 
     Attributes:
-        path: of the `.keras`.
-        data: SPEC of the pictures, some of them to calibrate with, the others to judge by.
-        pixel_range: what the model takes.
-        names: class names in the order of the outputs; None where the data have them.
-        preprocess: how a photograph becomes pixels; None to judge by the data.
-        seed: of which pictures calibrate.
+        path: Path of the `.keras` file.
+        data: SPEC of labelled pictures; some of them calibrate, the others judge.
+        pixel_range: The pixel range that the model was trained on.
+        names: Class names in the order of the outputs; None to take them from the data.
+        preprocess: How a photograph becomes pixels; None to decide by the data.
+        seed: Seed for choosing the calibration pictures.
     """
 
     path: Path
@@ -35,7 +35,7 @@ class OwnModel:
 
     @property
     def place(self) -> Path:
-        """Where its bundle goes unless another place is given."""
+        """Default folder of its bundle."""
         return self.path.with_name(f"{self.path.stem}-bundle")
 
 
@@ -44,14 +44,14 @@ class ExportOptions:
     """What to export, and where to.
 
     Attributes:
-        source: a finished run, or a model of one's own.
-        out: the bundle's folder.
-        int8: also quantize; else the float models only.
-        formats: of the bundle. C and web are the int8 TFLite model in another dress, and bring it along.
-        limits: of the gate.
-        ladder: try remedies where an int8 model is refused; else the first attempt decides.
-        timed: benchmark the models on this machine, for the report.
-        time_limit: of one conversion, in seconds.
+        source: A finished run, or a Keras model of your own.
+        out: Folder of the bundle.
+        int8: Whether to quantize to int8 as well; otherwise only float models are made.
+        formats: Formats of the bundle. C and web are written from the int8 TFLite model, which is then exported too.
+        limits: Limits of the gate.
+        ladder: Whether to try remedies if an int8 model is refused; otherwise the first attempt decides.
+        timed: Whether to benchmark the models on this machine, for the report.
+        time_limit: Time limit of each conversion, in seconds.
     """
 
     source: Run | OwnModel

@@ -1,4 +1,4 @@
-"""What is exported: a network, and the pictures to calibrate it with and to judge it by."""
+"""Open what is exported: a network, and the pictures that calibrate and judge it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FROM_RUN: Final = (
     "split", "metrics", "backend", "device", "versions",
 )  # fmt: skip
 CALIBRATION_PICTURES: Final = 1024
-CALIBRATION_SHARE: Final = 0.25  # of the pictures, at most
+CALIBRATION_SHARE: Final = 0.25  # at most, of the pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +32,12 @@ class ExportSource:
     """What is exported.
 
     Attributes:
-        name: what the model is called.
-        network: the Keras model.
-        preprocess: how a photograph becomes pixels.
-        validation: what the gate judges by.
-        calibration: uint8[K, H, W] or uint8[K, H, W, 3], to calibrate with; none of the validation pictures.
-        provenance: where all this comes from, as the manifest is to say it.
+        name: Name of the model.
+        network: The Keras model.
+        preprocess: How a photograph becomes pixels.
+        validation: The pictures that the gate judges by.
+        calibration: Other pictures, to calibrate with, uint8[K, H, W] or uint8[K, H, W, 3].
+        provenance: Origin of the model and its data, for the manifest.
     """
 
     name: str
@@ -49,7 +49,7 @@ class ExportSource:
 
     @property
     def parameters(self) -> int | None:
-        """How many numbers the network has learnt; None where nobody has counted them."""
+        """Number of parameters of the network; None if unknown."""
         source = self.provenance.get("run") or self.provenance["model"]
         parameters: int | None = source.get("parameters")
         return parameters
@@ -67,10 +67,10 @@ def read_source(source: Run | OwnModel, worker: Worker) -> ExportSource:
 
 
 def from_run(run: Run, worker: Worker) -> ExportSource:
-    """What a finished run has kept for its export.
+    """Open a finished run, with the pictures that it kept for its export.
 
     Raises:
-        RunError: the run is damaged.
+        RunError: The run is damaged.
     """
     pixels, targets = run.validation()
     network = KerasModelFile(run.model_path)
@@ -91,11 +91,11 @@ def from_run(run: Run, worker: Worker) -> ExportSource:
 
 
 def from_model(own: OwnModel, worker: Worker) -> ExportSource:
-    """A Keras model of somebody's own, with data to judge it by.
+    """Open a Keras model that digits-edge did not train, with data to calibrate and judge it.
 
     Raises:
-        ExportError: it is no image classifier that can be exported.
-        DatasetError: the data do not fit it.
+        ExportError: The model is no image classifier that can be exported.
+        DatasetError: The data do not fit the model.
     """
     if not own.path.is_file():
         raise ExportError(f"{own.path}: no such file; expected a .keras model or a run")

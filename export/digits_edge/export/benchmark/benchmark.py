@@ -115,7 +115,9 @@ def steps(
     models: Sequence[ModelFile], validation: Validation | None = None, rounds: int = ROUNDS, starts: int = STARTS
 ) -> int:
     """How often `benchmark` will call `step`."""
-    return sum(len(runtimes(model)) for model in models) * (starts + 1 + rounds + (judging_steps(validation) if validation else 0))
+    return sum(len(runtimes(model)) for model in models) * (
+        starts + 1 + rounds + (judging_steps(validation) if validation else 0)
+    )
 
 
 def benchmark(

@@ -110,9 +110,7 @@ def time_turn(predict: Predict, pictures: Pixels) -> dict[str, Any]:
         predict(pictures[row : row + 1])
     seconds: list[float] = []
     cpu, began = time.process_time(), time.perf_counter()
-    while len(seconds) < MAX_CALLS and (
-        len(seconds) < MIN_CALLS or time.perf_counter() - began < SINGLES_SECONDS
-    ):
+    while len(seconds) < MAX_CALLS and (len(seconds) < MIN_CALLS or time.perf_counter() - began < SINGLES_SECONDS):
         row = len(seconds) % len(pictures)
         picture = pictures[row : row + 1]
         started = time.perf_counter()

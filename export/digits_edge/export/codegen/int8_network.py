@@ -32,7 +32,7 @@ LARGEST_SHIFT: Final = 62
 
 @dataclass(frozen=True)
 class Multiplier:
-    """A positive real factor value x 2^-shift, with value from 2^30 to 2^31 - 1 and shift from 1 to 62; zero is (0, 1)."""
+    """A positive real factor, value x 2^-shift: value from 2^30 to 2^31 - 1, shift from 1 to 62; zero is (0, 1)."""
 
     value: int
     shift: int

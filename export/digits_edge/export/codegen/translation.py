@@ -72,8 +72,8 @@ def to_c(tflite: Quantized, contract: Contract, gate: Gate, running: ExitStack) 
         engine=engine,
         answers=answers,
         verdict=verdict,
-        note=f"{sources.flash:,} bytes of flash on a Cortex-M4, weights, tables and code; {sources.arena:,} bytes of RAM; "
-        f"{network.macs:,} multiplications per picture",
+        note=f"{sources.flash:,} bytes of flash on a Cortex-M4, weights, tables and code; "
+        f"{sources.arena:,} bytes of RAM; {network.macs:,} multiplications per picture",
         costs={"flash_bytes": sources.flash, "arena_bytes": sources.arena, "macs": network.macs},
         beside=files,
     )

@@ -1,4 +1,4 @@
-"""Open any Keras 3 image classifier and adapt it to what is exported: pixels in [0, 1] in, logits out."""
+"""Open any Keras 3 image classifier, and adapt it for export: pixels in [0, 1] in, logits out."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class KerasModelFile:
     """A Keras model in a file.
 
     Attributes:
-        path: of the `.keras`.
-        pixel_range: what it was trained to take, one of `form.PIXEL_RANGES`.
+        path: Path of the `.keras` file.
+        pixel_range: The pixel range that it was trained on, one of `tensor_spec.PIXEL_RANGES`.
     """
 
     path: Path
@@ -35,13 +35,13 @@ class KerasModelFile:
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a network says of itself.
+    """What is known about a network.
 
     Attributes:
-        name: Keras's.
-        shape: of a picture, (H, W) or (H, W, 3).
-        classes: how many outputs.
-        cost: of one picture, as `trainer.cost` counts it; empty where layers are used more than once.
+        name: Its Keras name.
+        shape: Shape of a picture, (H, W) or (H, W, 3).
+        classes: Number of outputs.
+        cost: Cost of one picture, as `model_cost` counts it; empty if a layer is used more than once.
     """
 
     name: str
@@ -51,10 +51,10 @@ class ModelFacts:
 
 
 def open_network(path: Path) -> keras.Model:
-    """Load a `.keras` file in safe mode, as it is, to compute in float32.
+    """Load a `.keras` file in safe mode, to compute in float32.
 
     Raises:
-        ExportError: it cannot be loaded, or is no image classifier of one picture of fixed size.
+        ExportError: The file cannot be loaded, or is no classifier of one picture of fixed size.
     """
     try:
         model = in_float32(import_keras().models.load_model(path, compile=False, safe_mode=True))
@@ -77,7 +77,7 @@ def open_network(path: Path) -> keras.Model:
 
 
 def facts(model: keras.Model) -> ModelFacts:
-    """What `open_network`'s model says of itself."""
+    """The facts about a model by `open_network`."""
     from digits_edge.common.model_cost import cost
 
     shape = tuple(model.input_shape[1:])
@@ -89,14 +89,14 @@ def facts(model: keras.Model) -> ModelFacts:
 
 
 def adapt(model: keras.Model, pixel_range: str) -> keras.Model:
-    """The same classifier from float32[N, H, W, C] in [0, 1] to logits float32[N, classes].
+    """Adapt a classifier to take float32[N, H, W, C] in [0, 1] and return logits float32[N, classes].
 
     Args:
-        model: of `open_network`; its last activation may be taken away.
-        pixel_range: what it was trained to take.
+        model: A model by `open_network`; its softmax may be removed in place.
+        pixel_range: The pixel range that it was trained on.
 
     Raises:
-        ExportError: what it ends in is neither logits nor their softmax.
+        ExportError: The model ends in neither logits nor their softmax.
     """
     keras = import_keras()
     model = _without_softmax(model)
@@ -136,12 +136,12 @@ def _sizes(shape: Any) -> str:
 
 
 def as_function(model: keras.Model, name: str, batch: int | None = 1) -> tuple[Any, Any]:
-    """The model as a TensorFlow function of float32[batch, H, W, C] in [0, 1] to logits.
+    """A model as a TensorFlow function from float32[batch, H, W, C] in [0, 1] to logits.
 
-    A batch of 1 is what TFLite wants, and lets every shape in the ONNX graph be a constant.
+    TFLite needs a batch of 1, and with it every shape in the ONNX graph is a constant.
 
     Returns:
-        the `tf.function`, and the `TensorSpec` of its input, which is called `name`.
+        The `tf.function`, and the `tf.TensorSpec` of its input, which is named `name`.
     """
     import tensorflow as tf
 
@@ -150,24 +150,24 @@ def as_function(model: keras.Model, name: str, batch: int | None = 1) -> tuple[A
 
 
 def read_facts(source: KerasModelFile) -> ModelFacts:
-    """What a model file says of itself, once it is known that it can be adapted."""
+    """The facts about a model file that can be adapted."""
     return _opened(source)[0]
 
 
 def adapted(source: KerasModelFile) -> keras.Model:
-    """The model of a file, adapted."""
+    """The adapted model of a file."""
     return _opened(source)[1]
 
 
 @lru_cache(maxsize=4)
 def _opened(source: KerasModelFile) -> tuple[ModelFacts, keras.Model]:
-    """Kept, so that the worker process opens each file once."""
+    """Facts and adapted model of a file; cached, so that the worker process opens each file once."""
     model = open_network(source.path)
     return facts(model), adapt(model, source.pixel_range)
 
 
 def summarize(source: KerasModelFile) -> tuple[ModelFacts, list[tuple[str, str, str, int]]]:
-    """What a model file says of itself, and each layer's name, kind, output shape and parameters."""
+    """The facts about a model file, and the name, kind, output shape and parameters of each layer."""
     model = open_network(source.path)
     layers = [
         (layer.name, type(layer).__name__, " x ".join(map(str, layer.output.shape[1:])), layer.count_params())

@@ -1,4 +1,4 @@
-"""What the models will say of themselves: labels, input, thresholds, golden pictures."""
+"""Make the contract that is written into the models: labels, input, thresholds, golden pictures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..verify.rejection import thresholds
 from ..verify.validation import Validation
 
 GOLDEN_PICTURES: Final = 20
-GOLDEN_BYTES: Final = 64 * 1024  # of pixels, so that they never outweigh the model
+GOLDEN_BYTES: Final = 64 * 1024  # of their pixels, so that they stay small beside the model
 
 
 def describe(name: str, preprocess: Preprocess, validation: Validation, reference: npt.NDArray[np.float32]) -> Contract:
@@ -42,9 +42,9 @@ def describe(name: str, preprocess: Preprocess, validation: Validation, referenc
 def _golden_rows(
     pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.int64], reference: npt.NDArray[np.float32]
 ) -> list[int]:
-    """Rows of the surest right answer of each class, then of the second surest, as many as there is room for."""
+    """Rows of the highest-scoring right answer of each class, then of the second highest, up to the size limit."""
     right = np.flatnonzero(reference.argmax(axis=1) == targets)
-    right = right if len(right) else np.arange(len(targets))  # of a model that is always wrong, the surest at all
+    right = right if len(right) else np.arange(len(targets))  # any answers of a model that is always wrong
     surest = right[np.argsort(-reference[right].max(axis=1), kind="stable")]
     by_class = [surest[targets[surest] == c] for c in range(reference.shape[1])]
     ranked = [int(rows[rank]) for rank in range(2) for rows in by_class if len(rows) > rank]

@@ -1,4 +1,4 @@
-"""A child process for what needs TensorFlow: its converters leak memory, and can take the process down with them."""
+"""A child process for what needs TensorFlow, whose converters leak memory and can crash the process."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
 from digits_edge.runtime.errors import ExportError, UsageError
 
-# TensorFlow converts, whichever backend trained the model and the parent may use.
+# The converters need the TensorFlow backend, whichever backend trained the model or runs in the parent.
 ENVIRONMENT: Final = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Worker:
-    """Runs functions of `conversions` in one child process, each with a time limit.
+    """Runs functions in one child process, with a time limit for each call.
 
     Args:
-        time_limit: of one call, in seconds.
+        time_limit: Time limit of a call, in seconds.
     """
 
     def __init__(self, time_limit: float) -> None:
@@ -34,10 +34,10 @@ class Worker:
         self._pool = ProcessPoolExecutor(1, initializer=_follow, initargs=(os.getpid(),), env=ENVIRONMENT)
 
     def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """What `function` returns or raises in the child.
+        """Call a function in the child; returns or raises what it does.
 
         Raises:
-            ExportError: the child died, or took longer than the time limit and was stopped.
+            ExportError: The child died, or took longer than the time limit and was stopped.
         """
         try:
             result: T = self._pool.submit(function, *args, **kwargs).result(timeout=self._time_limit)
@@ -61,7 +61,7 @@ class Worker:
 
 
 def _follow(parent: int) -> None:
-    """In the child: end when the parent has ended, however that was."""
+    """In the child: end when the parent has ended, however it ended."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -72,6 +72,6 @@ def _follow(parent: int) -> None:
 
 
 def _exit_code(death: Exception) -> str:
-    """Loky's message names it in one of its lines."""
+    """The exit code of the child, which one line of loky's message names."""
     line = next((line for line in str(death).splitlines() if "exit codes" in line), "")
     return line.partition("{")[2].partition("}")[0] or "unknown exit code"

@@ -69,15 +69,22 @@ class ModelFiles:
     description: str = ""
 
     @classmethod
-    def of_contract(cls, contract: Contract, files: Iterable[ModelFile], **known: dict[str, Any]) -> ModelFiles:
-        """Files that share a contract; `known` may hold `metrics` and `trained`."""
+    def of_contract(
+        cls,
+        contract: Contract,
+        files: Iterable[ModelFile],
+        metrics: dict[str, Any] | None = None,
+        trained: dict[str, Any] | None = None,
+    ) -> ModelFiles:
+        """Files that share a contract."""
         return cls(
             labels=contract.labels,
             classes=len(contract.labels),
             shape=contract.shape,
             preprocess=contract.preprocess,
             files=tuple(files),
-            **known,
+            metrics=metrics or {},
+            trained=trained or {},
         )
 
     def accuracies(self) -> dict[str, float | None]:

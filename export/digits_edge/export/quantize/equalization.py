@@ -1,8 +1,8 @@
 """Equalize the weight ranges of neighbouring layers, which changes nothing in float but helps int8.
 
 Source: M. Nagel, M. van Baalen, T. Blankevoort, M. Welling, Data-Free Quantization Through Weight Equalization and Bias
-Correction, ICCV 2019, section 4.1. An output channel of one layer may be divided by s if the next layer's weights for it
-are multiplied by s, as long as everything between them is positively homogeneous: ReLU, pooling, flattening.
+Correction, ICCV 2019, section 4.1. An output channel of one layer may be divided by s if the next layer's weights for
+it are multiplied by s, as long as everything between them is positively homogeneous: ReLU, pooling, flattening.
 """
 
 from __future__ import annotations

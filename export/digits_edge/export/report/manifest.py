@@ -129,8 +129,8 @@ def _rung(rung: Attempt | Skipped) -> dict[str, Any]:
         return {"file": rung.file, "rung": rung.rung, "skipped": rung.reason}
     described: dict[str, Any] = {"file": rung.file, "rung": rung.rung, "precision": precision(rung)}
     if isinstance(rung, Quantized):
-        how = rung.how
-        described |= {"method": how.method, "pictures_calibrating": how.pictures, "weights": how.weights}
+        scheme = rung.scheme
+        described |= {"method": scheme.method, "pictures_calibrating": scheme.pictures, "weights": scheme.weights}
         described["in_float"] = list(rung.in_float)
     if isinstance(rung, Translated):
         described["note"] = rung.note

@@ -1,8 +1,8 @@
 """Plan when each row of each layer is computed and where it is kept, so that a network needs little memory.
 
 Layers are computed row by row, each row as soon as its input rows are there. Of most layers, only as many rows are kept
-as the next layer's kernel is high. The rows of a layer are kept in a ring buffer, and buffers that are not needed at the
-same time share memory. The order is worked out here, and is a constant table in the C.
+as the next layer's kernel is high. The rows of a layer are kept in a ring buffer, and buffers that are not needed at
+the same time share memory. The order is worked out here, and is a constant table in the C.
 """
 
 from __future__ import annotations
