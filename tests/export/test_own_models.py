@@ -205,5 +205,5 @@ def test_options_that_do_not_go_together_are_one_line(colours, trained, refused)
     assert "expected --data SPEC" in refused("export", colours / "colours.keras")
     assert "a run has its own" in refused("export", trained.path, "--data", "sample")
     said = refused("export", colours / "colours.keras", "--data", "sample", "--pixel-range", "0..2")
-    assert "--pixel-range: expected 0..1 or 0..255 or -1..1, received '0..2'" in said
+    assert "'--pixel-range': '0..2' is not one of '0..1', '0..255', '-1..1'" in said
     assert "no such file" in refused("export", colours / "none.keras", "--data", "sample")
