@@ -95,3 +95,17 @@ def test_a_change_comes_as_often_as_its_chance(digits):
     after = numpy(augment(before, Augmentation(contrast=0.3), draws(5)))
     share = (np.abs(after - before).max(axis=(1, 2, 3)) > 0).mean()
     assert share == pytest.approx(0.3, abs=0.05)
+
+
+@pytest.mark.parametrize("side", [2, 3])
+def test_strokes_grow_as_by_max_pooling(digits, side):
+    pictures = scale(digits.pixels[:50])
+    pooled = keras.ops.max_pool(pictures, side, 1, padding="same")
+    np.testing.assert_array_equal(numpy(augmenting._highest(pictures, side)), numpy(pooled))
+
+
+def test_a_blur_is_a_convolution_with_binomial_weights(digits):
+    pictures = scale(digits.pixels[:50])
+    weights = np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]).astype(np.float32) / 256
+    convolved = keras.ops.conv(pictures, weights[..., None, None], padding="same")
+    np.testing.assert_allclose(numpy(augmenting._filtered(pictures, augmenting._binomial)), numpy(convolved), atol=1e-6)
