@@ -1,4 +1,20 @@
-"""Random changes to training pictures, a batch at a time, on the device that trains."""
+"""Change training pictures at random, a batch at a time, inside the compiled training step.
+
+Keras 3.15 has layers and operations for some of these changes. None of them replaces ours on both TensorFlow and JAX
+(benchmarks/augmentation.py has the times on a CPU):
+
+- Rotation, shear, zoom, shift: each layer resamples the picture again, which blurs strokes, and takes more than twice
+  as long on JAX. RandomShear keeps the corner in place, not the centre.
+- Elastic: RandomElasticTransform does not compile on JAX, draws one strength for a batch and moves pixels along the
+  diagonal only.
+- Bilinear sampling: `ops.image.map_coordinates` takes several times as long on TensorFlow.
+- Blur: RandomGaussianBlur draws one strength for a batch and takes longer.
+- Low resolution: `ops.average_pool` and `ops.image.resize` give the same pixels but take longer on TensorFlow.
+- Contrast: RandomContrast scales about the mean and RandomBrightness adds, so neither fades ink in proportion.
+- Erasing: RandomErasing draws larger rectangles, keeps them off the border and takes longer on TensorFlow.
+- Noise: GaussianNoise has one strength for all pictures and leaves the range [0, 1].
+- Thickness, line: Keras has no such layer.
+"""
 
 from __future__ import annotations
 
@@ -13,24 +29,24 @@ from keras import ops
 
 from ..recipes import Augmentation
 
-Tensor: TypeAlias = Any  # of Keras's backend
+Tensor: TypeAlias = Any  # a tensor of Keras's backend
 Matrix: TypeAlias = npt.NDArray[np.float32]
 
-THICKER: Final = 0.8  # of the way to the strokes' dilation by 3 x 3, and from there by another 3 x 3
-THINNER: Final = 0.7  # of the way to their erosion by 2 x 2
-FADED: Final = 0.6
-NOISIEST: Final = 0.25  # standard deviation
-ERASED: Final = (2, 10)  # pixels
-KNOTS: Final = 7  # of the elastic displacement, along each side
+DILATION: Final = 0.8  # the largest weight of the strokes dilated by 3 x 3, and of those dilated by 3 x 3 again
+EROSION: Final = 0.7  # the largest weight of the strokes eroded by 2 x 2
+FADING: Final = 0.6  # the largest share of the ink that is taken away
+NOISE: Final = 0.25  # the largest standard deviation
+ERASED: Final = (2, 10)  # the shortest and longest side of a rectangle, in pixels
+KNOTS: Final = 7  # grid points of the elastic displacement along each side
 
 
 def augment(pictures: Tensor, augmentation: Augmentation, seed: keras.random.SeedGenerator) -> Tensor:
-    """Change each picture in a random way of its own.
+    """Change each picture at random, independently of the others.
 
     Args:
         pictures: float32[N, H, W, 1] in [0, 1].
-        augmentation: the ranges to draw from.
-        seed: where the draws come from; a bare number would make every draw the same.
+        augmentation: Ranges and chances to draw from.
+        seed: Generator of all random draws. With an integer, every batch would get the same draws.
 
     Returns:
         float32[N, H, W, 1] in [0, 1].
@@ -39,37 +55,37 @@ def augment(pictures: Tensor, augmentation: Augmentation, seed: keras.random.See
     if augmentation.thickness:
         pictures = _change_thickness(pictures, augmentation.thickness, seed)
     if augmentation.blur:
-        strength = _sometimes(augmentation.blur, pictures, seed)
+        strength = _strength(augmentation.blur, pictures, seed)
         pictures += strength * (_filtered(pictures, _binomial) - pictures)
     if augmentation.low_resolution:
-        coarse, between = _reduced(pictures, 2), _draw(0, 1, pictures, seed)
-        coarse += between * (_reduced(pictures, 4) - coarse)
+        coarse, weight = _reduced(pictures, 2), _draw(0, 1, pictures, seed)
+        coarse += weight * (_reduced(pictures, 4) - coarse)
         pictures += _chosen(augmentation.low_resolution, pictures, seed) * (coarse - pictures)
     if augmentation.contrast:
-        pictures *= 1 - FADED * _sometimes(augmentation.contrast, pictures, seed)
+        pictures *= 1 - FADING * _strength(augmentation.contrast, pictures, seed)
     if augmentation.erasing:
         pictures *= 1 - _chosen(augmentation.erasing, pictures, seed) * _rectangles(pictures, seed)
     if augmentation.line:
-        across = _chosen(augmentation.line, pictures, seed) * _draw(0.3, 1, pictures, seed) * _lines(pictures, seed)
-        pictures = ops.maximum(pictures, across)
+        lines = _chosen(augmentation.line, pictures, seed) * _draw(0.3, 1, pictures, seed) * _lines(pictures, seed)
+        pictures = ops.maximum(pictures, lines)
     if augmentation.noise:
-        strength = NOISIEST * _sometimes(augmentation.noise, pictures, seed)
+        strength = NOISE * _strength(augmentation.noise, pictures, seed)
         noise = keras.random.normal(ops.shape(pictures), seed=seed)
         pictures = ops.clip(pictures + strength * noise, 0, 1)
     return pictures
 
 
 def affine(draws: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Where in the input each output pixel is taken from, by an affine map about the picture's centre.
+    """Compute where in the input each output pixel comes from, under an affine map about the picture's centre.
 
-    The composition, rotation · shear · zoom, and the centre are those of Keras's `ImageDataGenerator`.
+    The map is rotation · shear · zoom about the same centre as in Keras's `ImageDataGenerator`.
 
     Args:
-        draws: rotation and shear in radians, zoom of x and y, shift of x and y in pixels; each float32[N, 1, 1].
-        size: (H, W).
+        draws: Rotation and shear in radians, zoom of x and y, shift of x and y in pixels; each float32[N, 1, 1].
+        size: Height and width of the pictures.
 
     Returns:
-        x and y, float32[N, H, W], in pixels.
+        x and y in pixels, each float32[N, H, W].
     """
     rotation, shear, zoom_x, zoom_y, shift_x, shift_y = draws
     centre_y, centre_x = (size[0] - 1) / 2, (size[1] - 1) / 2
@@ -81,7 +97,17 @@ def affine(draws: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 
 
 def sample(pictures: Tensor, x: Tensor, y: Tensor, fill: str) -> Tensor:
-    """Bilinear values of pictures float32[N, H, W, 1] at x and y, float32[N, H, W]; outside is what `fill` says."""
+    """Sample pictures at fractional positions by bilinear interpolation.
+
+    Args:
+        pictures: float32[N, H, W, 1].
+        x: Columns to sample at, float32[N, H, W].
+        y: Rows to sample at, float32[N, H, W].
+        fill: Values outside the picture: `constant` for black, `nearest` for its border.
+
+    Returns:
+        float32[N, H, W, 1].
+    """
     height, width = pictures.shape[1:3]
     if fill == "nearest":
         x, y = ops.clip(x, 0, width - 1), ops.clip(y, 0, height - 1)
@@ -98,6 +124,7 @@ def sample(pictures: Tensor, x: Tensor, y: Tensor, fill: str) -> Tensor:
 
 
 def _warp(pictures: Tensor, augmentation: Augmentation, seed: keras.random.SeedGenerator) -> Tensor:
+    """Apply the affine map and the elastic displacement in one resampling."""
     still = Augmentation()
     if all(getattr(augmentation, k) == getattr(still, k) for k in ("rotation", "zoom", "shift", "shear", "elastic")):
         return pictures
@@ -112,19 +139,24 @@ def _warp(pictures: Tensor, augmentation: Augmentation, seed: keras.random.SeedG
 
 
 def _smooth_field(pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
-    """Normal noise on a coarse grid, spread by Gaussians: float32[N, H, W] (Simard et al. 2003, elastic)."""
-    spread_y, spread_x = (_gaussians(size) for size in pictures.shape[1:3])
+    """Draw smooth noise, float32[N, H, W]: a grid of normal draws, interpolated with Gaussian weights.
+
+    The elastic distortion follows Simard et al. 2003.
+    """
     noise = keras.random.normal((ops.shape(pictures)[0], KNOTS, KNOTS), seed=seed)
-    return ops.matmul(ops.matmul(spread_y, noise), spread_x.T)
+    rows, columns = (_gaussians(size) for size in pictures.shape[1:3])
+    return ops.matmul(ops.matmul(rows, noise), columns.T)
 
 
-def _gaussians(size: int) -> npt.NDArray[np.float32]:
-    apart = (size - 1) / (KNOTS - 1)
-    weights = np.exp(-0.5 * ((np.arange(size)[:, None] - apart * np.arange(KNOTS)) / (0.6 * apart)) ** 2)
+def _gaussians(size: int) -> Matrix:
+    """Return each pixel's weights of the grid points, float32[size, KNOTS]."""
+    spacing = (size - 1) / (KNOTS - 1)
+    weights = np.exp(-0.5 * ((np.arange(size)[:, None] - spacing * np.arange(KNOTS)) / (0.6 * spacing)) ** 2)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
 def _change_thickness(pictures: Tensor, chance: float, seed: keras.random.SeedGenerator) -> Tensor:
+    """Mix the chosen pictures with their dilation or their erosion."""
     change = _chosen(chance, pictures, seed) * _draw(-1, 1, pictures, seed)
     once = _highest(pictures, 3)
     twice = _highest(once, 3)
@@ -132,8 +164,8 @@ def _change_thickness(pictures: Tensor, chance: float, seed: keras.random.SeedGe
     thicker = 2 * ops.relu(change) ** 2  # mostly less than a pixel on each side
     return (
         pictures
-        + THICKER * (ops.minimum(thicker, 1) * (once - pictures) + ops.relu(thicker - 1) * (twice - once))
-        - THINNER * ops.relu(-change) * (pictures - eroded)
+        + DILATION * (ops.minimum(thicker, 1) * (once - pictures) + ops.relu(thicker - 1) * (twice - once))
+        - EROSION * ops.relu(-change) * (pictures - eroded)
     )
 
 
@@ -169,7 +201,8 @@ def _reduced(pictures: Tensor, factor: int) -> Tensor:
     return _filtered(pictures, partial(_reduction, factor=factor))
 
 
-def _reduction(size: int, factor: int) -> npt.NDArray[np.float32]:
+def _reduction(size: int, factor: int) -> Matrix:
+    """Return the matrix that averages a line of pixels by `factor` and enlarges it again, float32[size, size]."""
     small = -(-size // factor)
     down = (np.arange(small)[:, None] == np.arange(size) // factor).astype(float)
     down /= down.sum(axis=1, keepdims=True)
@@ -179,6 +212,7 @@ def _reduction(size: int, factor: int) -> npt.NDArray[np.float32]:
 
 
 def _rectangles(pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
+    """Draw a rectangle in each picture: 1 inside, 0 outside, float32[N, H, W, 1]."""
     inside: Any = 1.0
     for axis in (1, 2):
         size = pictures.shape[axis]
@@ -189,7 +223,7 @@ def _rectangles(pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
 
 
 def _lines(pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
-    """A straight line about a pixel wide through each picture, at any angle and place."""
+    """Draw a straight line across each picture, about a pixel wide, at any angle and place: float32[N, H, W, 1]."""
     height, width = pictures.shape[1:3]
     y, x = (a.astype(np.float32)[None, :, :, None] for a in np.mgrid[:height, :width])
     angle = _draw(0, np.pi, pictures, seed)
@@ -199,16 +233,17 @@ def _lines(pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
 
 
 def _draw(low: float, high: float, pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
-    """A number for each picture, float32[N, 1, 1, 1]; one for all where there is no choice, which takes no time."""
+    """Draw a number for each picture, float32[N, 1, 1, 1]; where low is high, return that number for all of them."""
     if low == high:
         return np.full((1, 1, 1, 1), low, np.float32)
     return keras.random.uniform((ops.shape(pictures)[0], 1, 1, 1), low, high, seed=seed)
 
 
 def _chosen(chance: float, pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
+    """Draw 1 with the given chance, else 0, for each picture."""
     return ops.cast(_draw(0, 1, pictures, seed) < chance, "float32")
 
 
-def _sometimes(chance: float, pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
-    """Nought, or with this chance a number up to one."""
+def _strength(chance: float, pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
+    """Draw a number in [0, 1] with the given chance, else 0, for each picture."""
     return _chosen(chance, pictures, seed) * _draw(0, 1, pictures, seed)
