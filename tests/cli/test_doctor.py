@@ -90,25 +90,31 @@ def test_a_package_is_traced_to_the_extra_of_the_command_where_that_brings_it():
 )
 def test_a_part_is_tried_and_whatever_it_does_is_one_finding(program, detail):
     works = program.startswith("print")
-    remedy = None if works else 'pip install --force-reinstall "digits-edge[image]"'
+    remedy = None if works else "pip install --force-reinstall pillow"
     expected = Finding("part", "works" if works else "broken", detail, remedy)
     # one second would be short for a loaded machine, and only the last one needs it short
-    assert check(Part("part", "PIL", program), time_limit=1 if "while" in program else 60) == expected
+    assert check(Part("part", ("PIL",), program), time_limit=1 if "while" in program else 60) == expected
 
 
 def test_a_part_that_is_not_installed_is_missing_with_the_command_that_brings_it(monkeypatch):
     monkeypatch.setattr(health, "find_spec", lambda name: None)
-    assert check(Part("V8", "py_mini_racer", "")) == Finding(
+    assert check(Part("V8", ("py_mini_racer",), "")) == Finding(
         "V8", "missing", "not installed", 'pip install "digits-edge[web]"'
     )
-    assert check(Part("Keras on torch", "torch", "")) is None  # which no extra brings
+    assert check(Part("Keras on torch", ("torch", "keras"), "")) is None  # which no extra brings
+
+
+def test_a_backend_without_keras_is_missing_and_not_broken(monkeypatch):
+    monkeypatch.setattr(health, "find_spec", lambda name: None if name == "keras" else object())
+    told = check(Part("Keras on torch", ("torch", "keras"), "import no_such_module"))
+    assert told == Finding("Keras on torch", "missing", "not installed", 'pip install "digits-edge[train]"')
 
 
 def test_a_gpu_that_keras_does_not_see_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(health, "NVIDIA", tmp_path)
-    part = Part("Keras", "keras", "print('on cpu:0')", {"KERAS_BACKEND": "tensorflow"})
+    part = Part("Keras", ("keras",), "print('on cpu:0')", {"KERAS_BACKEND": "tensorflow"})
     assert check(part) == Finding("Keras", "works", "on cpu:0, not on the NVIDIA GPU", 'pip install "digits-edge[gpu]"')
-    on_gpu = Part("Keras", "keras", "print('on gpu:0')", {"KERAS_BACKEND": "tensorflow"})
+    on_gpu = Part("Keras", ("keras",), "print('on gpu:0')", {"KERAS_BACKEND": "tensorflow"})
     assert check(on_gpu) == Finding("Keras", "works", "on gpu:0")
 
 
@@ -120,7 +126,7 @@ def test_without_a_c_compiler_it_says_how_to_get_one(monkeypatch):
 
 
 def test_every_part_is_in_an_extra_except_torch():
-    nowhere = [part.name for part in health.PARTS if extras.extra_with(extras.distribution_of(part.module)) is None]
+    nowhere = [part.name for part in health.PARTS if extras.extra_with(extras.distribution_of(part.modules[0])) is None]
     assert nowhere == ["Keras on torch"]
 
 
@@ -154,7 +160,7 @@ def test_a_broken_base_install_is_exit_code_1(broken, few_parts, install, monkey
     if broken == "requirement":
         install("digits-edge", "0.1.0", "Requires-Dist: no-such-thing")
     else:
-        monkeypatch.setattr(health, "PARTS", (Part("runtime", "onnxruntime", "import no_such_module"),))
+        monkeypatch.setattr(health, "PARTS", (Part("runtime", ("onnxruntime",), "import no_such_module"),))
     told = digits_edge("doctor")
     assert told.code == 1
     assert "[!!]" in told.out

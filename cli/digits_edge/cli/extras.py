@@ -20,10 +20,9 @@ def extras() -> list[str]:
     return sorted(set(provided) - {FOR_DEVELOPERS})
 
 
-def install_command(extra: str, *options: str) -> str:
-    """The command that installs digits-edge with an extra, with these options of pip."""
-    wanted = f'"{DISTRIBUTION}[{extra}]"' if extra else DISTRIBUTION
-    return " ".join(("pip install", *options, wanted))
+def install_command(extra: str) -> str:
+    """The command that installs digits-edge with an extra."""
+    return f'pip install "{DISTRIBUTION}[{extra}]"' if extra else f"pip install {DISTRIBUTION}"
 
 
 def requirements(extra: str, distribution: str = DISTRIBUTION) -> list[Requirement]:

@@ -17,10 +17,9 @@ from typing import Final, Literal
 from digits_edge.common.keras_backend import BACKENDS, NVIDIA, gpu_package
 from digits_edge.export.codegen.c.compiled import Compiler
 
-from .extras import BASE, distribution_of, extra_with, extras, install_command, missing
+from .extras import BASE, DISTRIBUTION, distribution_of, extra_with, extras, install_command, missing
 
 TIME_LIMIT: Final = 120.0  # seconds for one part; TensorFlow's first import from a slow disk can take 30
-FORCED: Final = "--force-reinstall"
 
 State = Literal["works", "missing", "broken"]
 
@@ -48,25 +47,23 @@ class Part:
 
     Attributes:
         name: Name that is shown.
-        module: Module that is not there where the extra is not installed.
+        modules: Modules that it needs; to repair the part is to install the first one again.
         program: Python that prints one line about the part, or fails.
         environment: Environment variables under which it runs.
     """
 
     name: str
-    module: str
+    modules: tuple[str, ...]
     program: str
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
 RUNTIME: Final = Part(
     "runtime",
-    "onnxruntime",
+    ("onnxruntime",),
     """
-import os
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 from digits_edge.runtime import Classifier
-import onnxruntime
+from digits_edge.runtime.ort import onnxruntime
 result = Classifier.load().self_test()
 assert result.passed, f"the self-test failed: {result.mismatches} of {result.pictures} golden pictures are misread"
 providers = ", ".join(onnxruntime.get_available_providers())
@@ -82,7 +79,7 @@ PARTS: Final = (
     RUNTIME,
     Part(
         "picture files",
-        "PIL",
+        ("PIL",),
         """
 import PIL
 from PIL import features
@@ -90,13 +87,29 @@ formats = [name for name in ("jpg", "zlib", "webp", "libtiff", "avif") if featur
 print(f"pillow {PIL.__version__} ({', '.join(formats)})")
 """,
     ),
-    *(Part(f"Keras on {name}", name, KERAS, {"KERAS_BACKEND": name}) for name in BACKENDS),
-    Part("conversion to ONNX", "tf2onnx", "import onnx, tf2onnx; print(f'tf2onnx {tf2onnx.__version__}')"),
-    Part("LiteRT", "ai_edge_litert", "import ai_edge_litert.interpreter; print('its interpreter starts')"),
-    Part("TensorFlow Lite Micro", "tflite_micro", "from tflite_micro import runtime; print('its interpreter starts')"),
+    *(Part(f"Keras on {name}", (name, "keras"), KERAS, {"KERAS_BACKEND": name}) for name in BACKENDS),
+    Part("conversion to ONNX", ("tf2onnx",), "import onnx, tf2onnx; print('tf2onnx', tf2onnx.__version__)"),
+    Part(
+        "LiteRT",
+        ("ai_edge_litert",),
+        """
+from importlib.metadata import version
+import ai_edge_litert.interpreter
+print("ai-edge-litert", version("ai-edge-litert"))
+""",
+    ),
+    Part(
+        "TensorFlow Lite Micro",
+        ("tflite_micro",),
+        """
+from importlib.metadata import version
+from tflite_micro import runtime
+print("tflite-micro", version("tflite-micro"))
+""",
+    ),
     Part(
         "V8",
-        "py_mini_racer",
+        ("py_mini_racer",),
         """
 from py_mini_racer import MiniRacer
 with MiniRacer() as context:
@@ -128,14 +141,14 @@ def check_parts() -> list[Finding]:
 
 def check(part: Part, time_limit: float = TIME_LIMIT) -> Finding | None:
     """Try one part; None where it is not installed and no extra brings it on this system."""
-    distribution = distribution_of(part.module)
-    extra = extra_with(distribution)
-    if find_spec(part.module) is None:
-        return None if extra is None else Finding(part.name, "missing", "not installed", install_command(extra))
+    for module in part.modules:
+        if find_spec(module) is None:
+            extra = extra_with(distribution_of(module))
+            return None if extra is None else Finding(part.name, "missing", "not installed", install_command(extra))
     works, said = _run(part, time_limit)
     if not works:
-        repair = install_command(extra, FORCED) if extra is not None else f"pip install {FORCED} {distribution}"
-        return Finding(part.name, "broken", said, repair)
+        distribution = DISTRIBUTION if part is RUNTIME else distribution_of(part.modules[0])
+        return Finding(part.name, "broken", said, f"pip install --force-reinstall {distribution}")
     backend = part.environment.get("KERAS_BACKEND")
     if backend and NVIDIA.exists() and "gpu" not in said:
         return Finding(part.name, "works", f"{said}, not on the NVIDIA GPU", f'pip install "{gpu_package(backend)}"')
