@@ -29,7 +29,7 @@ from digits_edge.export.codegen.tflite_reader import read_network
 from digits_edge.export.engines.litert import TfliteModel, open_interpreter
 from digits_edge.export.engines.tflm import MicroModel
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.trainer.datasets.read import read
+from digits_edge.trainer import read_dataset
 
 ROOT = Path(__file__).parents[1]
 NONE = "–"
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a folder with MNIST's t10k, or mnist")
     parser.add_argument("--model", nargs="+", choices=tuple(RECIPES), default=tuple(RECIPES), help="some of them")
     options = parser.parse_args()
-    pixels = read(options.data, part="test").pixels
+    pixels = read_dataset(options.data, part="test").pixels
     costs, agreements = [], []
     for name in options.model:
         with tempfile.TemporaryDirectory() as folder:

@@ -21,7 +21,7 @@ from digits_edge.export.convert.worker import Worker
 from digits_edge.export.quantize import onnx_quantizer
 from digits_edge.export.quantize.scheme import Scheme
 from digits_edge.runtime.session import open_session
-from digits_edge.trainer.run import Run
+from digits_edge.trainer import Run
 
 ROUNDS, CALLS = 40, 50
 
@@ -49,7 +49,7 @@ def timed(run: Run) -> list[tuple[str, ...]]:
             seconds[row, turn] = (time.perf_counter() - started) / CALLS
     ratios = seconds / seconds[0]
     return [
-        (run.name, name, f"{np.median(seconds[row]) * 1e6:.0f}", f"{np.median(ratios[row]):.2f}")
+        (run.info.name, name, f"{np.median(seconds[row]) * 1e6:.0f}", f"{np.median(ratios[row]):.2f}")
         for row, name in enumerate(sessions)
     ]
 

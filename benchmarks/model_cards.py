@@ -1,7 +1,7 @@
 """A released model's card: what it is for, what it was made of, what it can do and what it cannot."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from corruptions import CORRUPTIONS, HELD_OUT
 from release import TAUGHT
@@ -9,6 +9,7 @@ from release import TAUGHT
 from digits_edge.common.tables import table
 from digits_edge.export.report.gate_table import judged
 from digits_edge.runtime.bundle import Bundle
+from digits_edge.trainer.run_info import RunInfo
 
 ABOUT = {
     "micro": "The smallest: for microcontrollers and wherever a few kilobytes count.",
@@ -17,7 +18,7 @@ ABOUT = {
 }
 
 
-def write_card(folder: Path, info: dict[str, Any], facts: dict[str, str], corrupted: dict[str, str]) -> None:
+def write_card(folder: Path, info: RunInfo, facts: dict[str, str], corrupted: dict[str, str]) -> None:
     """Write `MODEL_CARD.md`.
 
     Args:
@@ -29,9 +30,10 @@ def write_card(folder: Path, info: dict[str, Any], facts: dict[str, str], corrup
     gate = Bundle.open(folder).section("gate")
     notes = "".join(f"- `{rung['file']}`: {rung['note']}.\n" for rung in judged(gate) if "note" in rung)
     notes += "\n" * bool(notes)
-    name, recipe, split = folder.name, info["recipe"], info["split"]
+    name, recipe, split = folder.name, info.recipe, info.split
     taught = f", taught by this project's `{TAUGHT[name]}`" if name in TAUGHT else ""
-    changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1], "constant")}
+    augmentation = asdict(recipe.augmentation) | {"zoom": list(recipe.augmentation.zoom)}
+    changes = {k: v for k, v in augmentation.items() if v not in (0, [1, 1], "constant")}
     described = [
         (kind, " ".join((CORRUPTIONS[kind].__doc__ or "").split()), share) for kind, share in corrupted.items()
     ]
@@ -61,11 +63,11 @@ trains with):
 
 ## What it was made of
 
-MNIST's 60,000: {split["training"]:,} to train on, {split["validation"]:,} held out for the gate and for the temperature
-that calibrates its probabilities. Published is seed {info["seed"]}, the first, whatever the others did.
-Recipe `{recipe["name"]}`: {recipe["epochs"]} epochs of batch {recipe["batch_size"]}, the last {recipe["gentle_epochs"]}
-with little augmentation, {recipe["optimizer"]} at {recipe["learning_rate"]} with {recipe["schedule"]} schedule, weight
-decay {recipe["weight_decay"]}{taught}. For each digit it saw {recipe["outliers"]} outliers, to be unsure of: letters,
+MNIST's 60,000: {split.training:,} to train on, {split.validation:,} held out for the gate and for the temperature
+that calibrates its probabilities. Published is seed {info.seed}, the first, whatever the others did.
+Recipe `{recipe.name}`: {recipe.epochs} epochs of batch {recipe.batch_size}, the last {recipe.gentle_epochs}
+with little augmentation, {recipe.optimizer} at {recipe.learning_rate} with {recipe.schedule} schedule, weight
+decay {recipe.weight_decay}{taught}. For each digit it saw {recipe.outliers} outliers, to be unsure of: letters,
 scribbles, shapes, textures, cut-up digits.
 Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
 

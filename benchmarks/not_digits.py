@@ -20,7 +20,7 @@ from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier, Prediction
 from digits_edge.runtime.metadata import familiarity
 from digits_edge.runtime.picture.resize import resize
-from digits_edge.trainer.datasets.read import read
+from digits_edge.trainer import read_dataset
 
 LETTERS = "AEFHKMNPRUVWXadefhkmnprtuvwx"
 # Hebrew, Devanagari, Tamil, kana, and some Chinese: as many of each as the font has.
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, help="the package's model unless given")
     options = parser.parse_args()
     classifier = Classifier.load(options.bundle)
-    rng, test = np.random.default_rng(0), read(options.data, part="test")
+    rng, test = np.random.default_rng(0), read_dataset(options.data, part="test")
     fonts = [ImageFont.truetype(path, SIZE) for path in options.fonts]
     turns = (-6, 0, 6)
     with np.load(options.objects) as arrays:

@@ -24,7 +24,7 @@ from digits_edge.runtime import Classifier
 from digits_edge.runtime.picture.decode import read_picture, to_grey
 from digits_edge.runtime.picture.finder import find_digit
 from digits_edge.runtime.picture.resize import resize
-from digits_edge.trainer.datasets.read import read
+from digits_edge.trainer import read_dataset
 
 TIMES = 20
 
@@ -70,7 +70,7 @@ def main() -> None:
     small = np.rint(scans.images * 255 / 16).astype(np.uint8)
     rows.append(row(classifier, "load_digits, 8 x 8", list(small), labels))
     rows.append(row(classifier, "load_digits, enlarged", list(enlarged_load_digits()), labels))
-    test = read(options.data, part="test")
+    test = read_dataset(options.data, part="test")
     rows.append(row(classifier, "t10k", list(test.pixels), [test.labels[target] for target in test.targets]))
     print(table(("pictures", "", "right", "wrong", "accepted", "right of those"), rows))
     fast = classifier.predict_proba(test.pixels).argmax(axis=1) == test.targets

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.picture.explain import explain
 from digits_edge.runtime.picture.resize import resize
-from digits_edge.trainer.datasets.read import read
+from digits_edge.trainer import read_dataset
 
 
 def on_paper(digit: np.ndarray, rng: np.random.Generator, squared: bool) -> np.ndarray:
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("steps", type=Path)
     options = parser.parse_args()
     out = options.out
-    rng, sample, classifier = np.random.default_rng(3), read("sample"), Classifier.load()
+    rng, sample, classifier = np.random.default_rng(3), read_dataset("sample"), Classifier.load()
     figure = Figure(figsize=(10, 2.8), layout="constrained")
     for column, (paper, pixels) in enumerate(figure.subplots(2, 10).T):
         picture = on_paper(sample.pixels[column * 500 + int(rng.integers(500))], rng, squared=column % 3 == 2)

@@ -19,8 +19,7 @@ from digits_edge.common.numerics import expected_calibration_error
 from digits_edge.common.tables import table
 from digits_edge.export.engines.model_files import open_models
 from digits_edge.runtime import Classifier
-from digits_edge.trainer.datasets.read import read
-from digits_edge.trainer.run import Run
+from digits_edge.trainer import Run, read_dataset
 
 FILES = ("model.onnx", "model.int8.onnx", "model.int8.tflite")
 
@@ -61,7 +60,7 @@ def main() -> None:
     parser.add_argument("--drawn", type=Path, required=True, help="an .npz of drawn digits: x uint8[N, 28, 28], y")
     parser.add_argument("--cards", action="store_true", help="write artifacts/*/MODEL_CARD.md")
     options = parser.parse_args()
-    test = read(options.data, part="test")
+    test = read_dataset(options.data, part="test")
     corrupted = {name: corrupt(test.pixels, name) for name in CORRUPTIONS}
     rows, kinds, seeds = [], [], []
     for model in RECIPES:
@@ -74,9 +73,9 @@ def main() -> None:
             (
                 model,
                 str(len(runs)),
-                f"{first['parameters']:,}",
-                f"{first['macs'] / 1e6:.2f} M",
-                f"{first['activation_bytes']:,}",
+                f"{first.parameters:,}",
+                f"{first.macs / 1e6:.2f} M",
+                f"{first.activation_bytes:,}",
                 f"{sizes['model.int8.onnx']:,}",
                 f"{sizes['model.int8.tflite']:,}",
                 spread([f.t10k["model.int8.onnx"] for f in figures]),
@@ -84,13 +83,13 @@ def main() -> None:
                 f"{np.mean([f.load_digits for f in figures]):.1%}",
                 f"{np.mean(list(mean.values())):.1%}",
                 f"{np.mean([f.calibration_error for f in figures]):.4f}",
-                f"{np.mean([run.info['wall_seconds'] for run in runs]) / 60:.0f} min",
+                f"{np.mean([run.info.wall_seconds for run in runs]) / 60:.0f} min",
             )
         )
         kinds.append((model, *(f"{share:.1%}" for share in mean.values())))
         for run, f in zip(runs, figures, strict=True):
-            validation = f"{run.info['metrics']['val_accuracy']:.2%}"
-            seeds.append((f"{model}, {run.info['seed']}", validation, *(f"{f.t10k[file]:.2%}" for file in FILES)))
+            validation = f"{run.info.metrics.val_accuracy:.2%}"
+            seeds.append((f"{model}, {run.info.seed}", validation, *(f"{f.t10k[file]:.2%}" for file in FILES)))
         if options.cards:
             facts = dict(zip(HEADER[1:], rows[-1][1:], strict=True))
             each = dict(zip((kind for kind in CORRUPTIONS), kinds[-1][1:], strict=True))

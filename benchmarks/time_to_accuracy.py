@@ -15,7 +15,7 @@ import numpy as np
 from digits_edge.common.keras_backend import on_device, precision
 from digits_edge.common.keras_models import predict_logits
 from digits_edge.common.numerics import one_hot
-from digits_edge.trainer.datasets.read import SHAPE, read
+from digits_edge.trainer.datasets.read import SHAPE, read_dataset
 from digits_edge.trainer.fitting.architectures import build
 from digits_edge.trainer.fitting.steps import training_steps
 from digits_edge.trainer.fitting.training_model import TrainingModel, compile_training_model
@@ -36,7 +36,7 @@ def main() -> None:
     for change in options.set:
         name, _, value = change.partition("=")
         recipe = recipe.override(name, value)
-    training, test = read(options.data), read(options.data, part="test")
+    training, test = read_dataset(options.data), read_dataset(options.data, part="test")
     with on_device("auto", distribute=False, batch_size=recipe.batch_size) as device:
         keras.utils.set_random_seed(options.seed)
         steps = recipe.epochs * -(-len(training) // recipe.batch_size)

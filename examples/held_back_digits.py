@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from digits_edge.trainer.run import Run
+from digits_edge.trainer import Run
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     folder = run.path / "held-back"
     folder.mkdir(exist_ok=True)
     pixels, targets = run.validation()
-    for target, label in enumerate(run.labels):
+    for target, label in enumerate(run.info.labels):
         row = int(np.flatnonzero(targets == target)[0])
         Image.fromarray(pixels[row]).resize((112, 112)).save(folder / f"{label}.png")
 

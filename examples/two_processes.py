@@ -20,14 +20,13 @@ def work(rank: int, address: str, out: Path, data: str) -> None:
     import keras
 
     keras.distribution.initialize(address, PROCESSES, rank)
-    from digits_edge.trainer.recipes import RECIPES
-    from digits_edge.trainer.train import TrainOptions, train
+    from digits_edge.trainer import RECIPES, TrainOptions, train
 
     recipe = replace(RECIPES["micro"], epochs=4)
     with TemporaryDirectory() as elsewhere:  # all of them end with the same model; that of the first is kept
         mine = out if rank == 0 else Path(elsewhere, "run")
         run = train(TrainOptions(data=data, recipe=recipe, out=mine, distribute=True))
-        print(f"process {rank}: on {run.info['device']}, validation accuracy {run.info['metrics']['val_accuracy']:.2%}")
+        print(f"process {rank}: on {run.info.device}, validation accuracy {run.info.metrics.val_accuracy:.2%}")
 
 
 def main() -> None:

@@ -25,11 +25,9 @@ from digits_edge.export.formats import TRANSLATIONS
 from digits_edge.export.verify.criteria import Limits
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
+from digits_edge.trainer import Run, TrainOptions, read_dataset, train
 from digits_edge.trainer.datasets.dataset import Dataset
-from digits_edge.trainer.datasets.read import read
 from digits_edge.trainer.recipes import COMPACT, Augmentation
-from digits_edge.trainer.run import Run
-from digits_edge.trainer.train import TrainOptions, train
 
 # Of 400 pictures and a model of five epochs; what the gate refuses is tested with limits and damage of its own.
 _PATIENT = Limits(max_drop=0.02, max_error_ratio=3, max_recall_drop=0.1, min_agreement=0.95, max_drift=0.05)
@@ -95,7 +93,7 @@ def patient() -> Limits:
 @pytest.fixture(scope="session")
 def digits() -> Dataset:
     """2,000 of the embedded digits, 200 a class."""
-    sample = read("sample")
+    sample = read_dataset("sample")
     rows = np.arange(len(sample)) % 500 < 200
     return replace(sample, pixels=sample.pixels[rows], targets=sample.targets[rows])
 
@@ -126,7 +124,7 @@ def own_run(trained: Run, tmp_path: Path) -> Run:
 @pytest.fixture(scope="session")
 def exported(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The run's int8 bundle of models; tests must not change it."""
-    from digits_edge.export.export import export
+    from digits_edge.export import export
     from digits_edge.export.options import ExportOptions
 
     def make(out: Path) -> None:
@@ -138,7 +136,7 @@ def exported(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture(scope="session")
 def translated(trained: Run, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """The run's bundle with C and web page; tests must not change it."""
-    from digits_edge.export.export import export
+    from digits_edge.export import export
     from digits_edge.export.options import ExportOptions
 
     def make(out: Path) -> None:

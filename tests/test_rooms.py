@@ -18,10 +18,10 @@ ORDER = {
     "runtime": "errors files system_info ort fork_safety metadata model_limits session bundle prediction picture "
     "classifier batch",
     "common": "progress silence numerics tables atomic_folder keras_backend keras_models model_cost",
-    "trainer": "recipes plots fitting run datasets run_list train",
+    "trainer": "recipes run_info plots fitting run options datasets results run_list pipeline",
     "export": "engines verify convert quantize codegen benchmark formats options source result report next_command "
-    "export inspect",
-    "cli": "options bar extras health commands app __main__",
+    "pipeline inspect",
+    "cli": "options extras health commands app __main__",
 }
 HEAVY = (
     "tensorflow",

@@ -106,7 +106,10 @@ def test_only_one_writes_at_a_time(tmp_path):
 
 def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="a file on the way there"), publishing(tmp_path / "file" / "out", **KIND):
+    with (
+        pytest.raises(UsageError, match="found a file among its parents"),
+        publishing(tmp_path / "file" / "out", **KIND),
+    ):
         pass
 
 

@@ -15,6 +15,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from digits_edge.export import export
 from digits_edge.export.convert.keras_model import KerasModelFile
 from digits_edge.export.convert.onnx import to_onnx_core
 from digits_edge.export.convert.onnx_graph import wrap
@@ -22,7 +23,6 @@ from digits_edge.export.convert.tflite import to_tflite
 from digits_edge.export.engines.litert import TfliteModel
 from digits_edge.export.engines.model_files import open_engine
 from digits_edge.export.engines.tflm import MicroModel
-from digits_edge.export.export import export
 from digits_edge.export.formats import Format
 from digits_edge.export.options import ExportOptions
 from digits_edge.export.quantize.onnx_quantizer import quantize
@@ -30,8 +30,8 @@ from digits_edge.export.quantize.scheme import Scheme
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.errors import ExportError
+from digits_edge.trainer import Run
 from digits_edge.trainer.fitting import architectures as models
-from digits_edge.trainer.run import Run
 
 LENIENT = (
     "--max-drop", "0.02", "--max-error-ratio", "3", "--max-recall-drop", "0.1", "--min-agreement", "0.95",
@@ -73,7 +73,7 @@ def test_the_manifests_figures_are_those_of_the_files(exported, trained):
     for rung in exported.manifest["gate"]["rungs"]:
         answers = open_engine(exported.read(rung["file"]), rung["file"])(pixels)
         assert rung["wrong"] == (answers.argmax(axis=1) != targets).sum()
-        assert rung["keras_wrong"] == trained.info["metrics"]["val_wrong"]
+        assert rung["keras_wrong"] == trained.info.metrics.val_wrong
 
 
 @pytest.mark.parametrize("name", ONNX_FILES)
@@ -301,7 +301,7 @@ def test_exporting_again_replaces_our_own_bundle_and_nothing_else(own_run, digit
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").write_bytes(b"cat")
     before = tree(tmp_path / "photos")
-    assert "other things in it" in refused("export", own_run.path, "--out", tmp_path / "photos")
+    assert "found a folder with other content" in refused("export", own_run.path, "--out", tmp_path / "photos")
     assert tree(tmp_path / "photos") == before
 
 

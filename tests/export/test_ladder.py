@@ -13,11 +13,11 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
+from digits_edge.export import export
 from digits_edge.export.convert import keras_model as network
 from digits_edge.export.convert.keras_model import KerasModelFile, keras_probabilities
 from digits_edge.export.convert.onnx import to_onnx_core
 from digits_edge.export.convert.onnx_graph import with_metadata, wrap
-from digits_edge.export.export import export
 from digits_edge.export.options import ExportOptions
 from digits_edge.export.quantize import equalization as equalize
 from digits_edge.export.quantize import fine_tuning as fine_tune
@@ -35,7 +35,7 @@ from digits_edge.export.verify.validation import Validation
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.errors import BundleError, ExportError
 from digits_edge.runtime.session import open_session
-from digits_edge.trainer.run import Run
+from digits_edge.trainer import Run
 
 
 def saturate(model):
@@ -102,7 +102,7 @@ def verdict_on(core, precision, run, limits, calibration=None):
         core = quantize(core, calibration, Scheme(KerasModelFile(run.model_path)))
     session = open_session(with_metadata(wrap(core, (28, 28)), {}), "model")
     answers = session.run(None, {"image": pixels})[0]
-    return gate_of(targets, keras_answers, limits, run.labels).judge(precision, answers)
+    return gate_of(targets, keras_answers, limits, run.info.labels).judge(precision, answers)
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

@@ -11,11 +11,11 @@ import pytest
 from keras import layers
 from networks import ARTIFACTS
 
+from digits_edge.export import export
 from digits_edge.export.codegen import translation
 from digits_edge.export.codegen.c import compiled
 from digits_edge.export.codegen.c.compiled import Compiler
 from digits_edge.export.codegen.web import engine
-from digits_edge.export.export import export
 from digits_edge.export.formats import Format
 from digits_edge.export.options import ExportOptions
 from digits_edge.runtime.bundle import Bundle
@@ -94,7 +94,7 @@ def test_without_a_compiler_the_same_numbers_come_from_numpy_and_the_manifest_sa
 
 def test_without_v8_a_page_is_refused_before_anything_is_converted(trained, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "py_mini_racer", None)
-    monkeypatch.setattr("digits_edge.export.export.Worker", None)
+    monkeypatch.setattr("digits_edge.export.pipeline.Worker", None)
     with pytest.raises(MissingExtra, match=r'pip install "digits-edge\[web\]"'):
         export(ExportOptions(trained, tmp_path / "bundle", formats=(Format.WEB,)))
 

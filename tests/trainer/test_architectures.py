@@ -44,7 +44,7 @@ def test_costs_are_those_counted_by_hand():
 
 
 def test_pictures_too_small_for_a_model_are_one_line():
-    with pytest.raises(UsageError, match="model notebook: too deep for pictures of 8 x 8: "):
+    with pytest.raises(UsageError, match="model notebook: expected larger pictures, received 8 x 8: "):
         models.build("notebook", (8, 8), 10, steps=10)
 
 

@@ -60,7 +60,7 @@ def test_jax_and_tensorflow_learn_alike(tmp_path, digits_npz):
 def test_a_device_that_is_not_there_is_refused(tmp_path, digits_npz, digits_edge):
     done = digits_edge("train", "--data", digits_npz, "--out", tmp_path / "run", "--device", "gpu")
     assert done.code == 2
-    assert "--device gpu: Keras's tensorflow backend sees none here" in done.err
+    assert "--device gpu: expected such a device, Keras's tensorflow backend sees none" in done.err
     done = digits_edge("train", "--data", digits_npz, "--out", tmp_path / "run", "--distribute")
     assert done.code == 2
     assert "--distribute: expected Keras's jax backend (KERAS_BACKEND=jax), received tensorflow" in done.err
@@ -71,7 +71,7 @@ def test_a_gpu_that_keras_does_not_see_is_told(monkeypatch, capsys):
     monkeypatch.setattr(backend, "NVIDIA", Path(os.devnull))  # there is a file
     with on_device("auto", distribute=False, batch_size=1) as device:
         assert device == "cpu:0"
-    assert "an NVIDIA GPU is here, but Keras's tensorflow backend does not see it" in capsys.readouterr().err
+    assert "this machine has an NVIDIA GPU that Keras's tensorflow backend does not see" in capsys.readouterr().err
     with on_device("cpu", distribute=False, batch_size=1):
         pass
     assert capsys.readouterr().err == ""
@@ -136,15 +136,15 @@ def test_a_start_that_does_not_fit_is_one_line(tmp_path, digits_npz, digits_edge
     (tmp_path / "noise.keras").write_bytes(b"noise")
     inputs = keras.Input((28, 28, 1))
     logits = keras.layers.Dense(10)(keras.layers.Flatten()(inputs))
-    keras.Model(inputs, keras.ops.softmax(logits)).save(tmp_path / "hidden.keras")
+    keras.Model(inputs, logits * 2).save(tmp_path / "scaled.keras")
     keras.Model(inputs, keras.layers.Activation("sigmoid")(logits)).save(tmp_path / "sigmoid.keras")
     frozen = keras.Model(inputs, logits)
     frozen.trainable = False
     frozen.save(tmp_path / "frozen.keras")
     for name, expected in (
-        ("hidden.keras", "expected a model that ends in a dense layer, with a softmax or nothing after it"),
-        ("sigmoid.keras", "received one that ends in Activation with activation sigmoid"),
-        ("frozen.keras", "received a frozen one"),
+        ("scaled.keras", "expected a model that ends in a dense layer, with or without a softmax, received one that"),
+        ("sigmoid.keras", "expected logits or their softmax at the end, received sigmoid"),
+        ("frozen.keras", "expected a model with trainable weights, received a frozen one"),
         ("small.keras", "expected input and output ((None, 28, 28, 1), (None, 10)), received ((None, 20, 20, 1)"),
         ("noise.keras", "not readable as a Keras model"),
         ("none.keras", "--init: expected a .keras file or a run, found nothing at"),

@@ -52,12 +52,12 @@ def test_a_run_is_calibrated_on_its_validation_split(trained):
     model = keras.models.load_model(trained.model_path)
     probabilities = predict(model, x)
     assert fit_temperature(np.log(probabilities), y) == pytest.approx(1, abs=0.02)  # nothing is left to be fitted
-    metrics = trained.info["metrics"]
-    assert expected_calibration_error(probabilities, y) == pytest.approx(metrics["val_ece"], abs=1e-5)
-    assert cross_entropy(np.log(probabilities), y) <= metrics["val_loss"] + 1e-6
-    assert metrics["temperature"] != 1
+    metrics = trained.info.metrics
+    assert expected_calibration_error(probabilities, y) == pytest.approx(metrics.val_ece, abs=1e-5)
+    assert cross_entropy(np.log(probabilities), y) <= metrics.val_loss + 1e-6
+    assert metrics.temperature != 1
 
 
 def test_the_exported_model_is_calibrated_too(trained, classifier):
     x, y = trained.validation()
-    assert expected_calibration_error(classifier.predict_proba(x), y) < trained.info["metrics"]["val_ece"] + 0.02
+    assert expected_calibration_error(classifier.predict_proba(x), y) < trained.info.metrics.val_ece + 0.02

@@ -17,7 +17,7 @@ from digits_edge.runtime.batch.csv_rows import read_rows
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.trainer.datasets import csv
 from digits_edge.trainer.datasets.dataset import align
-from digits_edge.trainer.datasets.read import read, read_names
+from digits_edge.trainer.datasets.read import read_class_names, read_dataset
 
 PIXELS = [f"pixel{i}" for i in range(784)]
 
@@ -50,7 +50,7 @@ def write_idx(path, array):
 def test_a_kaggle_csv_is_read_by_column_names_wherever_the_label_stands(few, tmp_path, name):
     shuffled = [*PIXELS[400:], "label", *PIXELS[:400]]
     path = write_csv(tmp_path / name, few.pixels.reshape(30, -1), few.targets, shuffled)
-    dataset = read(str(path))
+    dataset = read_dataset(str(path))
     assert dataset.pixels.dtype == np.uint8
     np.testing.assert_array_equal(dataset.pixels, few.pixels)
     assert [dataset.labels[t] for t in dataset.targets] == [str(t) for t in few.targets]
@@ -81,7 +81,7 @@ def test_a_csv_is_read_whichever_program_wrote_it(few, tmp_path, monkeypatch, ca
     monkeypatch.setattr(csv, "CHUNK", 7)
     path = write_csv(tmp_path / "train.csv", few.pixels.reshape(30, -1), few.targets)
     path.write_bytes(other_csvs(path.read_text())[kind].encode())
-    dataset = read(str(path))
+    dataset = read_dataset(str(path))
     np.testing.assert_array_equal(dataset.pixels, few.pixels)
     assert [int(dataset.labels[target]) for target in dataset.targets] == few.targets.tolist()
     said = f"{path}: the first column has no name and counts the rows from 0: it is left out\n"
@@ -90,13 +90,13 @@ def test_a_csv_is_read_whichever_program_wrote_it(few, tmp_path, monkeypatch, ca
 
 def test_a_csv_may_name_its_classes(few, tmp_path):
     names = np.array(["zebra", "ape"])[few.targets % 2]
-    dataset = read(str(write_csv(tmp_path / "train.csv", few.pixels.reshape(30, -1), names)))
+    dataset = read_dataset(str(write_csv(tmp_path / "train.csv", few.pixels.reshape(30, -1), names)))
     assert dataset.labels == ("ape", "zebra")
     assert [dataset.labels[t] for t in dataset.targets] == names.tolist()
 
 
 def test_classes_are_those_of_the_data_and_sorted_by_value(few, tmp_path):
-    dataset = read(str(write_csv(tmp_path / "train.csv", few.pixels.reshape(30, -1), few.targets % 3 * 10 + 2)))
+    dataset = read_dataset(str(write_csv(tmp_path / "train.csv", few.pixels.reshape(30, -1), few.targets % 3 * 10 + 2)))
     assert dataset.labels == ("2", "12", "22")
     np.testing.assert_array_equal(dataset.targets, few.targets % 3)
 
@@ -166,8 +166,8 @@ def bad_csvs():
             lambda p: p.write_text(f"{header}\n{row}\n1,2,3\n"),
             "row 2 (line 3): expected 785 cells, found 3",
         ),
-        "one class": (lambda p: write_csv(p, flat, [3, 3, 3, 3]), "expected two classes or more, found only '3'"),
-        "a single row": (lambda p: write_csv(p, flat, [0, 0, 0, 1]), "class '1' has only 1 picture"),
+        "one class": (lambda p: write_csv(p, flat, [3, 3, 3, 3]), "expected at least two classes, found '3'"),
+        "a single row": (lambda p: write_csv(p, flat, [0, 0, 0, 1]), "found 1 of class '1'"),
     }
 
 
@@ -193,8 +193,8 @@ def test_an_idx_folder_trains_on_train_and_evaluates_on_t10k(few, tmp_path, pack
     for prefix, rows in (("train", slice(0, 20)), ("t10k", slice(20, 30))):
         write_idx(tmp_path / f"{prefix}-images-idx3-ubyte{packed}", few.pixels[rows])
         write_idx(tmp_path / f"{prefix}-labels-idx1-ubyte{packed}", few.targets[rows].astype(np.uint8))
-    np.testing.assert_array_equal(read(str(tmp_path)).pixels, few.pixels[:20])
-    np.testing.assert_array_equal(read(str(tmp_path), part="test").pixels, few.pixels[20:])
+    np.testing.assert_array_equal(read_dataset(str(tmp_path)).pixels, few.pixels[:20])
+    np.testing.assert_array_equal(read_dataset(str(tmp_path), part="test").pixels, few.pixels[20:])
 
 
 def bad_idx():
@@ -253,9 +253,9 @@ def bad_npz():
         "other size": ({"x": x[:, :20], "y": y}, "expected pictures of 28 x 28, found 20 x 28"),
         "fewer classes": ({"x": x, "y": y[:4]}, "a class for each of 6 pictures, received int64[4]"),
         "one-hot": ({"x": x, "y": np.eye(6)}, "received float64[6, 6]"),
-        "negative": ({"x": x, "y": y - 1}, "expected classes from 0, received -1"),
+        "negative": ({"x": x, "y": y - 1}, "expected classes from 0 up in y, received -1"),
         "pickled": ({"x": x, "y": np.array([{}] * 6, object)}, "allow_pickle=False"),
-        "huge classes": ({"x": x, "y": np.full(6, 2**64 - 1, np.uint64)}, "expected classes from 0"),
+        "huge classes": ({"x": x, "y": np.full(6, 2**64 - 1, np.uint64)}, "expected classes from 0 up"),
     }
 
 
@@ -283,12 +283,12 @@ def save_folders(folder, few, names):
 def test_a_folder_of_class_folders_is_read_as_predict_would(few, tmp_path):
     save_folders(tmp_path, few, ["10", "9", "cat"])
     (tmp_path / "cat" / "notes.txt").write_text("not a picture")
-    dataset = read(str(tmp_path))
+    dataset = read_dataset(str(tmp_path))
     assert dataset.labels == ("9", "10", "cat")
     assert dataset.preprocess == "resize"
     assert len(dataset) == 30
     save_folders(tmp_path / "digits", few, [str(d) for d in range(10)])
-    characters = read(str(tmp_path / "digits"))
+    characters = read_dataset(str(tmp_path / "digits"))
     assert characters.preprocess == "digit"
     order = np.argsort(few.targets, kind="stable")
     np.testing.assert_array_equal(characters.pixels, few.pixels[order])  # MNIST digits are in MNIST form already
@@ -299,7 +299,7 @@ def test_a_bad_picture_in_a_folder_is_named(few, tmp_path, refused):
     (tmp_path / "set" / "cat" / "bad.jpg").write_bytes(b"no picture")
     outcome = "cat/bad.jpg: expected a picture, received bytes of no known picture format"
     with pytest.raises(DatasetError, match=outcome):
-        read(str(tmp_path / "set"))
+        read_dataset(str(tmp_path / "set"))
 
 
 def test_a_folder_without_pictures(tmp_path, refused):
@@ -311,15 +311,17 @@ def test_a_folder_without_pictures(tmp_path, refused):
 
 
 def test_no_such_file_and_no_such_kind(tmp_path, refused):
-    assert "no such file" in refused("train", "--data", tmp_path / "none.csv", "--out", tmp_path / "run")
+    assert "found no such file" in refused("train", "--data", tmp_path / "none.csv", "--out", tmp_path / "run")
     (tmp_path / "data.parquet").write_bytes(b"PAR1")
-    assert "expected a name ending" in refused("train", "--data", tmp_path / "data.parquet", "--out", tmp_path / "run")
+    assert "expected a folder, or a file whose name ends in" in refused(
+        "train", "--data", tmp_path / "data.parquet", "--out", tmp_path / "run"
+    )
 
 
 def test_a_labels_file_names_the_classes(few, tmp_path):
     np.savez(tmp_path / "set.npz", x=few.pixels, y=few.targets % 3)
     (tmp_path / "labels.txt").write_text("shirt\nshoe\nbag\n")
-    dataset = read(str(tmp_path / "set.npz"), names=read_names(tmp_path / "labels.txt"))
+    dataset = read_dataset(str(tmp_path / "set.npz"), names=read_class_names(tmp_path / "labels.txt"))
     assert dataset.labels == ("shirt", "shoe", "bag")
     np.testing.assert_array_equal(dataset.targets, few.targets % 3)
 
@@ -328,7 +330,7 @@ def test_a_labels_file_names_the_classes(few, tmp_path):
     ("text", "expected"),
     [
         ("a\nb\n", "expected classes 0 to 1"),
-        ("a\nb\nc\nd\n", "names class 'd'"),
+        ("a\nb\nc\nd\n", "of all classes in the labels file, found none of 'd'"),
         ("a\na\nb\n", "'a' twice"),
         ("", "found 0"),
     ],
@@ -358,7 +360,7 @@ def test_the_fingerprint_is_that_of_the_content(digits):
 
 
 def test_the_sample_is_5000_digits_500_a_class():
-    sample = read("sample")
+    sample = read_dataset("sample")
     assert sample.pixels.shape == (5000, 28, 28)
     assert np.bincount(sample.targets).tolist() == [500] * 10
     assert sample.preprocess == "digit"
@@ -369,7 +371,7 @@ def test_the_sample_is_5000_digits_500_a_class():
 def test_whatever_the_bytes_only_our_errors_come_out(tmp_path, data, name):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DatasetError):
-        read(str(tmp_path if "idx" in name else tmp_path / name))
+        read_dataset(str(tmp_path if "idx" in name else tmp_path / name))
     (tmp_path / name).unlink()
 
 

@@ -65,7 +65,7 @@ def test_bad_recipes_are_one_line_before_any_work(tmp_path, refused, change, exp
 def test_a_recipe_cannot_be_made_impossible_in_python_either():
     with pytest.raises(UsageError, match="expected a number from 0 to 1, received 'often'"):
         Augmentation(blur="often")  # type: ignore[arg-type]
-    with pytest.raises(UsageError, match="a Augmentation"):
+    with pytest.raises(UsageError, match="augmentation: expected Augmentation, received None"):
         Recipe("mine", "compact", 1, 1, augmentation=None)  # type: ignore[arg-type]
 
 

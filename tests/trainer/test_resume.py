@@ -6,17 +6,17 @@ import json
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import keras
 import numpy as np
 import pytest
 
 from digits_edge.runtime.errors import RunError
+from digits_edge.trainer import Run, TrainOptions, train
 from digits_edge.trainer.fitting.checkpoint import Checkpoint, checkpoint_path
 from digits_edge.trainer.recipes import MICRO
-from digits_edge.trainer.run import Run
-from digits_edge.trainer.train import TrainOptions, train
+from digits_edge.trainer.run_info import EpochMetrics
 
 RECIPE = replace(MICRO, epochs=3, batch_size=100, gentle_epochs=2)  # so that one stop is in the midst of these
 
@@ -56,7 +56,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(digits_npz, tmp_path
     for name in ("history.csv", "batches.csv"):
         rows = [np.loadtxt(run.path / name, delimiter=",", skiprows=1) for run in (whole, parted)]
         np.testing.assert_allclose(rows[0], rows[1], atol=1e-4)
-    assert whole.info["best"] == pytest.approx(parted.info["best"], abs=1e-4)
+    assert astuple(whole.info.best) == pytest.approx(astuple(parted.info.best), abs=1e-4)
 
 
 def test_an_interrupted_run_is_neither_lost_nor_resumed_as_another(digits_npz, tmp_path, monkeypatch, refused):
@@ -67,28 +67,32 @@ def test_an_interrupted_run_is_neither_lost_nor_resumed_as_another(digits_npz, t
             train(options)
     kept = checkpoint_path(options.out).read_bytes()
     words = ("train", "--data", digits_npz, "--out", tmp_path / "run", "--recipe", "micro", "--set", "batch_size=100")
-    assert "an interrupted run is there; go on with --resume, or train anew with --force" in refused(*words)
-    with pytest.raises(RunError, match=r"the interrupted run has recipe.epochs = 3, received 40; resume with what"):
+    assert "an interrupted run is here; continue with --resume or start over with --force" in refused(*words)
+    with pytest.raises(
+        RunError, match=r"the interrupted run has recipe.epochs = 3, received 40; resume it with the settings"
+    ):
         train(replace(options, recipe=replace(RECIPE, epochs=40), resume=True))
     with pytest.raises(RunError, match=r"the interrupted run has seed = 7, received 8"):
         train(replace(options, seed=8, resume=True))
     assert checkpoint_path(options.out).read_bytes() == kept
-    assert "give one of them" in refused(*words, "--resume", "--force")
-    assert train(replace(options, force=True)).info["metrics"]["val_accuracy"] > 0
+    assert "--resume, --force: expected one of them, received both" in refused(*words, "--resume", "--force")
+    assert train(replace(options, force=True)).info.metrics.val_accuracy > 0
 
 
 def test_there_must_be_something_to_resume(digits_npz, tmp_path, refused):
     line = refused("train", "--data", digits_npz, "--out", tmp_path / "run", "--resume")
-    assert "no interrupted run is there to resume" in line
+    assert "expected an interrupted run to resume, found none" in line
     path = checkpoint_path(tmp_path / "run")
     path.write_bytes(b"PK not so")
-    with pytest.raises(RunError, match=r"damaged: .*: train anew with --force"):
+    with pytest.raises(RunError, match=r"damaged: .*; start over with --force"):
         Checkpoint.load(path)
 
 
 def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     path = tmp_path / "run.npz"
-    good = Checkpoint({"a": 1}, [(1, 0.5)], [(1, 1, 0.5)], 2.0, [np.arange(3)], [np.ones(2)], 1)
+    good = Checkpoint(
+        {"a": 1}, [EpochMetrics(1, 0.5, 0.8, 0.6, 0.7)], [(1, 1, 0.5)], 2.0, [np.arange(3)], [np.ones(2)], 1
+    )
     good.save(path)
 
     def half_written(file, **arrays):
@@ -124,7 +128,7 @@ def test_ctrl_c_and_kill_9_can_be_resumed(digits_npz, tmp_path, digits_edge):
             process.send_signal(how)
             said = process.stderr.read()
             assert process.wait() == (130 if how == signal.SIGINT else -signal.SIGKILL)
-        assert ("give the same command and --resume" in said) == (how == signal.SIGINT)
+        assert ("with the same command, --resume and no --force" in said) == (how == signal.SIGINT)
         assert "Traceback" not in said
     (listed,) = json.loads(digits_edge("runs", tmp_path, "--json").out)
     assert listed["status"] == "interrupted"
@@ -135,11 +139,11 @@ def test_ctrl_c_and_kill_9_can_be_resumed(digits_npz, tmp_path, digits_edge):
 
 def test_finished_runs_are_listed_with_their_figures(trained, digits_edge):
     out = digits_edge("runs", trained.path.parent).out
-    assert f"{trained.info['metrics']['val_accuracy']:.2%}" in out
+    assert f"{trained.info.metrics.val_accuracy:.2%}" in out
     assert "48,946" in out
     assert "5/5" in out
     (listed,) = json.loads(digits_edge("runs", trained.path.parent, "--json").out)
-    assert listed["best_epoch"] == trained.info["best"]["epoch"]
+    assert listed["best_epoch"] == trained.info.best.epoch
     assert listed["status"] == "finished"
 
 

@@ -15,14 +15,13 @@ from sklearn.model_selection import train_test_split
 
 from digits_edge.common.keras_models import predict
 from digits_edge.runtime.errors import DatasetError, RunError, UsageError
+from digits_edge.trainer import Run, TrainOptions, train
 from digits_edge.trainer.datasets.split import split
 from digits_edge.trainer.fitting import fit as fitting
 from digits_edge.trainer.fitting.checkpoint import checkpoint_path
 from digits_edge.trainer.fitting.steps import training_steps
 from digits_edge.trainer.plots import draw_confusion, draw_mistakes
 from digits_edge.trainer.recipes import COMPACT, MICRO, Augmentation
-from digits_edge.trainer.run import Run
-from digits_edge.trainer.train import TrainOptions, train
 
 
 def test_a_csv_is_split_as_the_notebook_did(digits):
@@ -46,7 +45,7 @@ def test_no_picture_is_in_both_parts_and_none_is_lost(digits, fraction, seed):
 def test_a_class_that_cannot_be_in_both_parts_is_refused(digits):
     targets = np.zeros(len(digits), np.int64)
     targets[5] = 1
-    with pytest.raises(DatasetError, match=r"class '1' has only 1 picture; expected at least 2"):
+    with pytest.raises(DatasetError, match=r"expected at least 2 pictures of each class, .* found 1 of class '1'"):
         split(replace(digits, targets=targets, labels=("0", "1")), 0.2, 0)
     with pytest.raises(UsageError, match=r"between 0 and 1, received 1\.5"):
         split(digits, 1.5, 0)
@@ -87,11 +86,11 @@ def test_a_run_holds_what_the_design_says(trained, digits):
         "plots/mistakes.png",
     }
     info = trained.info
-    assert info["parameters"] == 48_946
-    assert info["recipe"]["epochs"] == 5
-    assert info["dataset"]["fingerprint"] == digits.fingerprint
-    assert info["labels"] == [str(d) for d in range(10)]
-    assert str(trained.path.parent) not in json.dumps(info)  # a run can be given away
+    assert info.parameters == 48_946
+    assert info.recipe.epochs == 5
+    assert info.dataset.fingerprint == digits.fingerprint
+    assert info.labels == tuple(str(d) for d in range(10))
+    assert str(trained.path.parent) not in json.dumps(info.to_json())  # a run can be given away
 
 
 def test_the_validation_split_is_saved_and_calibration_is_not_of_it(trained, digits):
@@ -119,14 +118,14 @@ def test_history_and_batches_tell_the_same_story(trained):
         assert np.mean(losses) == pytest.approx(float(epoch["loss"]), rel=1e-3)
         assert np.std(losses) > 0.01  # each batch's own loss, not a running mean
     assert float(history[-1]["val_accuracy"]) > 0.9
-    assert trained.info["metrics"]["val_accuracy"] == pytest.approx(float(history[-1]["val_accuracy"]))
+    assert trained.info.metrics.val_accuracy == pytest.approx(float(history[-1]["val_accuracy"]))
 
 
 def test_the_saved_model_makes_as_many_mistakes_as_the_run_says(trained):
     pixels, targets = trained.validation()
     model = keras.models.load_model(trained.model_path)
     wrong = (predict(model, pixels).argmax(axis=1) != targets).sum()
-    assert wrong == trained.info["metrics"]["val_wrong"]
+    assert wrong == trained.info.metrics.val_wrong
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(digits_npz, tmp_path):
@@ -135,19 +134,19 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(digits_npz, t
         return train(TrainOptions(data=str(digits_npz), recipe=recipe, out=tmp_path / name, seed=seed))
 
     one, same, other = run("one", 3), run("same", 3), run("other", 4)
-    assert one.info["metrics"] == same.info["metrics"]
+    assert one.info.metrics == same.info.metrics
     assert (one.path / "batches.csv").read_text() == (same.path / "batches.csv").read_text()
-    assert one.info["metrics"] != other.info["metrics"]
+    assert one.info.metrics != other.info.metrics
 
 
 def test_a_finished_run_is_replaced_only_by_force(own_run, digits_npz, digits_edge, refused):
     before = (own_run.path / "run.json").read_bytes()
     words = ("train", "--data", digits_npz, "--epochs", 1, "--out", own_run.path)
-    assert "a finished run is there; replace it with --force" in refused(*words)
+    assert "a finished run is here; replace it with --force" in refused(*words)
     assert (own_run.path / "run.json").read_bytes() == before
     done = digits_edge(*words, "--force")
     assert done.code == 0, done.err
-    assert Run.open(own_run.path).info["recipe"]["epochs"] == 1
+    assert Run.open(own_run.path).info.recipe.epochs == 1
     assert "next: digits-edge export" in done.out
     assert "epoch  1/1" in done.err
     assert "Total params: 48,946" in done.err
@@ -175,7 +174,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(tmp_path, refused):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.txt").write_text("precious")
     (tmp_path / "file").write_text("precious")
-    assert "found a folder with other things in it" in refused("train", "--out", tmp_path / "thesis", "--force")
+    assert "found a folder with other content" in refused("train", "--out", tmp_path / "thesis", "--force")
     assert "found a file" in refused("train", "--out", tmp_path / "file", "--force")
     assert (tmp_path / "thesis" / "chapter1.txt").read_text() == "precious"
     assert (tmp_path / "file").read_text() == "precious"
@@ -201,8 +200,16 @@ def test_runs_that_cannot_be_used(own_run, tmp_path):
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ({"labels": None}, "expected 'labels', a list, received None"),
-        ({"name": 7}, "expected 'name', a str, received 7"),
+        ({"labels": None}, "run.json: labels: expected a list, received None"),
+        ({"name": 7}, "run.json: name: expected text, received 7"),
+        ({"labels": ["0", 1]}, "labels: expected text, received 1"),
+        ({"seed": True}, "seed: expected a whole number, received True"),
+        ({"split": {"seed": 0}}, "split.fraction: expected a number, received None"),
+        ({"metrics": [1]}, "metrics: expected an object, received [1]"),
+        ({"preprocess": "crop"}, "preprocess: expected digit or resize, received 'crop'"),
+        ({"versions": {"keras": 3}}, "versions.keras: expected text, received 3"),
+        ({"teacher": 3}, "teacher: expected text or null, received 3"),
+        ({"recipe": {"name": "a", "model": "micro", "epochs": 0, "batch_size": 1}}, "recipe: epochs: expected a whole"),
         ({"schema": 2}, "expected schema 1, received 2"),
         ({"kind": "bundle"}, "received another JSON"),
     ],
@@ -247,7 +254,7 @@ def test_a_teacher_of_other_classes_is_refused(trained, tmp_path, digits, digits
     words = ("--data", tmp_path / "letters.npz", "--labels", tmp_path / "names", "--teacher", trained.path)
     done = digits_edge("train", *words, "--out", tmp_path / "run")
     assert done.code == 2
-    assert "expected classes q, r, s" in done.err
+    assert "expected a teacher of classes q, r, s" in done.err
 
 
 def test_a_run_that_diverges_is_one_line_and_leaves_no_trace(digits_npz, tmp_path, digits_edge):
@@ -256,7 +263,7 @@ def test_a_run_that_diverges_is_one_line_and_leaves_no_trace(digits_npz, tmp_pat
     start.save(tmp_path / "nan.keras")
     done = digits_edge("train", "--data", digits_npz, "--out", tmp_path / "run", "--init", tmp_path / "nan.keras")
     assert done.code == 2, done.err
-    assert "training diverged in epoch 1: lower --set learning_rate=0.01" in done.err.splitlines()[-1]
+    assert "training diverged in epoch 1 with a learning rate of 0.01: lower it with --set" in done.err.splitlines()[-1]
     assert not (tmp_path / "run").exists()
     assert not checkpoint_path(tmp_path / "run").exists()
 

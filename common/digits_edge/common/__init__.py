@@ -1,1 +1,1 @@
-"""Share what the workstation's rooms need: atomic folders, progress, silence, numerics, tables, Keras helpers."""
+"""Shared by the rooms that run on a workstation: atomic folders, progress, numerics, tables, Keras helpers."""

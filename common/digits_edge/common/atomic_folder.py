@@ -1,4 +1,4 @@
-"""Writing a folder whole: a reader sees all of the old one or all of the new one, whenever the power goes."""
+"""Replace a folder atomically: a reader sees the whole old folder or the whole new one, even after a power failure."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ RENAME_EXCHANGE = 2
 
 @contextmanager
 def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
-    """Give a folder to fill that takes `target`'s place when the block ends well; else `target` stays as it was.
+    """Replace a folder by a new one when the block ends without an exception; otherwise leave it as it was.
 
     Args:
-        target: where the result is to stand.
-        marker: the JSON file by which a folder of ours is known, e.g. `run.json`.
-        kind: what that file says under `kind`.
+        target: Folder to replace or create.
+        marker: Name of the JSON file by which our folders are recognised, e.g. `run.json`.
+        kind: Value of `kind` in that file.
 
     Yields:
-        an empty folder beside `target`.
+        An empty folder beside `target` to write into.
 
     Raises:
-        UsageError: `target` is not ours, cannot be written, or is being written by another process.
+        UsageError: `target` holds something else, cannot be written, or is being written by another process.
     """
-    target = target.resolve()  # through links, so that a link stays one
+    target = target.resolve()  # follow links, so that a link is kept
     check_ours(target, marker=marker, kind=kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -44,34 +44,32 @@ def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
             yield from _publish(target)
     except Timeout:
         raise UsageError(
-            f"{target}: another digits-edge is writing there; wait for it, or choose another --out"
+            f"{target}: another digits-edge is writing there; wait for it or choose another --out"
         ) from None
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise UsageError(f"{target}: cannot be written: {error.strerror} ({error.filename})") from None
 
 
 def check_ours(target: Path, *, marker: str, kind: str) -> None:
-    """Refuse a path that holds anything but an earlier result of ours.
+    """Check that a path is free, or holds an earlier result of the same kind.
 
     Raises:
-        UsageError: it is a file, or a folder with something else in it.
+        UsageError: It is a file, or a folder with other content.
     """
     if target.is_dir():
         if Path.cwd().is_relative_to(target):
-            raise UsageError(f"{target}: expected another folder than the current one, which cannot be swapped")
+            raise UsageError(f"{target}: expected a folder other than the current one, which cannot be replaced")
         if not any(target.iterdir()) or is_ours(target, marker=marker, kind=kind):
             return
-        raise UsageError(
-            f"{target}: expected a new folder or an earlier {kind}, found a folder with other things in it"
-        )
+        raise UsageError(f"{target}: expected a new folder or an earlier {kind}, found a folder with other content")
     if target.exists() or target.is_symlink():
         raise UsageError(f"{target}: expected a new folder or an earlier {kind}, found a file")
     if not next(parent for parent in target.parents if parent.exists()).is_dir():
-        raise UsageError(f"{target}: expected a place for a folder, found a file on the way there")
+        raise UsageError(f"{target}: expected a path for a folder, found a file among its parents")
 
 
 def is_ours(folder: Path, *, marker: str, kind: str) -> bool:
-    """Whether a folder's marker file says that it is of this kind."""
+    """Whether the marker file of a folder names this kind."""
     try:
         data = json.loads((folder / marker).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -80,7 +78,7 @@ def is_ours(folder: Path, *, marker: str, kind: str) -> bool:
 
 
 def is_being_written(target: Path) -> bool:
-    """Whether a process is filling a folder's successor now."""
+    """Whether another process is writing a folder now."""
     try:
         with FileLock(_lock(target.resolve()), timeout=0):
             return False
@@ -89,7 +87,7 @@ def is_being_written(target: Path) -> bool:
 
 
 def partial(target: Path) -> Path:
-    """Where a folder is filled before it takes `target`'s place; what is there without a writer was killed."""
+    """The folder that is written before it replaces `target`; without a writer it is left over from a killed one."""
     return target.with_name(f".{target.name}.partial")
 
 
@@ -110,7 +108,7 @@ def _publish(target: Path) -> Iterator[Path]:
 
 
 def _tidy(work: Path, target: Path, old: Path) -> None:
-    if old.is_dir() and not target.exists():  # a swap was cut short between its two renames
+    if old.is_dir() and not target.exists():  # killed between the two renames of a swap
         old.rename(target)
     for leftover in (work, old):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -120,13 +118,13 @@ def _swap(work: Path, target: Path, old: Path) -> None:
     if not target.exists():
         work.rename(target)
     elif not _exchange(work, target):
-        target.rename(old)  # a reader that comes now finds the old one aside: `find_published`
+        target.rename(old)  # until the next line readers find the old one here: `find_published`
         work.rename(target)
     _flush_folder(target.parent)
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step with Linux's `renameat2(2)`; False where system or filesystem cannot."""
+    """Swap two folders in one step with Linux's `renameat2(2)`; False if system or file system does not support it."""
     if not sys.platform.startswith("linux"):
         return False
     try:
@@ -142,7 +140,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _flush(folder: Path) -> None:
-    """Have everything in a folder on the disk before it is renamed."""
+    """Flush everything in a folder to disk before it is renamed."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb+") as file:
@@ -153,11 +151,11 @@ def _flush(folder: Path) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows has no handle for a folder
+    if os.name == "nt":  # Windows cannot open folders
         return
     handle = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network and FUSE mounts cannot
+        with suppress(OSError):  # not supported by some network and FUSE file systems
             os.fsync(handle)
     finally:
         os.close(handle)

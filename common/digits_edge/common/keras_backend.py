@@ -1,4 +1,4 @@
-"""Keras with its backend and device, imported when it is needed and not before: that takes seconds."""
+"""Import Keras only when needed, since that takes seconds, and choose its backend and device."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ NVIDIA: Final = Path("/dev/nvidia0")
 
 
 def import_keras() -> Any:
-    """The keras module, on the backend that `KERAS_BACKEND` or Keras's own settings name.
+    """Import Keras with the backend that `KERAS_BACKEND` or Keras's own settings name.
 
     Raises:
-        UsageError: `KERAS_BACKEND` names one that is not there.
+        UsageError: `KERAS_BACKEND` names a backend that is not installed or not supported.
     """
-    # TensorFlow tells of its CPU kernels and of the GPU it did not find before any log level is heeded.
+    # TensorFlow logs CPU kernels and missing GPUs at import, before a log level could be set in Python.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         with muted():
@@ -46,27 +46,27 @@ def import_keras() -> Any:
 
 @contextmanager
 def on_device(wanted: Device, distribute: bool, batch_size: int) -> Iterator[str]:
-    """Compute on a device, or on all of them at once, while the block runs.
+    """Compute on a device, or on all devices at once, inside the block.
 
     Args:
-        wanted: `auto` is a GPU or TPU where Keras's backend sees one.
-        distribute: part each batch between all devices, with the same variables on each.
-        batch_size: pictures in a batch.
+        wanted: Kind of device; `auto` takes a GPU or TPU if Keras's backend sees one.
+        distribute: Split each batch across all devices of that kind, with the same variables on each.
+        batch_size: Number of pictures in a batch.
 
     Yields:
-        what is computed on, in words: `cpu:0`, or `2 x cpu`.
+        The name of the device, such as `cpu:0`, or number and kind of several, such as `2 x cpu`.
 
     Raises:
-        UsageError: the backend sees no such device, or cannot distribute.
+        UsageError: The backend sees no such device, or cannot distribute.
     """
     keras = import_keras()
     backend = keras.backend.backend()
     found = next(filter(None, map(devices, ("gpu", "tpu", "cpu") if wanted == "auto" else (wanted,))), [])
     if not found:
-        raise UsageError(f"--device {wanted}: Keras's {backend} backend sees none here")
+        raise UsageError(f"--device {wanted}: expected such a device, Keras's {backend} backend sees none")
     if found[0].startswith("cpu") and wanted == "auto" and NVIDIA.exists():
         package = gpu_package(backend)
-        say(f'an NVIDIA GPU is here, but Keras\'s {backend} backend does not see it: pip install "{package}"')
+        say(f'this machine has an NVIDIA GPU that Keras\'s {backend} backend does not see: pip install "{package}"')
     if not distribute:
         with keras.device(found[0]):
             yield found[0]
@@ -74,7 +74,9 @@ def on_device(wanted: Device, distribute: bool, batch_size: int) -> Iterator[str
     if backend != "jax":
         raise UsageError(f"--distribute: expected Keras's jax backend (KERAS_BACKEND=jax), received {backend}")
     if batch_size % len(found):
-        raise UsageError(f"--distribute: expected a batch size that {len(found)} devices share, received {batch_size}")
+        raise UsageError(
+            f"--distribute: expected a batch size that is a multiple of {len(found)} devices, received {batch_size}"
+        )
     with keras.distribution.DataParallel(devices=found, auto_shard_dataset=False).scope():
         yield f"{len(found)} x {found[0].partition(':')[0]}"
 
@@ -85,20 +87,20 @@ def gpu_package(backend: str) -> str:
 
 
 def precision(wanted: str, device: str) -> str:
-    """What a recipe's precision means on a device, by Keras's name of the policy."""
+    """Keras dtype policy for a recipe's precision on a device."""
     if wanted != "auto":
         return wanted
     return "float32" if "cpu" in device else "mixed_bfloat16"
 
 
 def computed_in(network: keras.Model) -> str:
-    """The dtype policy of a network's layers, one for all but the logits."""
+    """Keras dtype policy of a network's layers, apart from the logits, which are always float32."""
     policies = {str(layer.dtype_policy.name) for layer in network.layers} - {"float32"}
     return ", ".join(sorted(policies)) or "float32"
 
 
 def devices(kind: str) -> list[str]:
-    """The devices of a kind that Keras's backend sees."""
-    with muted(), suppress(RuntimeError):  # JAX raises where there is none
+    """Names of the devices of a kind that Keras's backend sees."""
+    with muted(), suppress(RuntimeError):  # JAX raises if there is none
         return [str(name).lower() for name in import_keras().distribution.list_devices(kind)]
     return []

@@ -1,4 +1,4 @@
-"""Load Keras models, take off their softmax, and ask for their answers."""
+"""Load Keras models to train on, take off their softmax, and compute their answers."""
 
 from __future__ import annotations
 
@@ -16,64 +16,94 @@ from .numerics import scale, softmax
 if TYPE_CHECKING:
     import keras
 
-BATCH: Final = 512
+BATCH: Final = 512  # pictures per call
 
 
-def load(path: Path, shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Load a `.keras` file in safe mode.
-
-    Args:
-        path: of the file, or of a run's folder.
-        shape: of a picture, (H, W) or (H, W, 3).
-        classes: how many outputs.
+def load_model(path: Path) -> keras.Model:
+    """Load a `.keras` file in safe mode, uncompiled, to compute in float32.
 
     Raises:
-        RunError: the file is damaged, or does not fit these pictures and classes.
+        ValueError: It is not readable as a Keras model.
     """
-    if path.is_dir():
-        path /= "model.keras"
     try:
-        model = import_keras().models.load_model(path, compile=False, safe_mode=True)
-        sides = (model.input_shape, model.output_shape)
-    except Exception as error:  # zip, h5py, json and keras errors alike
-        raise RunError(f"{path}: not readable as a Keras model: {first_line(error)}") from None
-    expected = ((None, *shape, *((1,) if len(shape) == 2 else ())), (None, classes))
-    if sides != expected:
-        raise RunError(f"{path}: expected input and output {expected}, received {sides}")
-    return model
+        return in_float32(import_keras().models.load_model(path, compile=False, safe_mode=True))
+    except Exception as error:  # zipfile, h5py, JSON and Keras errors alike
+        raise ValueError(f"not readable as a Keras model: {first_line(error)}") from None
 
 
 def load_to_train(path: Path, shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Load a `.keras` file to train on or to learn from: in float32, without the softmax that it may end in.
+    """Load a model to train or to distil from, without its softmax.
+
+    Args:
+        path: `.keras` file, or folder of a run.
+        shape: Size of a picture, (H, W) or (H, W, 3).
+        classes: Number of classes.
 
     Raises:
-        RunError: as `load`, or the model does not end in logits or their softmax.
+        RunError: The file is damaged, does not fit these pictures and classes, does not end in a dense layer or its
+            softmax, or has no trainable weights.
     """
-    keras = import_keras()
-    model = in_float32(load(path, shape, classes))
+    if path.is_dir():
+        path /= "model.keras"
+    expected = ((None, *shape, *((1,) if len(shape) == 2 else ())), (None, classes))
+    try:
+        model = load_model(path)
+        if (sides := (model.input_shape, model.output_shape)) != expected:
+            raise ValueError(f"expected input and output {expected}, received {sides}")
+        model = without_softmax(model)
+    except (AttributeError, ValueError) as error:  # AttributeError: a model without a fixed input shape
+        raise RunError(f"{path}: {first_line(error)}") from None
     last = model.layers[-1]
-    if isinstance(last, keras.layers.Softmax) or activation_of(last) == "softmax":
-        if isinstance(last, keras.layers.Softmax | keras.layers.Activation):
-            model = keras.Model(model.inputs, last.input, name=model.name)
-        else:
-            last.activation = keras.activations.linear
-    last = model.layers[-1]
-    if (
-        not isinstance(last, keras.layers.Dense)
-        or activation_of(last) != "linear"
-        or last.output is not model.outputs[0]
-    ):
+    if not isinstance(last, import_keras().layers.Dense) or last.output is not model.outputs[0]:
         raise RunError(
-            f"{path}: expected a model that ends in a dense layer, with a softmax or nothing after it, "
-            f"received one that ends in {type(last).__name__} with activation {activation_of(last)}"
+            f"{path}: expected a model that ends in a dense layer, with or without a softmax, "
+            f"received one that ends in {type(last).__name__}"
         )
     if not model.trainable_variables:
-        raise RunError(f"{path}: expected a model with something to train, received a frozen one")
+        raise RunError(f"{path}: expected a model with trainable weights, received a frozen one")
     return model
 
 
+def without_softmax(model: keras.Model) -> keras.Model:
+    """Take off the softmax that a classifier ends in, whether it is an activation, a layer or an operation.
+
+    Args:
+        model: Classifier; the activation of its last layer may be changed in place.
+
+    Returns:
+        The same classifier, with logits as output.
+
+    Raises:
+        ValueError: It ends in neither logits nor their softmax, or the softmax is a layer inside a nested model.
+    """
+    keras = import_keras()
+    last = model.outputs[0]._keras_history.operation if model.outputs else model.layers[-1]
+    if isinstance(last, keras.Model):
+        if without_softmax(last) is not last:
+            raise ValueError(f"expected no softmax layer inside a nested model, received one in {last.name}")
+        return model
+    ending = _ending(last)
+    if ending not in ("linear", "softmax"):
+        raise ValueError(f"expected logits or their softmax at the end, received {ending}")
+    if ending == "linear":
+        return model
+    if isinstance(last, keras.layers.Activation) or not hasattr(last, "activation"):
+        return keras.Model(model.inputs, last.input, name=model.name)
+    last.activation = keras.activations.linear
+    return model
+
+
+def _ending(last: Any) -> str:
+    """The name of the activation that a model's last operation is or applies; `linear` for none."""
+    keras = import_keras()
+    if isinstance(last, keras.layers.Layer) and not isinstance(last, keras.layers.Softmax):
+        return activation_of(last)
+    name = type(last).__name__.lower()  # keras.layers.Softmax, or what keras.ops.softmax adds to the graph
+    return name if hasattr(keras.activations, name) else "linear"
+
+
 def in_float32(model: keras.Model) -> keras.Model:
-    """The same model with the same weights, computing in float32; itself where it does."""
+    """Return the model itself if it computes in float32, else a copy that does, with the same weights."""
     keras = import_keras()
     if all(layer.compute_dtype == "float32" for layer in model.layers):
         return model
@@ -87,20 +117,28 @@ def in_float32(model: keras.Model) -> keras.Model:
 
 
 def activation_of(layer: Any) -> str:
-    """The name of a layer's activation; `linear` where it has none."""
+    """Return the name of a layer's activation; `linear` if it has none."""
     activation = getattr(layer, "activation", None)
     return "linear" if activation is None else str(getattr(activation, "__name__", activation))
 
 
 def predict(model: keras.Model, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Class probabilities float32[N, C] of pixels uint8[N, H, W] by a Keras model that ends in logits."""
+    """Compute class probabilities with a model that ends in logits.
+
+    Args:
+        model: Model from float32[N, H, W, 1 or 3] in [0, 1] to logits.
+        pixels: Pixels uint8[N, H, W] or uint8[N, H, W, 3].
+
+    Returns:
+        Probabilities float32[N, C].
+    """
     return softmax(predict_logits(model, pixels))
 
 
 def predict_logits(model: keras.Model, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Logits float32[N, C] of pixels uint8[N, H, W], in batches of one size, so that one graph does."""
+    """Compute logits, float32[N, C], in padded batches of one size, so that one graph is traced; see `predict`."""
     keras = import_keras()
-    # `predict_on_batch` would take each process's pictures for its share of a larger batch.
+    # With several processes, `predict_on_batch` would treat the pictures of each as its share of a larger batch.
     answer = model.predict_on_batch if keras.distribution.distribution() is None else model
     batches = []
     for start in range(0, len(pixels), BATCH):

@@ -1,4 +1,4 @@
-"""What one picture costs a device that runs a network."""
+"""Count what one picture costs a device that runs a network."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from math import prod
 import keras
 from keras import layers
 
-# Done where their input stands, or fused into the layer before, so that they need no memory of their own.
+# Computed in place or fused into the layer before: they need no memory of their own.
 IN_PLACE = (layers.BatchNormalization, layers.ReLU, layers.Activation, layers.Dropout, layers.Flatten, layers.Softmax)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """For one picture.
+    """Cost of one picture.
 
     Attributes:
-        parameters: by `count_params()`.
-        macs: multiply-accumulates of Conv2D, DepthwiseConv2D and Dense; other layers count as none.
-        activation_bytes: the largest sum of one layer's inputs and output, a byte a number as in an int8 model; what
-            has to be in memory at once, of a network without branches.
+        parameters: Number of parameters, as `count_params()` counts them.
+        macs: Multiply-accumulates of Conv2D, DepthwiseConv2D and Dense layers; other layers are not counted.
+        activation_bytes: Peak memory for activations in an int8 model: the largest sum of one layer's inputs and
+            outputs, at one byte per number. Exact for networks without branches.
     """
 
     parameters: int
@@ -45,7 +45,7 @@ def cost(network: keras.Model) -> Cost:
 
 
 def leaves(network: keras.Model) -> Iterator[keras.layers.Layer]:
-    """A network's layers, those of models inside it in place of these."""
+    """Iterate over all layers of a network, including those of nested models, without the nested models themselves."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
             yield from leaves(layer)

@@ -1,31 +1,73 @@
-"""Progress of long work, on stderr: a bar with time left on a terminal, else a line now and then."""
+"""Progress of long work on stderr: a bar with the time left on a terminal, otherwise a line where it helps."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress, ProgressColumn
 
 
-def bar(*more: ProgressColumn) -> Progress:
-    """A bar on stderr with time left, `more` columns before that; disabled where stderr is no terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), *more, TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())
+def bar(*columns: ProgressColumn) -> Progress:
+    """A bar on stderr with these columns and the time left; disabled if stderr is not a terminal."""
+    from rich.console import Console  # here: rich is not part of the base install, and slow to import
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        *columns,
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,  # rich would move results from stdout to stderr
+        disable=not sys.stderr.isatty(),
+    )
 
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """A bar of `total` steps that shows while the block runs; what it yields is called after each step."""
-    with bar() as shown:
+    """Show a bar of `total` steps, or print a line with its title if stderr is not a terminal.
+
+    Yields:
+        A function to call after each step.
+    """
+    from rich.progress import MofNCompleteColumn
+
+    with bar(MofNCompleteColumn()) as shown:
         if shown.disable:
             say(f"{title} ({total:,})")
         task = shown.add_task(title, total=total)
         yield lambda: shown.advance(task)
 
 
+@contextmanager
+def picture_progress(title: str, *, prints: bool) -> Iterator[Callable[[int, float | None], None]]:
+    """Show a bar that counts pictures; nothing if stderr is not a terminal.
+
+    Args:
+        title: Text in front of the bar.
+        prints: Results are printed on stdout meanwhile. If that is a terminal they show progress enough, without a bar.
+
+    Yields:
+        A function to call with the number of pictures so far and the finished share of the work, from 0 to 1, or None
+        if that is unknown.
+    """
+    if not sys.stderr.isatty() or (prints and sys.stdout.isatty()):
+        yield lambda _pictures, _share: None
+        return
+    from rich.progress import TextColumn
+
+    with bar(TextColumn("{task.fields[pictures]:,} pictures")) as shown:
+        task = shown.add_task(title, total=None, pictures=0)
+        yield lambda pictures, share: shown.update(
+            task, total=None if share is None else 1.0, completed=share or 0.0, pictures=pictures
+        )
+
+
 def say(line: str) -> None:
-    """One line of what is going on."""
+    """Print one line of news on stderr."""
     print(line, file=sys.stderr, flush=True)  # noqa: T201

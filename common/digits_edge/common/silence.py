@@ -1,4 +1,4 @@
-"""Keep other people's libraries off our stdout, where results go, and their chatter off stderr."""
+"""Silence libraries that write to stdout, where results go, or to stderr."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def muted() -> Iterator[None]:
-    """Drop what Python and C++ write to stdout and stderr in the block; exceptions pass."""
+    """Discard what Python and C++ code writes to stdout and stderr inside the block; exceptions pass through."""
     with ExitStack() as stack:
         nowhere = stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
         for descriptor in (1, 2):
@@ -28,7 +28,7 @@ def _redirected(descriptor: int, target: int) -> Iterator[None]:
             stream.flush()
     try:
         kept = os.dup(descriptor)
-    except OSError:  # it was closed before we came
+    except OSError:  # already closed
         yield
         return
     try:

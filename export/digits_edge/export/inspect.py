@@ -105,22 +105,22 @@ def _run(path: Path) -> Inspection:
 
     run = Run.open(path)
     info = run.info
-    metrics, split = info["metrics"], info["split"]
+    recipe, split, metrics = info.recipe, info.split, info.metrics
     rows = [
-        ("run", run.name),
-        ("created", info["created"]),
-        ("recipe", f"{info['recipe']['name']}, {info['recipe']['epochs']} epochs, seed {info['seed']}"),
-        ("data", f"{info['dataset']['name']}, {split['training']:,} to train, {split['validation']:,} to validate"),
-        ("parameters", f"{info['parameters']:,}"),
-        ("MACs", f"{info['macs']:,}"),
-        ("validation", f"{metrics['val_accuracy']:.2%}, {metrics['val_wrong']} wrong"),
-        ("device", info["device"]),
-        ("seconds", f"{info['wall_seconds']:.0f}"),
+        ("run", info.name),
+        ("created", info.created),
+        ("recipe", f"{recipe.name}, {recipe.epochs} epochs, seed {info.seed}"),
+        ("data", f"{info.dataset.name}, {split.training:,} to train, {split.validation:,} to validate"),
+        ("parameters", f"{info.parameters:,}"),
+        ("MACs", f"{info.macs:,}"),
+        ("validation", f"{metrics.val_accuracy:.2%}, {metrics.val_wrong} wrong"),
+        ("device", info.device),
+        ("seconds", f"{info.wall_seconds:.0f}"),
     ]
     if not find_published(run.place).is_dir():
-        return Inspection([*rows, ("bundle", f"none yet: digits-edge export {path} --int8")], facts=info)
+        return Inspection([*rows, ("bundle", f"none yet: digits-edge export {path} --int8")], facts=info.to_json())
     exported = _bundle(Bundle.open(run.place))
-    return Inspection([*rows, *exported.rows], exported.tables, {**info, "bundle": exported.facts})
+    return Inspection([*rows, *exported.rows], exported.tables, {**info.to_json(), "bundle": exported.facts})
 
 
 def _rejected(path: Path) -> Inspection | None:

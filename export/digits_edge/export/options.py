@@ -52,6 +52,14 @@ class ExportOptions:
         ladder: Whether to try remedies if an int8 model is refused; otherwise the first attempt decides.
         timed: Whether to benchmark the models on this machine, for the report.
         time_limit: Time limit of each conversion, in seconds.
+
+    Example:
+        from pathlib import Path
+        from digits_edge.export import ExportOptions, Limits
+        from digits_edge.trainer import Run
+
+        run = Run.open(Path("artifacts/runs/compact-sample"))
+        options = ExportOptions(run, out=run.place, int8=True, limits=Limits(max_drop=0.001), timed=False)
     """
 
     source: Run | OwnModel

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from digits_edge.runtime.errors import DatasetError, ExportError, RunError
 from digits_edge.runtime.metadata import Preprocess
-from digits_edge.trainer.datasets.read import read
+from digits_edge.trainer.datasets.read import read_dataset
 from digits_edge.trainer.run import Run
 
 from .convert.keras_model import KerasModelFile, read_facts
@@ -19,10 +19,6 @@ from .convert.worker import Worker
 from .options import OwnModel
 from .verify.validation import Validation
 
-FROM_RUN: Final = (
-    "name", "created", "recipe", "init", "teacher", "parameters", "macs", "activation_bytes", "seed", "dataset",
-    "split", "metrics", "backend", "device", "versions",
-)  # fmt: skip
 CALIBRATION_PICTURES: Final = 1024
 CALIBRATION_SHARE: Final = 0.25  # at most, of the pictures
 
@@ -75,18 +71,19 @@ def from_run(run: Run, worker: Worker) -> ExportSource:
     pixels, targets = run.validation()
     network = KerasModelFile(run.model_path)
     facts = worker(read_facts, network)
-    if (facts.shape, facts.classes) != (pixels.shape[1:], len(run.labels)):
+    labels = run.info.labels
+    if (facts.shape, facts.classes) != (pixels.shape[1:], len(labels)):
         raise RunError(
-            f"{run.model_path}: expected a model of {pixels.shape[1:]} and {len(run.labels)} classes, "
+            f"{run.model_path}: expected a model of {pixels.shape[1:]} and {len(labels)} classes, "
             f"received one of {facts.shape} and {facts.classes}"
         )
     return ExportSource(
-        name=run.name,
+        name=run.info.name,
         network=network,
-        preprocess=run.preprocess,
-        validation=Validation(f"the {len(targets):,} pictures of the validation split", pixels, targets, run.labels),
+        preprocess=run.info.preprocess,
+        validation=Validation(f"the {len(targets):,} pictures of the validation split", pixels, targets, labels),
         calibration=run.calibration(),
-        provenance={"run": {key: run.info[key] for key in FROM_RUN}},
+        provenance={"run": run.info.provenance()},
     )
 
 
@@ -101,7 +98,7 @@ def from_model(own: OwnModel, worker: Worker) -> ExportSource:
         raise ExportError(f"{own.path}: no such file; expected a .keras model or a run")
     network = KerasModelFile(own.path, own.pixel_range)
     facts = worker(read_facts, network)
-    dataset = read(own.data, names=own.names, preprocess=own.preprocess, shape=facts.shape)
+    dataset = read_dataset(own.data, names=own.names, preprocess=own.preprocess, shape=facts.shape)
     if len(dataset.labels) != facts.classes:
         raise DatasetError(
             f"{own.data}: expected {facts.classes} classes, as many as {own.path} has outputs, found "

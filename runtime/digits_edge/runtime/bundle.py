@@ -38,6 +38,13 @@ class Bundle:
         folder: Path of the folder.
         files: All files except the manifest.
         manifest: The manifest's JSON.
+
+    Example:
+        from digits_edge.export import Bundle
+
+        bundle = Bundle.open("artifacts/compact")
+        bundle.verify()
+        print(bundle.names, bundle.manifest["metrics"])
     """
 
     folder: str

@@ -1,8 +1,9 @@
-"""The pictures of a run: what was trained on, how it went, and what is still wrong."""
+"""Draw the plots of a run: samples, learning curves, confusion matrix and mistakes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,9 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
+from .run_info import EpochMetrics
+
 Pixels = npt.NDArray[np.uint8]
-Rows = Sequence[tuple[float, ...]]
 
 
 def draw_samples(
@@ -21,30 +23,30 @@ def draw_samples(
     labels: Sequence[str],
     augmented: npt.NDArray[np.float32],
 ) -> None:
-    """Pictures under their labels, and below each what augmentation makes of it.
+    """Draw pictures under their labels, and augmented versions of each below it.
 
     Args:
-        path: of the PNG.
-        pixels: uint8[N, H, W].
-        targets: int64[N].
-        labels: class names.
-        augmented: float32[K * N, H, W] in [0, 1], N pictures K times.
+        path: PNG file to write.
+        pixels: Pixels uint8[N, H, W].
+        targets: Targets int64[N].
+        labels: Class names.
+        augmented: Augmented pictures float32[K * N, H, W] in [0, 1], K versions of all N pictures.
     """
     names = [labels[t] for t in targets] + [""] * len(augmented)
     rows = np.concatenate([pixels, np.rint(augmented * 255).astype(np.uint8)])
-    _grid(path, rows, names, "What it is trained on: as it is, and as augmented", columns=len(pixels))
+    _grid(path, rows, names, "Training pictures, and augmented versions below each", columns=len(pixels))
 
 
 def draw_confusion(
     path: Path, targets: npt.NDArray[np.int64], guesses: npt.NDArray[np.int64], labels: Sequence[str]
 ) -> None:
-    """How often each class was read as which other; what was read rightly is left blank, it would drown the rest.
+    """Draw the confusion matrix without its diagonal: right answers would outshine the rest.
 
     Args:
-        path: of the PNG.
-        targets: int64[N].
-        guesses: int64[N].
-        labels: class names.
+        path: PNG file to write.
+        targets: Targets int64[N].
+        guesses: Predicted classes int64[N].
+        labels: Class names.
     """
     size = len(labels)
     counts = np.bincount(targets * size + guesses, minlength=size * size).reshape(size, size)
@@ -55,8 +57,8 @@ def draw_confusion(
     image = axes.imshow(counts, cmap="Reds", vmin=0, vmax=max(1, counts.max()))
     axes.set_xticks(range(size), labels, rotation=90 if max(map(len, labels)) > 2 else 0, parse_math=False)
     axes.set_yticks(range(size), labels, parse_math=False)
-    axes.set_xlabel("read as")
-    axes.set_ylabel("is")
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("true class")
     axes.set_title(f"{counts.sum()} wrong of {len(targets):,}")
     if size <= 30:
         for row, column in zip(*counts.nonzero(), strict=True):
@@ -66,17 +68,17 @@ def draw_confusion(
     figure.savefig(path, dpi=100)
 
 
-def draw_curves(path: Path, history: Rows, batches: Rows) -> None:
-    """Loss and accuracy after each epoch, and the loss of every batch.
+def draw_curves(path: Path, history: Sequence[EpochMetrics], batches: Sequence[tuple[int, int, float]]) -> None:
+    """Draw loss and accuracy of each epoch, and the loss of each batch.
 
     Args:
-        path: of the PNG.
-        history: rows (epoch, loss, accuracy, val_loss, val_accuracy).
-        batches: rows (epoch, batch, loss).
+        path: PNG file to write.
+        history: Metrics of each epoch.
+        batches: Epoch, batch and loss of each batch.
     """
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     losses, accuracies, steps = figure.subplots(1, 3)
-    epochs, loss, accuracy, val_loss, val_accuracy = zip(*history, strict=True)
+    epochs, loss, accuracy, val_loss, val_accuracy = zip(*map(astuple, history), strict=True)
     for axes, train, validation, name in (
         (losses, loss, val_loss, "loss"),
         (accuracies, [100 * a for a in accuracy], [100 * a for a in val_accuracy], "accuracy, %"),
@@ -97,7 +99,7 @@ def draw_curves(path: Path, history: Rows, batches: Rows) -> None:
     steps.yaxis.set_major_formatter("{x:g}")
     steps.yaxis.set_minor_formatter(NullFormatter())
     steps.set_xlabel("batch")
-    steps.set_title("loss of every batch")
+    steps.set_title("loss of each batch")
     steps.legend()
     steps.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
@@ -110,17 +112,17 @@ def draw_mistakes(
     probabilities: npt.NDArray[np.float32],
     labels: Sequence[str],
 ) -> int:
-    """The pictures whose most probable class is not their own, the surest mistakes first; the first 60 are drawn.
+    """Draw up to 60 pictures that are classified wrongly, those with the highest probability first.
 
     Args:
-        path: of the PNG.
-        pixels: uint8[N, H, W].
-        targets: int64[N].
-        probabilities: float32[N, C].
-        labels: class names.
+        path: PNG file to write.
+        pixels: Pixels uint8[N, H, W] or uint8[N, H, W, 3].
+        targets: Targets int64[N].
+        probabilities: Probabilities float32[N, C].
+        labels: Class names.
 
     Returns:
-        how many mistakes there are.
+        Number of mistakes.
     """
     guesses = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(guesses != targets)
@@ -128,7 +130,7 @@ def draw_mistakes(
     titles = [
         f"{labels[targets[i]]} read as {labels[guesses[i]]}\n{probabilities[i, guesses[i]]:.0%}" for i in wrong[:60]
     ]
-    shown = f", the surest {len(titles)} first" if len(wrong) > len(titles) else ", the surest first"
+    shown = f"; the {len(titles)} most confident" if len(wrong) > len(titles) else "; the most confident first"
     _grid(path, pixels[wrong[:60]], titles, f"{len(wrong)} wrong of {len(targets):,}{shown if len(wrong) else ''}")
     return len(wrong)
 
@@ -141,25 +143,25 @@ def draw_flips(
     after: npt.NDArray[np.float32],
     labels: Sequence[str],
 ) -> None:
-    """The pictures to which two models give different labels, those that the second gets wrong first; 60 at most.
+    """Draw up to 60 pictures that two models label differently, those that the second gets wrong first.
 
     Args:
-        path: of the PNG.
-        pixels: uint8[N, H, W] or uint8[N, H, W, 3].
-        targets: int64[N].
-        before: float32[N, C], one model's probabilities.
-        after: float32[N, C], the other's.
-        labels: class names.
+        path: PNG file to write.
+        pixels: Pixels uint8[N, H, W] or uint8[N, H, W, 3].
+        targets: Targets int64[N].
+        before: Probabilities of the first model, float32[N, C].
+        after: Probabilities of the second model, float32[N, C].
+        labels: Class names.
     """
     old, new = before.argmax(axis=1), after.argmax(axis=1)
     flipped = np.flatnonzero(old != new)
     flipped = flipped[np.argsort(new[flipped] == targets[flipped], kind="stable")]
     titles = [f"{labels[targets[i]]}: read as\n{labels[old[i]]}, then {labels[new[i]]}" for i in flipped[:60]]
-    _grid(path, pixels[flipped[:60]], titles, f"{len(flipped)} of {len(targets):,} changed their label")
+    _grid(path, pixels[flipped[:60]], titles, f"{len(flipped)} of {len(targets):,} pictures changed their label")
 
 
 def _grid(path: Path, pixels: Pixels, titles: Sequence[str], heading: str, columns: int = 10) -> None:
-    """Pictures in rows under their titles, as one image: an axes for each would take seconds."""
+    """Draw pictures in rows under their titles, in one image: matplotlib axes for each would take seconds."""
     columns = max(1, min(columns, len(pixels)))
     rows = max(1, -(-len(pixels) // columns))
     height, width = pixels.shape[1:3] if len(pixels) else (28, 28)

@@ -1,4 +1,4 @@
-"""Named recipes: everything that decides how a model is trained, saved with the model that it made."""
+"""Named recipes: every setting that decides how a model is trained. A run records its own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
 from digits_edge.runtime.errors import UsageError, one_of
 
-Architecture = Literal["micro", "compact", "notebook", "fast"]  # `models.build` makes them; naming them takes no keras
+Architecture = Literal["micro", "compact", "notebook", "fast"]  # named here, so that recipes need no Keras
 MODELS: Final[tuple[str, ...]] = get_args(Architecture)
 
-# What a number may be; of a pair, each of its two.
+# The lowest and the highest allowed value of a number, or of each number of a pair.
 LIMITS: Final[dict[str, tuple[float, float]]] = {
     "epochs": (1, 100_000),
     "gentle_epochs": (0, 100_000),
@@ -38,11 +38,11 @@ LIMITS: Final[dict[str, tuple[float, float]]] = {
 
 
 class _Checked:
-    """A dataclass whose fields hold what their types and `LIMITS` allow; else UsageError says which and why."""
+    """A dataclass that checks its fields against their types and `LIMITS`, and raises UsageError on an invalid one."""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(type(self))
-        for item in fields(self):  # type: ignore[arg-type]  # it is mixed into dataclasses alone
+        for item in fields(self):  # type: ignore[arg-type]  # only mixed into dataclasses
             _check(item.name, hints[item.name], getattr(self, item.name))
 
 
@@ -51,22 +51,24 @@ T = TypeVar("T", bound=_Checked)
 
 @dataclass(frozen=True)
 class Augmentation(_Checked):
-    """Random changes, drawn anew for each picture each time; the defaults change nothing.
+    """Random changes to training pictures, drawn anew for each picture in each epoch. The defaults change nothing.
 
     Attributes:
-        rotation: degrees, drawn from ±rotation.
-        zoom: factor of each axis by itself, drawn from [zoom[0], zoom[1]]; over 1 the digit shrinks.
-        shift: pixels along each axis, drawn from ±shift.
-        shear: degrees, drawn from ±shear.
-        elastic: pixels, the standard deviation of a smooth random displacement, drawn from [0, 2 elastic].
-        fill: what stands outside the picture: `constant` (black) or `nearest` (its border stretched).
-        thickness: chance that strokes grow, by up to two pixels on each side but mostly less than one, or shrink.
-        blur: chance of a blur, binomial and up to 5 x 5.
-        low_resolution: chance that the picture is reduced to 14 x 14, 7 x 7 or in between, and enlarged again.
-        contrast: chance that the ink fades, by up to 0.6.
-        erasing: chance of a black rectangle with sides of 2 to 10 pixels (Zhong et al. 2017, Random Erasing).
-        line: chance of a straight line across the picture.
-        noise: chance of Gaussian noise on every pixel, with a standard deviation of up to 0.25.
+        rotation: Largest rotation in degrees, in either direction.
+        zoom: Range of the zoom factor, drawn for each axis separately. Above 1 the digit shrinks.
+        shift: Largest shift in pixels along each axis, in either direction.
+        shear: Largest shear in degrees, in either direction.
+        elastic: Strength of a smooth random displacement. Its standard deviation is drawn from 0 to twice this many
+            pixels.
+        fill: Fill for what lies outside the picture: `constant` (black) or `nearest` (repeat the border pixels).
+        thickness: Probability of thicker or thinner strokes. They grow by up to two pixels on each side, mostly by less
+            than one.
+        blur: Probability of a binomial blur, up to 5 x 5.
+        low_resolution: Probability of a reduction to 14 x 14, 7 x 7 or in between, enlarged again.
+        contrast: Probability of faded ink, by up to 60 %.
+        erasing: Probability of a black rectangle with sides of 2 to 10 pixels (Zhong et al. 2017, Random Erasing).
+        line: Probability of a straight line across the picture.
+        noise: Probability of Gaussian noise on all pixels, with a standard deviation of up to 0.25.
     """
 
     rotation: float = 0.0
@@ -84,7 +86,7 @@ class Augmentation(_Checked):
     noise: float = 0.0
 
     def gentle(self) -> Augmentation:
-        """The same kinds of change, the geometric ones half as strong, the others a quarter as often."""
+        """The same changes, milder: geometric ones half as strong, all others a quarter as likely."""
         halved = {name: getattr(self, name) / 2 for name in ("rotation", "shift", "shear", "elastic")}
         rarer = {
             name: getattr(self, name) / 4
@@ -99,22 +101,32 @@ class Recipe(_Checked):
     """How a model is trained.
 
     Attributes:
-        name: of the recipe.
-        model: of the architecture, one of `MODELS`.
-        epochs: passes over the training part.
-        batch_size: pictures a step.
-        optimizer: `adam`, `adamw` (weight decay on kernels alone) or `rmsprop`.
-        learning_rate: at its highest.
-        schedule: `constant`, or `cosine`: a warm-up over the first tenth of all steps, then half a cosine to zero.
-        weight_decay: of adamw.
-        label_smoothing: the share of the target that is spread over all classes.
-        distillation: the share of the loss that is a teacher's, where there is one (Hinton et al. 2015).
-        softness: the temperature that both sides' logits are divided by in that share.
-        outliers: for each picture, so many that are of no class, for the network to be unsure of (see `outliers`).
-        precision: `float32`, `mixed_bfloat16`, or `auto`: mixed on a GPU or TPU, float32 on a CPU, where bfloat16 is
-            slower.
-        augmentation: what is done to each training picture.
-        gentle_epochs: how many of the last epochs have a gentler augmentation, nearer to the pictures as they are.
+        name: Name of the recipe.
+        model: Name of the architecture, one of `MODELS`.
+        epochs: Number of passes over the training pictures.
+        batch_size: Number of pictures per step.
+        optimizer: `adam`, `adamw` (with weight decay on kernels only) or `rmsprop`.
+        learning_rate: Highest learning rate.
+        schedule: `constant`, or `cosine`: warm-up over the first tenth of all steps, then half a cosine down to zero.
+        weight_decay: Weight decay of `adamw`.
+        label_smoothing: Share of each target that is spread evenly over all classes.
+        distillation: Weight of the teacher's loss, from 0 to 1, if there is a teacher (Hinton et al. 2015).
+        softness: Temperature that the teacher's and the model's logits are divided by in the teacher's loss.
+        outliers: Outliers per training picture. The model learns to be unsure of them, see `outliers.outliers`.
+        precision: `float32`, `mixed_bfloat16`, or `auto`: mixed_bfloat16 on a GPU or TPU, float32 on a CPU, where
+            bfloat16 is slower.
+        augmentation: Random changes to each training picture.
+        gentle_epochs: How many of the last epochs have a gentler augmentation.
+
+    Raises:
+        UsageError: A value is invalid.
+
+    Example:
+        from dataclasses import replace
+        from digits_edge.trainer import RECIPES
+
+        longer = replace(RECIPES["compact"], epochs=80).override("augmentation.rotation", "20")
+        print(longer)
     """
 
     name: str
@@ -134,21 +146,25 @@ class Recipe(_Checked):
     gentle_epochs: int = 0
 
     def override(self, name: str, text: str) -> Recipe:
-        """The same recipe with one field changed, as the command line gives it.
+        """Return the same recipe with one field changed.
 
         Args:
-            name: of the field; `augmentation.rotation` for one of the augmentation.
-            text: its value; a pair as `0.9,1.1`.
+            name: Name of the field; those of the augmentation are written as `augmentation.rotation`.
+            text: New value as text; a pair is written as `0.9,1.1`.
 
         Raises:
-            UsageError: there is no such field, or it cannot have that value.
+            UsageError: There is no such field, or the value is invalid.
         """
         if name.startswith("augmentation."):
             return replace(self, augmentation=_override(self.augmentation, name.partition(".")[2], text, name))
         return _override(self, name, text, name)
 
+    def augmentation_in(self, epoch: int) -> Augmentation:
+        """The augmentation of an epoch, counted from 1."""
+        return self.augmentation.gentle() if epoch > self.epochs - self.gentle_epochs else self.augmentation
+
     def __str__(self) -> str:
-        """All fields but the name that differ from nothing being done, as `override` takes them."""
+        """All fields but the name, as `override` takes them, without augmentations that are off."""
         changes = asdict(self.augmentation)
         shown = {k: v for k, v in asdict(self).items() if k not in ("name", "augmentation")}
         shown |= {f"augmentation.{k}": v for k, v in changes.items() if v != getattr(Augmentation, k)}
@@ -167,8 +183,8 @@ def _override(owner: T, name: str, text: str, told: str) -> T:
         elif hint == tuple[float, float]:
             value = tuple(float(part) for part in text.split(","))
     except ValueError:
-        pass  # `_check` says what was expected
-    return replace(owner, **{name: value})  # type: ignore[type-var]  # they are dataclasses
+        pass  # `_check` reports what was expected
+    return replace(owner, **{name: value})  # type: ignore[type-var]  # a dataclass
 
 
 def _check(name: str, hint: Any, value: Any) -> None:
@@ -184,14 +200,14 @@ def _check(name: str, hint: Any, value: Any) -> None:
         one_of(f"recipe: {name}", value, get_args(hint))
         return
     else:
-        good, expected = isinstance(value, hint), f"a {hint.__name__}"
+        good, expected = isinstance(value, hint), hint.__name__
     numbers = value if isinstance(value, tuple) else (value,)
     if not good or (name in LIMITS and not all(low <= number <= high for number in numbers)):
         raise UsageError(f"recipe: {name}: expected {expected}, received {value!r:.80}")
 
 
-# For digits that are not MNIST's: thicker and thinner, stretched, blurred, faint, slanted, off-centre, enlarged from
-# few pixels, on ruled or noisy paper.
+# For digits that differ from MNIST's: thicker or thinner, stretched, blurred, faint, slanted, off-centre, of low
+# resolution, on ruled or noisy paper.
 _ROBUST: Final = Augmentation(
     rotation=12, zoom=(0.8, 1.25), shift=2.5, shear=12, elastic=1.0,
     thickness=0.5, blur=0.2, low_resolution=0.3, contrast=0.2, erasing=0.1, line=0.12, noise=0.15,
@@ -210,7 +226,7 @@ COMPACT: Final = Recipe(
     augmentation=_ROBUST,
 )
 
-# As much of it as so few parameters can take.
+# Milder augmentation than compact: a network with so few parameters cannot learn more.
 MICRO: Final = Recipe(
     name="micro",
     model="micro",
@@ -226,7 +242,7 @@ MICRO: Final = Recipe(
     ),
 )
 
-# The notebook's network as this project trains it.
+# The blog notebook's network, trained the way this project trains its own.
 WIDE: Final = Recipe(
     name="wide",
     model="notebook",
@@ -240,9 +256,9 @@ WIDE: Final = Recipe(
     augmentation=_ROBUST,
 )
 
-# The blog notebook that this project grew from, unchanged. Its ImageDataGenerator(zoom_range=1) draws each axis's zoom
-# from [0, 2]: many training pictures are stretched beyond reading, so training accuracy stays near 90 % while
-# validation accuracy, measured on untouched pictures, passes 99 %.
+# The blog notebook that this project started from, unchanged. Its ImageDataGenerator(zoom_range=1) draws the zoom of
+# each axis from [0, 2], which makes many training pictures illegible: training accuracy stays near 90 % while
+# validation accuracy, measured on unchanged pictures, exceeds 99 %.
 NOTEBOOK: Final = Recipe(
     name="notebook",
     model="notebook",
@@ -255,12 +271,12 @@ NOTEBOOK: Final = Recipe(
     augmentation=Augmentation(rotation=15, zoom=(0.0, 2.0), fill="nearest"),
 )
 
-# 99 % in half a minute on two cores (benchmarks/train_speed.py).
+# Reaches 99 % in half a minute on two cores (benchmarks/train_speed.py).
 FAST: Final = Recipe(
     name="fast",
     model="fast",
     epochs=3,
-    batch_size=150,  # a divisor of 33,600 and 60,000: a last batch of another size would be traced anew, in 2 s
+    batch_size=150,  # divides 33,600 and 60,000: a smaller last batch would be traced separately, which takes 2 s
     optimizer="adamw",
     learning_rate=2e-2,
     weight_decay=0.05,

@@ -2,53 +2,54 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.atomic_folder import partial
 from digits_edge.runtime.errors import RunError
-from digits_edge.runtime.metadata import Preprocess
 
 from .fitting.checkpoint import checkpoint_path
+from .run_info import MARKER, RunInfo
 
-KIND: Final = "digits-edge run"
-MARKER: Final = "run.json"
-SCHEMA: Final = 1
 RUNS: Final = Path("artifacts", "runs")
-KEYS: Final[dict[str, type | tuple[type, ...]]] = {
-    "name": str, "created": str, "recipe": dict, "init": (str, type(None)), "teacher": (str, type(None)),
-    "parameters": int, "macs": int, "activation_bytes": int, "labels": list, "preprocess": str, "seed": int,
-    "dataset": dict, "split": dict, "metrics": dict, "best": dict, "wall_seconds": float, "backend": str,
-    "device": str, "versions": dict,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Run:
-    """What `train` wrote.
+    """A finished run: what `train` wrote.
 
     Attributes:
-        path: its folder.
-        info: `run.json`: recipe, parameters, seeds, dataset fingerprint, versions, device, wall time, metrics.
+        path: Folder of the run.
+        info: Content of `run.json`: recipe, seeds, dataset, metrics, versions, device, duration.
+
+    Example:
+        from pathlib import Path
+        from digits_edge.trainer import Run
+
+        run = Run.open(Path("artifacts/runs/compact-sample"))
+        print(run.info.recipe.name, run.info.metrics.val_accuracy)
+        pixels, targets = run.validation()
     """
 
     path: Path
-    info: dict[str, Any]
+    info: RunInfo
 
     @classmethod
     def open(cls, path: Path) -> Run:
-        """Read a finished run.
+        """Open a finished run.
+
+        Args:
+            path: Folder of the run.
 
         Raises:
-            RunError: there is none, or it was killed half-way, or a newer digits-edge wrote it.
+            RunError: There is no run, it is unfinished or damaged, or a newer digits-edge wrote it.
         """
         if not (path / MARKER).is_file():
-            if checkpoint_path(path.absolute()).exists():
+            if checkpoint_path(path).exists():
                 raise RunError(
                     f"{path}: the run is not finished (still training, or interrupted: digits-edge train --resume)"
                 )
@@ -57,18 +58,7 @@ class Run:
             raise RunError(
                 f"{path}: expected a finished run (a folder with {MARKER}); make one with: digits-edge train"
             )
-        try:
-            info = json.loads((path / MARKER).read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
-            raise RunError(f"{path / MARKER}: not readable as JSON: {error}") from None
-        if not isinstance(info, dict) or info.get("kind") != KIND:
-            raise RunError(f"{path / MARKER}: expected the description of a {KIND}, received another JSON")
-        if info.get("schema") != SCHEMA:
-            raise RunError(f"{path / MARKER}: expected schema {SCHEMA}, received {info.get('schema')!r:.80}")
-        for key, kinds in KEYS.items():
-            if key not in info or not isinstance(info[key], kinds):
-                kind = (kinds if isinstance(kinds, type) else kinds[0]).__name__
-                raise RunError(f"{path / MARKER}: expected {key!r}, a {kind}, received {info.get(key)!r:.80}")
+        info = RunInfo.read(path / MARKER)
         for name in ("model.keras", "validation.npz", "calibration.npz"):
             if not (path / name).is_file():
                 raise RunError(f"{path / name}: missing from the run: digits-edge train again")
@@ -76,54 +66,49 @@ class Run:
 
     @classmethod
     def newest(cls) -> Run:
-        """The run under `artifacts/runs` that was finished last.
+        """Open the run under `artifacts/runs` that was finished last.
 
         Raises:
-            RunError: there is none.
+            RunError: There is none.
         """
-        finished = [marker.parent for marker in RUNS.glob(f"*/{MARKER}") if not marker.parent.name.startswith(".")]
-        if not finished:
-            raise RunError(f"{RUNS}: no finished run is there; make one with: digits-edge train")
-        return cls.open(max(finished, key=lambda run: (run / MARKER).stat().st_mtime_ns))
-
-    @property
-    def name(self) -> str:
-        """What the model is called."""
-        return str(self.info["name"])
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Class names, in the order of the model's outputs."""
-        return tuple(self.info["labels"])
-
-    @property
-    def preprocess(self) -> Preprocess:
-        """How a photograph becomes pixels."""
-        return cast(Preprocess, self.info["preprocess"])
+        if not (finished := finished_runs(RUNS)):
+            raise RunError(f"{RUNS}: expected a finished run, found none; make one with: digits-edge train")
+        return cls.open(finished[-1])
 
     @property
     def place(self) -> Path:
-        """Where its bundle goes unless another place is given."""
+        """Folder that its bundle is exported to by default."""
         return self.path / "bundle"
 
     @property
     def model_path(self) -> Path:
-        """The Keras model."""
+        """The Keras model after the last epoch."""
         return self.path / "model.keras"
 
     def validation(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        """The split that the gate uses: pixels uint8[N, H, W] and targets int64[N]."""
+        """Read the validation split.
+
+        Returns:
+            Pixels uint8[N, H, W] and targets int64[N].
+
+        Raises:
+            RunError: The file is damaged.
+        """
         x, y = self._arrays("validation.npz", "x", "y")
         if not _are_pixels(x) or y.dtype != np.int64 or y.shape != x.shape[:1]:
             raise RunError(
                 f"{self.path / 'validation.npz'}: damaged: {x.dtype}{list(x.shape)}, {y.dtype}{list(y.shape)}"
             )
-        if not 0 <= y.min() <= y.max() < len(self.labels):
+        if not 0 <= y.min() <= y.max() < len(self.info.labels):
             raise RunError(f"{self.path / 'validation.npz'}: damaged: classes {y.min()} to {y.max()}")
         return x, y
 
     def calibration(self) -> npt.NDArray[np.uint8]:
-        """Pixels uint8[K, H, W] of the training part."""
+        """Read the pictures for int8 calibration: uint8[K, H, W], all from the training part.
+
+        Raises:
+            RunError: The file is damaged.
+        """
         (x,) = self._arrays("calibration.npz", "x")
         if not _are_pixels(x):
             raise RunError(f"{self.path / 'calibration.npz'}: damaged: {x.dtype}{list(x.shape)}")
@@ -135,6 +120,12 @@ class Run:
                 return [arrays[key] for key in keys]
         except Exception as error:  # zipfile, zlib, numpy and key errors alike
             raise RunError(f"{self.path / name}: damaged: {error}: digits-edge train again") from None
+
+
+def finished_runs(folder: Path) -> list[Path]:
+    """The finished runs in a folder, the newest last."""
+    markers = [path for path in folder.glob(f"*/{MARKER}") if not path.parent.name.startswith(".")]
+    return [path.parent for path in sorted(markers, key=lambda path: path.stat().st_mtime_ns)]
 
 
 def _are_pixels(x: npt.NDArray[Any]) -> bool:

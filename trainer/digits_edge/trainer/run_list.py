@@ -1,4 +1,4 @@
-"""The runs in a folder, with their key figures."""
+"""List the runs in a folder with their key figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from digits_edge.common.atomic_folder import is_being_written
 from digits_edge.runtime.errors import RunError
 
 from .fitting.checkpoint import Checkpoint, checkpoint_path, interrupted_runs
-from .run import MARKER, Run
+from .run import Run, finished_runs
 
 
 @dataclass(frozen=True)
@@ -17,18 +17,18 @@ class Summary:
     """One line of `digits-edge runs`.
 
     Attributes:
-        run: the folder.
-        recipe: its name.
-        model: of the architecture, or the file that it was started from.
-        data: what it was trained on, by name.
-        parameters: how many; None of an unfinished run.
-        epoch: the last one done.
-        epochs: to be done.
-        val_accuracy: after the last epoch.
-        best_epoch: by validation loss.
-        seconds: it took so far.
-        created: when it was finished, ISO 8601; None of an unfinished run.
-        status: `finished`, `training`, `interrupted`, or why it cannot be read.
+        run: Folder of the run.
+        recipe: Name of the recipe.
+        model: Name of the architecture, or of the file that training started from.
+        data: Name of the dataset.
+        parameters: Number of parameters; None for an unfinished run.
+        epoch: Last finished epoch.
+        epochs: Number of epochs in all.
+        val_accuracy: Validation accuracy after the last finished epoch; None for an unreadable run.
+        best_epoch: Epoch with the lowest validation loss.
+        seconds: Duration so far; None for an unreadable run.
+        created: When the run was finished, ISO 8601; None for an unfinished run.
+        status: `finished`, `training`, `interrupted`, or why the run cannot be read.
     """
 
     run: Path
@@ -46,46 +46,44 @@ class Summary:
 
 
 def list_runs(folder: Path) -> list[Summary]:
-    """What is in a folder of runs, the newest last; interrupted ones after the finished."""
-    finished = [path.parent for path in folder.glob(f"*/{MARKER}") if not path.parent.name.startswith(".")]
-    finished.sort(key=lambda path: (path / MARKER).stat().st_mtime_ns)
-    return [*map(_finished, finished), *map(_interrupted, interrupted_runs(folder))]
+    """Summarise the runs in a folder: the finished ones, then the interrupted ones, the newest last."""
+    return [*map(_finished, finished_runs(folder)), *map(_interrupted, interrupted_runs(folder))]
 
 
 def _finished(path: Path) -> Summary:
     try:
         info = Run.open(path).info
-        return Summary(
-            run=path,
-            recipe=info["recipe"]["name"],
-            model=info["init"] or info["recipe"]["model"],
-            data=info["dataset"]["name"],
-            parameters=info["parameters"],
-            epoch=info["recipe"]["epochs"],
-            epochs=info["recipe"]["epochs"],
-            val_accuracy=info["metrics"]["val_accuracy"],
-            best_epoch=info["best"]["epoch"],
-            seconds=info["wall_seconds"],
-            created=info["created"],
-            status="finished",
-        )
-    except (RunError, LookupError) as error:
+    except RunError as error:
         return _unreadable(path, error)
+    return Summary(
+        run=path,
+        recipe=info.recipe.name,
+        model=info.init or info.recipe.model,
+        data=info.dataset.name,
+        parameters=info.parameters,
+        epoch=info.recipe.epochs,
+        epochs=info.recipe.epochs,
+        val_accuracy=info.metrics.val_accuracy,
+        best_epoch=info.best.epoch,
+        seconds=info.wall_seconds,
+        created=info.created,
+        status="finished",
+    )
 
 
 def _interrupted(path: Path) -> Summary:
     try:
         checkpoint = Checkpoint.load(checkpoint_path(path))
-        recipe = checkpoint.plan["recipe"]
+        recipe = checkpoint.settings["recipe"]
         return Summary(
             run=path,
             recipe=recipe["name"],
-            model=checkpoint.plan["init"] or recipe["model"],
-            data=checkpoint.plan["data"],
+            model=checkpoint.settings["init"] or recipe["model"],
+            data=checkpoint.settings["data"],
             parameters=None,
             epoch=len(checkpoint.history),
             epochs=recipe["epochs"],
-            val_accuracy=checkpoint.history[-1][-1],
+            val_accuracy=checkpoint.history[-1].val_accuracy,
             best_epoch=checkpoint.best_epoch,
             seconds=checkpoint.seconds,
             created=None,

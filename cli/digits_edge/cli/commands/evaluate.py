@@ -35,20 +35,13 @@ def command(
 
     digits-edge evaluate net.tflite --data train.csv --pixel-range=-1..1
     """
-    from digits_edge.common.progress import progress, say
-    from digits_edge.export.engines.model_files import open_models
-    from digits_edge.export.verify.evaluate import evaluate, read_validation, steps
+    from digits_edge.export import evaluate
     from digits_edge.trainer.plots import draw_mistakes
 
     if mistakes and (mistakes.suffix.lower() != ".png" or mistakes.is_dir() or not mistakes.absolute().parent.is_dir()):
         raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
-    models = open_models(model, pixel_range)
-    validation = read_validation(models, data)
-    if models.description:
-        say(f"{model}: {models.description}")
-    say(f"judging by {validation.description}")
-    with progress("judging", steps(validation) * len(models.files)) as step:
-        results = [evaluate(file, validation, step) for file in models.files]
+    results = evaluate(model, data, pixel_range=pixel_range)
+    validation = results[0].validation
     if mistakes:
         draw_mistakes(mistakes, validation.pixels, validation.targets, results[0].probabilities, validation.labels)
     if json:

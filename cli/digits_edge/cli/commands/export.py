@@ -71,11 +71,11 @@ def command(
 
     digits-edge export mine.keras --data pictures/ --pixel-range 0..255 --int8
     """
-    from digits_edge.export.export import export
-    from digits_edge.export.options import ExportOptions, OwnModel
+    from digits_edge.export import ExportOptions, export
+    from digits_edge.export.options import OwnModel
     from digits_edge.export.report.gate_table import gate_table
-    from digits_edge.trainer.datasets.read import read_names
-    from digits_edge.trainer.run import Run
+    from digits_edge.trainer import Run
+    from digits_edge.trainer.datasets.read import read_class_names
 
     what: Run | OwnModel
     if source is not None and source.suffix == ".keras":
@@ -85,7 +85,7 @@ def command(
             path=source,
             data=data,
             pixel_range=pixel_range or "0..1",
-            names=read_names(labels) if labels else None,
+            names=read_class_names(labels) if labels else None,
             preprocess=preprocess,
         )
     else:

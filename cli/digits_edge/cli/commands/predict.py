@@ -14,7 +14,6 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..bar import bar
 from ..options import Json, print_json
 
 if TYPE_CHECKING:
@@ -95,13 +94,14 @@ def command(
 
 def _submit(classifier: Classifier, paths: list[str], target: Path, batch_size: int, json: bool, jsonl: bool) -> None:
     """Write a Kaggle submission, and say so."""
+    from digits_edge.common.progress import picture_progress
     from digits_edge.runtime.batch.csv_rows import is_csv
     from digits_edge.runtime.batch.ordered_map import cores
     from digits_edge.runtime.batch.submission import write_submission
 
     if len(paths) != 1 or not is_csv(paths[0]):
         raise UsageError(f"--submission: expected one Kaggle test.csv, received {' '.join(paths)}")
-    with bar("classifying", prints=False) as seen:
+    with picture_progress("classifying", prints=False) as seen:
         rows = write_submission(classifier, Path(paths[0]), target, batch_size=batch_size, threads=cores(), seen=seen)
     if json or jsonl:
         typer.echo(encoder.dumps({"submission": str(target), "rows": rows}, indent=1 if json else None))
@@ -111,9 +111,11 @@ def _submit(classifier: Classifier, paths: list[str], target: Path, batch_size: 
 
 def _answer(batches: Iterable[Batch], json: bool, jsonl: bool) -> bool:
     """Print answers as they come; whether all pictures could be read."""
+    from digits_edge.common.progress import picture_progress
+
     failed = False
     document: list[dict[str, Any]] = []
-    with bar("classifying", prints=not json) as seen, _until_nobody_reads():
+    with picture_progress("classifying", prints=not json) as seen, _until_nobody_reads():
         done = 0
         for batch in batches:
             bad = [result for result in batch.results if result.error]

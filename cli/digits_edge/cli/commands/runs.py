@@ -16,7 +16,7 @@ HINTS: Final = {"interrupted": "no: --resume", "training": "training"}
 
 
 def command(
-    folder: Annotated[Path | None, typer.Argument(help="Where the runs are; artifacts/runs unless given.")] = None,
+    folder: Annotated[Path | None, typer.Argument(help="Folder of the runs; artifacts/runs unless given.")] = None,
     json: Json = False,
 ) -> None:
     """List runs with their key figures.

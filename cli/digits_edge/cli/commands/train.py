@@ -20,8 +20,7 @@ EPILOG: Final = "\n\n".join(
     (
         "Recipes, with the fields that --set changes:",
         *(f"{name}: {recipe}" for name, recipe in RECIPES.items()),
-        "Augmentations that a recipe does not list are off. All of them: "
-        f"{', '.join(field.name for field in fields(Augmentation))}.",
+        f"Other augmentations are off. All of them: {', '.join(field.name for field in fields(Augmentation))}.",
     )
 )
 
@@ -103,10 +102,10 @@ def command(
 
     digits-edge train --data mnist --recipe micro --set epochs=80 --set augmentation.rotation=20
     """
-    from digits_edge.trainer.train import TrainOptions, train
+    from digits_edge.trainer import TrainOptions, train
 
     if init is not None and model is not None:
-        raise UsageError("--init brings a network of its own: leave out --model")
+        raise UsageError("--init, --model: expected one of them, received both (--init brings its network)")
     own = {"model": model, "epochs": epochs, "batch_size": batch_size}
     options = TrainOptions(
         data=data,
@@ -127,14 +126,14 @@ def command(
     run = train(options)
     path = shown(run.path)
     if json:
-        print_json({"run": str(path), **run.info})
+        print_json({"run": str(path), **run.info.to_json()})
         return
-    metrics, pictures = run.info["metrics"], run.info["split"]["validation"]
+    info, metrics = run.info, run.info.metrics
     typer.echo(
-        f"{path}: {run.info['parameters']:,} parameters, validation accuracy {metrics['val_accuracy']:.2%} "
-        f"({metrics['val_wrong']} wrong of {pictures:,}), {run.info['wall_seconds']:.0f} s"
+        f"{path}: {info.parameters:,} parameters, validation accuracy {metrics.val_accuracy:.2%} "
+        f"({metrics.val_wrong} wrong of {info.split.validation:,}), {info.wall_seconds:.0f} s"
     )
-    typer.echo(f"look at {path / 'plots'}; next: digits-edge export {path} --int8")
+    typer.echo(f"plots: {path / 'plots'}; next: digits-edge export {path} --int8")
 
 
 def _changed(recipe: Recipe, own: Mapping[str, object], changes: Sequence[str]) -> Recipe:
@@ -148,9 +147,10 @@ def _changed(recipe: Recipe, own: Mapping[str, object], changes: Sequence[str]) 
 
 
 def _place(name: str, resume: bool, force: bool) -> Path:
-    """Under `artifacts/runs`: the interrupted run of that name to resume, or the name, numbered where it is taken."""
+    """Choose a folder under `artifacts/runs`: the interrupted run to resume, or the name, numbered if it is taken."""
     from digits_edge.trainer.fitting.checkpoint import interrupted_runs
-    from digits_edge.trainer.run import MARKER, RUNS
+    from digits_edge.trainer.run import RUNS
+    from digits_edge.trainer.run_info import MARKER
 
     interrupted = interrupted_runs(RUNS)
     names = chain([RUNS / name], (RUNS / f"{name}-{i}" for i in count(2)))

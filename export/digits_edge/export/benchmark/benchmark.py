@@ -22,7 +22,7 @@ from digits_edge.runtime.errors import BundleError
 from digits_edge.runtime.system_info import cpu_name, instruction_sets
 
 from ..engines.model_files import ModelFile
-from ..verify.evaluate import evaluate
+from ..verify.evaluate import evaluate_file
 from ..verify.evaluate import steps as judging_steps
 from ..verify.validation import Validation
 from .candidate import Candidate, Failure, Ratio
@@ -99,7 +99,7 @@ class _Measurement:
 
     def judge(self, validation: Validation, step: Callable[[], None]) -> None:
         running = replace(self.model, predict_proba=self.process.predict_proba)
-        self.accuracy = evaluate(running, validation, step).accuracy
+        self.accuracy = evaluate_file(running, validation, step).accuracy
 
 
 def runtimes(model: ModelFile) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.keras_backend import import_keras
-from digits_edge.common.keras_models import activation_of, in_float32, predict
+from digits_edge.common.keras_models import load_model, predict, without_softmax
 from digits_edge.runtime.errors import ExportError, first_line
 
 from ..engines.tensor_spec import PIXEL_RANGES
@@ -57,10 +57,10 @@ def open_network(path: Path) -> keras.Model:
         ExportError: The file cannot be loaded, or is no classifier of one picture of fixed size.
     """
     try:
-        model = in_float32(import_keras().models.load_model(path, compile=False, safe_mode=True))
+        model = load_model(path)
         source, sink = model.input_shape, model.output_shape
-    except Exception as error:  # zip, h5py, json and keras errors alike
-        raise ExportError(f"{path}: not readable as a Keras model: {first_line(error)}") from None
+    except (AttributeError, ValueError) as error:  # AttributeError: a model without a fixed input shape
+        raise ExportError(f"{path}: {first_line(error)}") from None
     sides = (*source, 1) if isinstance(source, tuple) and len(source) == 3 else source
     if (
         not isinstance(sides, tuple)
@@ -99,7 +99,10 @@ def adapt(model: keras.Model, pixel_range: str) -> keras.Model:
         ExportError: The model ends in neither logits nor their softmax.
     """
     keras = import_keras()
-    model = _without_softmax(model)
+    try:
+        model = without_softmax(model)
+    except ValueError as error:
+        raise ExportError(f"{model.name}: {first_line(error)}") from None
     shape = model.input_shape[1:]
     if pixel_range == "0..1" and len(shape) == 3:
         return model
@@ -109,26 +112,6 @@ def adapt(model: keras.Model, pixel_range: str) -> keras.Model:
         low, high = PIXEL_RANGES[pixel_range]
         pixels = keras.layers.Rescaling(high - low, low)(pixels)
     return keras.Model(image, model(pixels), name=model.name)
-
-
-def _without_softmax(model: keras.Model) -> keras.Model:
-    layers = import_keras().layers
-    last = model.outputs[0]._keras_history.operation if model.outputs else model.layers[-1]
-    if hasattr(last, "layers"):  # a model as the last layer of another
-        inner = _without_softmax(last)
-        if inner is not last:
-            raise ExportError(
-                f"{model.name}: expected no softmax layer inside a nested model, found one in {last.name}"
-            )
-        return model
-    ending = activation_of(last)
-    if isinstance(last, layers.Softmax) or (isinstance(last, layers.Activation) and ending == "softmax"):
-        return import_keras().Model(model.inputs, last.input, name=model.name)
-    if ending == "softmax":
-        last.activation = import_keras().activations.linear
-    elif ending != "linear":
-        raise ExportError(f"{model.name}: expected logits or their softmax at the end, received {ending}")
-    return model
 
 
 def _sizes(shape: Any) -> str:

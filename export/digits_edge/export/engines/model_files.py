@@ -11,7 +11,7 @@ from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle, find_published
 from digits_edge.runtime.errors import BundleError, UsageError, one_of
 from digits_edge.runtime.metadata import METADATA_KEY, Contract, Preprocess
-from digits_edge.trainer.run import MARKER
+from digits_edge.trainer.run_info import MARKER
 
 from .litert import TfliteModel
 from .tensor_spec import PIXEL_RANGES, Engine, TensorSpec

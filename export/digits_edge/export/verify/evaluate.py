@@ -1,51 +1,105 @@
-"""Measure the accuracy of exported models on a labelled dataset."""
+"""Evaluate exported models, or any others, on labelled pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from digits_edge.common.numerics import accuracy, expected_calibration_error
-from digits_edge.common.progress import say
+from digits_edge.common.numerics import accuracy, count_wrong, expected_calibration_error
+from digits_edge.common.progress import progress, say
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.trainer.datasets.dataset import align
-from digits_edge.trainer.datasets.read import read
+from digits_edge.trainer.datasets.read import read_dataset
 from digits_edge.trainer.datasets.split import split
 
-from ..engines.model_files import ModelFile, ModelFiles
+from ..engines.model_files import ModelFile, ModelFiles, open_models
 from ..engines.tensor_spec import Probabilities
 from .validation import Validation
 
-CHUNK: Final = 500  # pictures between two steps of progress
+CHUNK: Final = 500  # pictures per call
 
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """One model's answers to labelled pictures; the label with the highest probability is the answer.
+    """The answers of one model file, judged by the most probable class, whether accepted or not.
 
     Attributes:
-        file: Name of the model.
-        pictures: Number of pictures.
-        wrong: Number of wrong answers.
-        per_class: Number of pictures and of wrong answers for each class.
-        calibration_error: Expected calibration error, see `numerics.expected_calibration_error`.
-        probabilities: The model's probabilities, float32[N, C].
+        file: Name of the file.
+        validation: Pictures that it was judged by.
+        probabilities: Its answers, float32[N, C].
     """
 
     file: str
-    pictures: int
-    wrong: int
-    per_class: dict[str, tuple[int, int]]
-    calibration_error: float
+    validation: Validation
     probabilities: Probabilities
 
     @property
+    def pictures(self) -> int:
+        """Number of pictures."""
+        return len(self.probabilities)
+
+    @property
+    def wrong(self) -> int:
+        """Number of wrong answers."""
+        return count_wrong(self.probabilities, self.validation.targets)
+
+    @property
     def accuracy(self) -> float:
-        """The share of right answers."""
+        """Share of right answers."""
         return accuracy(self.wrong, self.pictures)
+
+    @property
+    def calibration_error(self) -> float:
+        """Expected calibration error, see `numerics.expected_calibration_error`."""
+        return expected_calibration_error(self.probabilities, self.validation.targets)
+
+    @property
+    def per_class(self) -> dict[str, tuple[int, int]]:
+        """Number of pictures and of wrong answers for each class."""
+        targets, labels = self.validation.targets, self.validation.labels
+        missed = targets[self.probabilities.argmax(axis=1) != targets]
+        totals, wrong = (np.bincount(some, minlength=len(labels)) for some in (targets, missed))
+        return {label: (int(totals[i]), int(wrong[i])) for i, label in enumerate(labels)}
+
+
+def evaluate(path: Path | str, data: str, *, pixel_range: str | None = None) -> list[Evaluation]:
+    """Evaluate a bundle or a model file on labelled pictures.
+
+    If the dataset has a test part, that is read. If the model was trained on these data, the validation split is used.
+    A model that digits-edge did not export takes its class names from the data, in their order.
+
+    Args:
+        path: Bundle, run with a bundle, or `.onnx` or `.tflite` file of any image classifier.
+        data: SPEC of the pictures, see `digits_edge.trainer.read_dataset`.
+        pixel_range: Pixel range of a model that digits-edge did not export: `0..1`, `0..255` or `-1..1`; None to decide
+            by the file.
+
+    Returns:
+        One evaluation for each model file, in the order of the manifest.
+
+    Raises:
+        BundleError: There is no model, or it is not an image classifier.
+        IntegrityError: A file of the bundle is missing or was altered.
+        DatasetError: The data cannot be read, or do not fit the model.
+        UsageError: The pixel range is unknown, or was given for a model that states its own.
+
+    Example:
+        from digits_edge.export import evaluate
+
+        for model in evaluate("artifacts/compact", "sample"):
+            print(model.file, f"{model.accuracy:.2%}", model.wrong)
+    """
+    models = open_models(Path(path), pixel_range)
+    validation = read_validation(models, data)
+    if models.description:
+        say(f"{path}: {models.description}")
+    say(f"judging by {validation.description}")
+    with progress("judging", steps(validation) * len(models.files)) as step:
+        return [evaluate_file(file, validation, step) for file in models.files]
 
 
 def read_validation(models: ModelFiles, spec: str) -> Validation:
@@ -63,7 +117,7 @@ def read_validation(models: ModelFiles, spec: str) -> Validation:
         DatasetError: The dataset cannot be read, has a class that the models do not know, or has another number of
             classes than they do.
     """
-    dataset = read(spec, part="test", preprocess=models.preprocess, shape=models.shape)
+    dataset = read_dataset(spec, part="test", preprocess=models.preprocess, shape=models.shape)
     everything = f"{len(dataset):,} pictures of {dataset.name}"
     if models.labels is None:
         if len(dataset.labels) != models.classes:
@@ -85,27 +139,15 @@ def read_validation(models: ModelFiles, spec: str) -> Validation:
     return Validation(everything, dataset.pixels, targets, models.labels)
 
 
-def evaluate(model: ModelFile, validation: Validation, step: Callable[[], None]) -> Evaluation:
-    """Classify every picture with one model and count its errors.
-
-    Args:
-        model: The model to evaluate.
-        validation: The labelled pictures.
-        step: Called after every 500 pictures, to show progress.
-    """
+def evaluate_file(model: ModelFile, validation: Validation, step: Callable[[], None]) -> Evaluation:
+    """Evaluate one model file; `step` is called after every 500 pictures."""
     parts = []
     for start in range(0, len(validation.pixels), CHUNK):
         parts.append(model.predict_proba(validation.pixels[start : start + CHUNK]))
         step()
-    probabilities, labels = np.concatenate(parts), validation.labels
-    missed = probabilities.argmax(axis=1) != validation.targets
-    totals = np.bincount(validation.targets, minlength=len(labels))
-    wrong = np.bincount(validation.targets[missed], minlength=len(labels))
-    per_class = {label: (int(totals[i]), int(wrong[i])) for i, label in enumerate(labels)}
-    error = expected_calibration_error(probabilities, validation.targets)
-    return Evaluation(model.file, len(missed), int(missed.sum()), per_class, error, probabilities)
+    return Evaluation(model.file, validation, np.concatenate(parts))
 
 
 def steps(validation: Validation) -> int:
-    """The number of times `evaluate` calls its `step`."""
+    """How often `evaluate_file` calls its `step`."""
     return -(-len(validation.pixels) // CHUNK)

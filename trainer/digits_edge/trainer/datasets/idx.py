@@ -1,7 +1,7 @@
-"""A folder of IDX files, the form in which MNIST and Fashion-MNIST are published.
+"""Read a folder of IDX files, the format that MNIST and Fashion-MNIST are published in.
 
-The format: http://yann.lecun.com/exdb/mnist/ (two zero bytes, a type code, the number of dimensions, each dimension
-as a big-endian 32-bit number, then the data).
+The format, by http://yann.lecun.com/exdb/mnist/: two zero bytes, a type code, the number of dimensions, each dimension
+as a big-endian 32-bit number, then the data.
 """
 
 from __future__ import annotations
@@ -22,7 +22,11 @@ UNSIGNED_BYTE: Final = 0x08
 
 
 def find(folder: Path, part: Literal["train", "test"]) -> tuple[Path, Path] | None:
-    """The files of a part's images and labels (plain or .gz, `-idx3-ubyte` or `.idx3-ubyte`), or None."""
+    """Find the images and labels of a part (plain or .gz, `-idx3-ubyte` or `.idx3-ubyte`); None if there are none.
+
+    Raises:
+        DatasetError: One of the two files is missing.
+    """
     images = _one_of(folder, f"{PREFIX[part]}-images", "idx3-ubyte")
     labels = _one_of(folder, f"{PREFIX[part]}-labels", "idx1-ubyte")
     if images and labels:
@@ -33,10 +37,13 @@ def find(folder: Path, part: Literal["train", "test"]) -> tuple[Path, Path] | No
 
 
 def read(images: Path, labels: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Read one part: pixels uint8[N, H, W] and classes int64[N].
+    """Read one part.
+
+    Returns:
+        Pixels uint8[N, H, W] and classes int64[N].
 
     Raises:
-        DatasetError: wrong magic, too few or too many bytes, or counts that differ.
+        DatasetError: A file has the wrong magic number or size, or the numbers of images and labels differ.
     """
     pixels, classes = _read_array(images, 3), _read_array(labels, 1)
     if len(pixels) != len(classes):

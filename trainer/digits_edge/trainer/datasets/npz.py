@@ -1,4 +1,4 @@
-"""An `.npz` file with arrays `x` (pictures) and `y` (classes)."""
+"""Read an `.npz` file with arrays `x` (pictures) and `y` (classes)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ from digits_edge.runtime.errors import DatasetError, first_line
 
 
 def read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
-    """Read pixels uint8[N, H, W] or uint8[N, H, W, 3], and classes int64[N] or str[N]. Nothing is ever unpickled.
+    """Read the arrays of an `.npz` file; pickled objects are never loaded.
+
+    Returns:
+        Pixels uint8[N, H, W] or uint8[N, H, W, 3], and classes int64[N] or str[N].
 
     Raises:
-        DatasetError: arrays are missing, or of another shape or dtype.
+        DatasetError: An array is missing, or has another shape or dtype.
     """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -24,10 +27,10 @@ def read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
             x, y = arrays["x"], arrays["y"]
     except DatasetError:
         raise
-    except Exception as error:  # zip, zlib, tokenizer, memory and type errors alike
+    except Exception as error:  # zipfile, zlib, tokenize, memory and type errors alike
         raise DatasetError(f"{path}: not readable as an .npz of plain arrays: {first_line(error)}") from None
     if not isinstance(x, np.ndarray) or not isinstance(y, np.ndarray):
-        raise DatasetError(f"{path}: expected x and y to be arrays, found other files in the archive")
+        raise DatasetError(f"{path}: expected arrays x and y, found other files in the archive")
     if x.ndim == 4 and x.shape[3] == 1:
         x = x[..., 0]
     if x.dtype != np.uint8 or x.ndim not in (3, 4) or x.shape[3:] not in ((), (3,)):
@@ -41,5 +44,5 @@ def read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
             f"{path}: expected y: a class for each of {len(x):,} pictures, received {y.dtype}{list(y.shape)}"
         )
     if whole and len(y) and not 0 <= y.min() <= y.max() < 2**53:
-        raise DatasetError(f"{path}: expected classes from 0, received {y.min()} to {y.max()} in y")
+        raise DatasetError(f"{path}: expected classes from 0 up in y, received {y.min()} to {y.max()}")
     return x, y.astype(np.int64) if whole else y

@@ -1,4 +1,4 @@
-"""A folder with one sub-folder of pictures for each class."""
+"""Read a folder with one sub-folder of pictures per class."""
 
 from __future__ import annotations
 
@@ -16,10 +16,12 @@ from digits_edge.runtime.picture.preprocess import prepare
 
 
 def find(folder: Path) -> list[tuple[Path, str]]:
-    """Every picture with the name of its sub-folder, sorted; hidden files and other kinds of file are passed over.
+    """Find all pictures, each with the name of its sub-folder, sorted by name.
+
+    Hidden files and files that are not pictures are skipped.
 
     Raises:
-        DatasetError: there is none, or a sub-folder has none.
+        DatasetError: There are no pictures, or a sub-folder has none.
     """
     try:
         classes = _by_name(entry for entry in folder.iterdir() if entry.is_dir())
@@ -27,38 +29,38 @@ def find(folder: Path) -> list[tuple[Path, str]]:
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be read: {error.strerror}") from None
     if not found:
-        raise DatasetError(f"{folder}: expected IDX files, or a sub-folder of pictures for each class; found neither")
+        raise DatasetError(f"{folder}: expected IDX files, or one sub-folder of pictures per class; found neither")
     if empty := {entry.name for entry in classes} - {name for _, name in found}:
         raise DatasetError(f"{folder / min(empty)}: expected pictures of class {min(empty)!r}, found none")
     return found
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The picture files directly in a folder, by name."""
+    """Pictures directly in a folder, sorted by name."""
     return _by_name(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def choose_preprocess(found: list[tuple[Path, str]]) -> Preprocess:
-    """`digit` where each class is named by one character, as handwritten characters are; else `resize`."""
+    """`digit` if each class name is one character, as for handwritten characters; else `resize`."""
     return "digit" if all(len(name) == 1 for _, name in found) else "resize"
 
 
 def read(
     found: list[tuple[Path, str]], preprocess: Preprocess, shape: tuple[int, ...], step: Callable[[], None]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
-    """Bring the pictures to the model's form, by the very code that `predict` uses.
+    """Read pictures and bring them to the form that models take, with the code that `predict` uses.
 
     Args:
-        found: what `find` gave.
-        preprocess: how.
-        shape: of each picture, (H, W) or (H, W, 3).
-        step: called after each picture.
+        found: Pictures with their class names, from `find`.
+        preprocess: How a picture becomes pixels.
+        shape: Size of a picture, (H, W) or (H, W, 3).
+        step: Function called after each picture.
 
     Returns:
-        pixels uint8[N, *shape] and classes str[N].
+        Pixels uint8[N, *shape] and classes str[N].
 
     Raises:
-        DatasetError: pictures cannot be read or have no ink; the first is named, the others counted.
+        DatasetError: Pictures cannot be read or have no ink; the message names the first and counts the others.
     """
     pixels = np.empty((len(found), *shape), np.uint8)
     bad: list[str] = []
@@ -66,7 +68,7 @@ def read(
         try:
             ready = prepare(read_picture(path), preprocess, shape).pixels
             if ready is None:
-                bad.append(f"{path}: there is no ink in it")
+                bad.append(f"{path}: expected ink, found none")
             else:
                 pixels[row] = ready
         except PictureError as error:
@@ -79,5 +81,5 @@ def read(
 
 
 def _by_name(paths: Iterable[Path]) -> list[Path]:
-    """Sorted alike on every system, so that the same pictures have the same fingerprint; without hidden ones."""
+    """Sort paths without hidden ones, in the same order on every system: the order is part of the fingerprint."""
     return sorted((path for path in paths if not path.name.startswith(".")), key=lambda path: path.name)

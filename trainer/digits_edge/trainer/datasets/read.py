@@ -1,4 +1,4 @@
-"""Read labelled pictures: `read("train.csv")`, an IDX folder, an `.npz`, a folder of pictures, `sample`, `mnist`."""
+"""Read labelled pictures from any supported source."""
 
 from __future__ import annotations
 
@@ -13,26 +13,22 @@ from digits_edge.runtime.batch.csv_rows import is_csv
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.runtime.metadata import Preprocess
 
-from . import builtin as embedded
-from . import csv, idx, npz
-from . import picture_folder as folder
-from .dataset import Dataset, align, encode, guess_preprocess
+from . import builtin, csv, idx, npz, picture_folder
+from .dataset import Dataset, encode, guess_preprocess
 
-__all__ = ["SHAPE", "Dataset", "align", "read", "read_names"]
-
-SHAPE: Final = (28, 28)
+SHAPE: Final = (28, 28)  # of the pictures that the trainer takes, (H, W)
 Part = Literal["train", "test"]
 
 
 class _Raw(NamedTuple):
-    """What a reader gives: uint8[N, H, W(, 3)], int64[N] or str[N], and how photographs become pixels."""
+    """What is read from a file: pixels uint8[N, H, W] or uint8[N, H, W, 3], and classes int64[N] or str[N]."""
 
     pixels: npt.NDArray[np.uint8]
     classes: npt.NDArray[Any]
     preprocess: Preprocess | None = None
 
 
-def read(
+def read_dataset(
     spec: str,
     *,
     part: Part = "train",
@@ -40,18 +36,27 @@ def read(
     preprocess: Preprocess | None = None,
     shape: tuple[int, ...] = SHAPE,
 ) -> Dataset:
-    """Read the labelled pictures that a SPEC means.
+    """Read labelled pictures.
 
     Args:
-        spec: `sample`, `mnist`, or the path of a Kaggle CSV (also `.gz`), of a folder of IDX files, of an `.npz`
-            (`x`, `y`), or of a folder with one sub-folder of pictures per class.
-        part: which part, of a set that has a test part of its own; others have one part only.
-        names: class names for the numbers 0, 1, …; else the data name their classes.
-        preprocess: how a photograph becomes pixels; None to judge by the data.
-        shape: of each picture, (H, W) or (H, W, 3).
+        spec: `sample` (5,000 embedded digits), `mnist` (downloaded), or a path: a Kaggle CSV (also `.gz`), a folder of
+            IDX files, an `.npz` with arrays `x` and `y`, or a folder with one sub-folder of pictures per class.
+        part: Part to read, if the dataset has a test part of its own; other datasets have one part only.
+        names: Class names for the numbers 0, 1, …, or None to take the names from the data.
+        preprocess: How a photograph becomes pixels, or None to decide by the data.
+        shape: Size of a picture, (H, W) or (H, W, 3).
+
+    Returns:
+        The pictures with their targets and class names.
 
     Raises:
-        DatasetError: what was expected, what was found, and where.
+        DatasetError: The data cannot be read or used; the message says what was expected, what was found, and where.
+
+    Example:
+        from digits_edge.trainer import read_dataset
+
+        dataset = read_dataset("sample")
+        print(dataset.pixels.shape, dataset.labels)
     """
     raw = _read(spec, part, preprocess, shape)
     name = spec if spec in ("sample", "mnist") else Path(spec).resolve().name
@@ -71,18 +76,18 @@ def read(
     )
 
 
-def read_names(path: Path) -> tuple[str, ...]:
-    """Class names from a labels file: one name a line, the first for class 0.
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Read class names from a labels file with one name per line, the first for class 0.
 
     Raises:
-        DatasetError: the file cannot be read, or names fewer than two classes or one twice.
+        DatasetError: The file cannot be read, has fewer than two names, or has a name twice.
     """
     try:
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(f"{path}: expected class names, one a line: {error}") from None
+        raise DatasetError(f"{path}: expected class names, one per line: {error}") from None
     if len(names) < 2:
-        raise DatasetError(f"{path}: expected two class names or more, one a line, found {len(names)}")
+        raise DatasetError(f"{path}: expected at least two class names, one per line, found {len(names)}")
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise DatasetError(f"{path}: expected each class name once, found {twice!r} twice")
     return names
@@ -90,21 +95,22 @@ def read_names(path: Path) -> tuple[str, ...]:
 
 def _read(spec: str, part: Part, preprocess: Preprocess | None, shape: tuple[int, ...]) -> _Raw:
     if spec == "sample":
-        return _Raw(*embedded.read_sample())
+        return _Raw(*builtin.read_sample())
     if spec == "mnist":
-        return _Raw(*embedded.read_mnist(part))
+        return _Raw(*builtin.read_mnist(part))
     path = Path(spec)
     if path.is_dir():
         return _read_folder(path, part, preprocess, shape)
     if not path.exists():
         raise DatasetError(
-            f"{spec}: no such file; expected a CSV, an .npz, a folder of IDX files or of pictures, `sample` or `mnist`"
+            f"{spec}: expected a CSV, an .npz, a folder of IDX files or of pictures, `sample` or `mnist`, "
+            "found no such file"
         )
     if path.suffix == ".npz":
         return _Raw(*npz.read(path))
     if is_csv(path):
         return _Raw(*csv.read_labelled(path))
-    raise DatasetError(f"{spec}: expected a name ending in .csv, .csv.gz or .npz, or a folder")
+    raise DatasetError(f"{spec}: expected a folder, or a file whose name ends in .csv, .csv.gz or .npz")
 
 
 def _read_folder(path: Path, part: Part, preprocess: Preprocess | None, shape: tuple[int, ...]) -> _Raw:
@@ -113,7 +119,7 @@ def _read_folder(path: Path, part: Part, preprocess: Preprocess | None, shape: t
         return _Raw(*idx.read(*files))
     if test:
         raise DatasetError(f"{path}: expected train-images and train-labels, found only the test part (t10k)")
-    found = folder.find(path)
-    preprocess = preprocess or folder.choose_preprocess(found)
+    found = picture_folder.find(path)
+    preprocess = preprocess or picture_folder.choose_preprocess(found)
     with progress("reading pictures", len(found)) as step:
-        return _Raw(*folder.read(found, preprocess, shape, step), preprocess)
+        return _Raw(*picture_folder.read(found, preprocess, shape, step), preprocess)

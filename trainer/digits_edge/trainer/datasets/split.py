@@ -1,4 +1,4 @@
-"""Part a dataset into training and validation, the same way each time."""
+"""Split a dataset into training and validation, reproducibly."""
 
 from __future__ import annotations
 
@@ -14,23 +14,33 @@ from .dataset import Dataset
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Row numbers int64[...] of the two parts; no row is in both."""
+    """A dataset in two parts.
 
+    Attributes:
+        dataset: Dataset that was split.
+        train: Row numbers of the training part, int64[N].
+        validation: Row numbers of the validation part, int64[M]; none is in both parts.
+    """
+
+    dataset: Dataset
     train: npt.NDArray[np.int64]
     validation: npt.NDArray[np.int64]
 
 
 def split(dataset: Dataset, fraction: float, seed: int) -> Split:
-    """Part a dataset by scikit-learn's `train_test_split`, with the rows and the order that the Kaggle notebook got.
+    """Split a dataset with scikit-learn's `train_test_split`.
+
+    A CSV is split into the same rows as in the Kaggle notebook, without stratification. Other datasets keep the share
+    of each class.
 
     Args:
-        dataset: what to part; a CSV is parted plainly, as the notebook did, others keep each class's share.
-        fraction: of validation, between 0 and 1.
-        seed: `random_state`.
+        dataset: Dataset to split.
+        fraction: Share of the pictures for validation, between 0 and 1.
+        seed: Seed of the split, scikit-learn's `random_state`.
 
     Raises:
-        UsageError: an impossible fraction.
-        DatasetError: a class has too few pictures to be in both parts.
+        UsageError: The fraction is out of range.
+        DatasetError: A class has too few pictures to be in both parts.
     """
     if not 0 < fraction < 1:
         raise UsageError(f"--validation-fraction: expected a number between 0 and 1, received {fraction:g}")
@@ -38,8 +48,8 @@ def split(dataset: Dataset, fraction: float, seed: int) -> Split:
     rarest = int(counts.argmin())
     if counts[rarest] < 2:
         raise DatasetError(
-            f"{dataset.name}: class {dataset.labels[rarest]!r} has only {counts[rarest]} picture; expected at least 2, "
-            "one to train on and one to validate with"
+            f"{dataset.name}: expected at least 2 pictures of each class, one to train on and one to validate "
+            f"with, found {counts[rarest]} of class {dataset.labels[rarest]!r}"
         )
     from sklearn.model_selection import train_test_split
 
@@ -49,11 +59,12 @@ def split(dataset: Dataset, fraction: float, seed: int) -> Split:
             rows, test_size=fraction, random_state=seed, stratify=dataset.targets if dataset.stratified else None
         )
     except ValueError as error:
-        raise DatasetError(f"{dataset.name}: {len(dataset)} pictures cannot be split so: {error}") from None
+        raise DatasetError(f"{dataset.name}: {len(dataset)} pictures cannot be split like this: {error}") from None
     for part, name in zip(parts, ("training", "validation"), strict=True):
         if missing := sorted(set(range(len(dataset.labels))) - set(dataset.targets[part].tolist())):
             raise DatasetError(
-                f"{dataset.name}: class {dataset.labels[missing[0]]!r} ({counts[missing[0]]} pictures) has none in the "
-                f"{name} part; give it more pictures, or change --validation-fraction or --split-seed"
+                f"{dataset.name}: expected every class in the {name} part, found none of the "
+                f"{counts[missing[0]]} pictures of class {dataset.labels[missing[0]]!r}; add pictures of it, or change "
+                "--validation-fraction or --split-seed"
             )
-    return Split(*parts)
+    return Split(dataset, *parts)

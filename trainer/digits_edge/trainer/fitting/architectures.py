@@ -1,4 +1,4 @@
-"""The architectures. Input float32[N, 28, 28, 1] in [0, 1], output float32[N, C] logits."""
+"""Build the networks. Input float32[N, H, W, 1] in [0, 1], output logits float32[N, C]."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from keras import layers
 
 from digits_edge.runtime.errors import UsageError, first_line
 
-# The convolutions of a network: width, kernel, stride and padding of each; POOL halves. Without padding a network costs
-# less time and fewer bytes of activations, and where that was measured it learnt better, too.
+# Width, kernel, stride and padding of each convolution; POOL halves the sides. Without padding a network takes less
+# time and less memory for activations, and its accuracy was higher where it was measured.
 POOL: Final = None
 _STACKS: Final[dict[str, tuple[tuple[int, int, int, Literal["same", "valid"]] | None, ...]]] = {
     "micro": (  # 7,842 parameters for ten classes
@@ -22,7 +22,7 @@ _STACKS: Final[dict[str, tuple[tuple[int, int, int, Literal["same", "valid"]] | 
         (16, 3, 1, "same"),  # (N, 4, 4, 16)
         (16, 3, 1, "valid"),
     ),
-    "compact": (  # 48,946
+    "compact": (  # 48,946 parameters
         (24, 5, 1, "valid"),  # (N, 24, 24, 24)
         POOL,
         (32, 3, 1, "valid"),  # (N, 10, 10, 32)
@@ -31,7 +31,7 @@ _STACKS: Final[dict[str, tuple[tuple[int, int, int, Literal["same", "valid"]] | 
         (48, 3, 1, "same"),  # (N, 4, 4, 48)
         (40, 3, 1, "valid"),
     ),
-    "fast": (  # 64,194: it learns in few epochs, and its first layer leaves little to do for the others
+    "fast": (  # 64,194; the stride of the first layer leaves few pixels for the others
         (24, 5, 2, "valid"),  # (N, 12, 12, 24)
         (32, 3, 1, "valid"),
         POOL,
@@ -45,15 +45,15 @@ def build(name: str, shape: tuple[int, ...], classes: int, steps: int, precision
     """Build a model with fresh weights.
 
     Args:
-        name: one of `recipes.MODELS`.
-        shape: of a picture, (H, W).
-        classes: how many logits.
-        steps: of the whole training run. The moving averages of batch normalisation look back over its last
-            fiftieth, so that they are of use at the end of a run of any length.
-        precision: what is computed in, by Keras's name of the policy; weights and logits are float32 in any case.
+        name: Name of the architecture, one of `recipes.MODELS`.
+        shape: Size of a picture, (H, W).
+        classes: Number of classes.
+        steps: Number of steps of the whole training run. The moving averages of batch normalisation cover about the
+            last fiftieth of them, from 2 to 100 steps, so that they are accurate at the end of a run of any length.
+        precision: Keras dtype policy to compute in; weights and logits are float32 in any case.
 
     Raises:
-        UsageError: the pictures are too small for the model.
+        UsageError: The pictures are too small for the model.
     """
     momentum = min(0.99, max(0.5, 1 - 50 / max(1, steps)))
     policy = keras.config.dtype_policy()
@@ -64,7 +64,7 @@ def build(name: str, shape: tuple[int, ...], classes: int, steps: int, precision
         return _stack(name, (*shape, 1), classes, momentum)
     except ValueError as error:
         size = " x ".join(map(str, shape))
-        raise UsageError(f"model {name}: too deep for pictures of {size}: {first_line(error)}") from None
+        raise UsageError(f"model {name}: expected larger pictures, received {size}: {first_line(error)}") from None
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -85,7 +85,7 @@ def _stack(name: str, shape: tuple[int, ...], classes: int, momentum: float) -> 
 
 
 def _notebook(shape: tuple[int, ...], classes: int) -> keras.Model:
-    """The blog notebook's network."""
+    """The network of the blog notebook."""
     return keras.Sequential(
         [
             keras.Input(shape, name="image"),

@@ -1,4 +1,4 @@
-"""Calibrated probabilities: one number that logits are divided by (Guo et al. 2017, temperature scaling)."""
+"""Calibrate probabilities by temperature scaling: divide the logits by one number (Guo et al. 2017)."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 
-from digits_edge.common.numerics import cross_entropy
+from digits_edge.common.numerics import count_wrong, cross_entropy
 
 Logits = npt.NDArray[np.float32]
 Targets = npt.NDArray[np.int64]
 
 
 def fit_temperature(logits: Logits, targets: Targets) -> float:
-    """The temperature from 1/4 to 4 under which logits float32[N, C] are likeliest to have these targets int64[N].
+    """Find the temperature, from 1/4 to 4, that minimises the cross-entropy.
 
-    It is 1 where nothing is read wrongly: without a mistake, no confidence would be too high.
+    Args:
+        logits: Logits float32[N, C].
+        targets: Targets int64[N].
+
+    Returns:
+        The temperature; 1 if all answers are right, since the best temperature would then be 0.
     """
-    if (logits.argmax(axis=1) == targets).all():
+    if not count_wrong(logits, targets):
         return 1.0
     best = minimize_scalar(
         lambda log: cross_entropy(logits / np.float32(np.exp(log)), targets),
@@ -29,15 +34,15 @@ def fit_temperature(logits: Logits, targets: Targets) -> float:
 
 
 def calibrate(network: keras.Model, logits: Logits, targets: Targets) -> float:
-    """Fold the temperature that fits into the weights of a network's last layer.
+    """Divide the weights of a network's last layer by the temperature that fits its logits best.
 
     Args:
-        network: whose logits are to be divided.
-        logits: that it gives, float32[N, C].
-        targets: int64[N].
+        network: Network whose last layer is changed in place.
+        logits: Logits of the network, float32[N, C].
+        targets: Targets int64[N].
 
     Returns:
-        the temperature; 1 where the last layer is not dense, and nothing is changed.
+        The temperature; 1 if the last layer is not dense and was left unchanged.
     """
     layer = network.layers[-1]
     if not isinstance(layer, keras.layers.Dense):

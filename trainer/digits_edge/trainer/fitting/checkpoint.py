@@ -1,11 +1,11 @@
-"""What an interrupted training run needs to go on: saved after each epoch, beside the run's folder."""
+"""Save after each epoch what an interrupted run needs to continue, in a file beside the run's folder."""
 
 from __future__ import annotations
 
 import json
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.runtime.errors import RunError
+
+from ..run_info import EpochMetrics
 
 Values = list[npt.NDArray[Any]]
 
@@ -24,17 +26,17 @@ class Checkpoint:
     """The state of a fit between two epochs.
 
     Attributes:
-        plan: what is being trained, on what: a resumed run must have the same.
-        history: of `Recorder`.
-        batches: of `Recorder`.
-        seconds: spent so far.
-        state: of network, draws and optimizer.
-        best: the network's weights after its best epoch, and its validation logits then.
-        best_epoch: its number, from 1.
+        settings: JSON values that a resumed run must have in common with this one.
+        history: Metrics of each epoch so far.
+        batches: Epoch, batch and loss of each batch so far.
+        seconds: Duration so far.
+        state: Values of all variables of network, random generators and optimizer.
+        best: Weights of the network after its best epoch, and its validation logits, float32[N, C].
+        best_epoch: Number of the best epoch, from 1.
     """
 
-    plan: dict[str, Any]
-    history: list[tuple[float, ...]]
+    settings: dict[str, Any]
+    history: list[EpochMetrics]
     batches: list[tuple[int, int, float]]
     seconds: float
     state: Values
@@ -42,10 +44,10 @@ class Checkpoint:
     best_epoch: int
 
     def save(self, path: Path) -> None:
-        """Write one file, whole or not at all."""
+        """Write the checkpoint; an earlier one is replaced in one step."""
         words = {
-            "plan": self.plan,
-            "history": self.history,
+            "plan": self.settings,
+            "history": [astuple(row) for row in self.history],
             "batches": self.batches,
             "seconds": self.seconds,
             "best_epoch": self.best_epoch,
@@ -60,10 +62,10 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
-        """Read what `save` wrote.
+        """Read a checkpoint.
 
         Raises:
-            RunError: it is damaged.
+            RunError: It is damaged.
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
@@ -73,49 +75,51 @@ class Checkpoint:
                     for name in ("state", "best")
                 }
             return cls(
-                plan=words["plan"],
-                history=[tuple(row) for row in words["history"]],
+                settings=words["plan"],
+                history=[EpochMetrics(*row) for row in words["history"]],
                 batches=[tuple(row) for row in words["batches"]],
                 seconds=words["seconds"],
                 best_epoch=words["best_epoch"],
                 **values,
             )
         except Exception as error:  # zipfile, zlib, numpy, JSON and key errors alike
-            raise RunError(f"{path}: damaged: {error}: train anew with --force") from None
+            raise RunError(f"{path}: damaged: {error}; start over with --force") from None
 
-    def check(self, plan: dict[str, Any]) -> None:
-        """Make sure that the same is to be trained on the same.
+    def check(self, settings: dict[str, Any]) -> None:
+        """Check that the run to resume has the settings of the interrupted one.
 
         Raises:
-            RunError: it differs; the first difference is named.
+            RunError: They differ; the message names the first difference.
         """
-        ours, theirs = _flat(self.plan), _flat(plan)
+        ours, theirs = _flat(self.settings), _flat(settings)
         for name in ours | theirs:
             had, received = ours.get(name), theirs.get(name)
             if had != received:
                 raise RunError(
                     f"--resume: the interrupted run has {name} = {had!r:.80}, received {received!r:.80}; "
-                    "resume with what it began with, or train anew with --force"
+                    "resume it with the settings that it was started with, or start over with --force"
                 )
 
 
 def checkpoint_path(out: Path) -> Path:
-    """Where the checkpoint of the run in a folder is."""
+    """The file of the checkpoint for the run in a folder."""
+    out = out.resolve()
     return out.with_name(f".{out.name}{_SUFFIX}")
 
 
 def interrupted_runs(folder: Path) -> list[Path]:
-    """The folders of the runs in a folder that have a checkpoint, the newest last."""
+    """The interrupted runs in a folder, the newest last."""
     ages = {}
     for path in folder.glob(f".*{_SUFFIX}"):
-        with suppress(FileNotFoundError):  # its run has just been finished
+        with suppress(FileNotFoundError):  # the run has finished meanwhile
             ages[path] = path.stat().st_mtime_ns
     return [path.with_name(path.name[1 : -len(_SUFFIX)]) for path in sorted(ages, key=ages.__getitem__)]
 
 
-def _flat(plan: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level, with dots in the names and lists for tuples, as JSON returns them."""
     flat: dict[str, Any] = {}
-    for name, value in plan.items():
+    for name, value in settings.items():
         if isinstance(value, dict):
             flat |= _flat(value, f"{prefix}{name}.")
         else:

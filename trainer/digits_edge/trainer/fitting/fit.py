@@ -1,4 +1,4 @@
-"""Fitting a network epoch by epoch, with a checkpoint after each."""
+"""Fit a model epoch by epoch, with a checkpoint after each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.keras_models import predict_logits
-from digits_edge.common.numerics import cross_entropy, one_hot
+from digits_edge.common.numerics import accuracy, count_wrong, cross_entropy, one_hot
 from digits_edge.runtime.errors import RunError
 
 from ..recipes import Recipe
@@ -21,8 +21,30 @@ from .history import Recorder
 from .steps import training_steps
 from .training_model import TrainingModel
 
-Pictures = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]  # uint8[N, H, W] and their classes int64[N]
-Logits = npt.NDArray[np.float32]
+Pictures = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]  # pixels uint8[N, H, W] and targets int64[N]
+
+
+@dataclass(frozen=True, eq=False)
+class FitPlan:
+    """What to fit, on what, and for how long.
+
+    Attributes:
+        model: Compiled model to fit.
+        recipe: Recipe with epochs, batch size and augmentation.
+        training: Pictures to train on.
+        validation: Pictures to judge each epoch by.
+        seed: Seed for the order of the training pictures.
+        checkpoint: File of the checkpoint.
+        settings: JSON values that a resumed run must have in common with the interrupted one.
+    """
+
+    model: TrainingModel
+    recipe: Recipe
+    training: Pictures
+    validation: Pictures
+    seed: int
+    checkpoint: Path
+    settings: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,112 +52,133 @@ class Snapshot:
     """A network after an epoch.
 
     Attributes:
-        epoch: its number, from 1.
-        weights: as `get_weights` gives them.
-        logits: of the validation part, float32[N, C].
+        epoch: Number of the epoch, from 1.
+        weights: Weights as `get_weights` returns them.
+        logits: Logits of the validation pictures, float32[N, C].
     """
 
     epoch: int
     weights: list[npt.NDArray[Any]]
-    logits: Logits
+    logits: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What a fit has come to.
+    """The result of a fit.
 
     Attributes:
-        recorder: of history and batches.
-        last: after the last epoch.
-        best: after the epoch with the lowest validation loss.
-        seconds: spent on it before it was resumed.
+        recorder: Recorder with the history of epochs and batches.
+        last: Network after the last epoch.
+        best: Network after the epoch with the lowest validation loss.
+        earlier_seconds: Duration of the interrupted attempts before this one.
     """
 
     recorder: Recorder
     last: Snapshot
     best: Snapshot
-    seconds: float
+    earlier_seconds: float
 
 
-def fit(
-    model: TrainingModel,
-    recipe: Recipe,
-    training: Pictures,
-    validation: Pictures,
-    seed: int,
-    path: Path,
-    plan: dict[str, Any],
-    resume: bool,
-) -> Fitted:
-    """Train a compiled model to the recipe's last epoch.
+def fit(plan: FitPlan, *, resume: bool = False) -> Fitted:
+    """Train a model up to the recipe's last epoch.
 
     Args:
-        model: what is trained.
-        recipe: for epochs and batch size.
-        training: what to train on.
-        validation: what to judge each epoch by.
-        seed: of the order.
-        path: of the checkpoint.
-        plan: what is trained on what: a resumed run must have the same.
-        resume: begin where the checkpoint ends.
+        plan: What to fit, on what, and for how long.
+        resume: Start where the checkpoint ends instead of at the first epoch.
 
     Raises:
-        RunError: the checkpoint is damaged or of another plan, or the fit diverged.
+        RunError: The checkpoint is damaged or belongs to another plan, or training diverged.
     """
-    pixels, targets = training
-    x, y = validation
+    started = time.monotonic()
+    model, recipe = plan.model, plan.recipe
+    pixels, targets = plan.training
     wanted = one_hot(targets, model.network.output_shape[-1])
-    started, spent = time.monotonic(), 0.0
-    sizes = [min(recipe.batch_size, len(pixels) - i) for i in range(0, len(pixels), recipe.batch_size)]
-    state = [*model.variables, *model.optimizer.variables]
-    recorder = Recorder(recipe.epochs, sizes, [], [])
-    last = best = None
     if resume:
-        checkpoint = Checkpoint.load(path)
-        checkpoint.check(plan)
-        try:
-            for variable, value in zip(state, checkpoint.state, strict=True):
-                variable.assign(value)
-        except ValueError:
-            raise RunError(
-                f"{path}: of another network than this digits-edge builds: train anew with --force"
-            ) from None
-        recorder = Recorder(recipe.epochs, sizes, checkpoint.history, checkpoint.batches)
-        best = Snapshot(checkpoint.best_epoch, checkpoint.best[:-1], checkpoint.best[-1])
-        last, spent = _snapshot(model, len(checkpoint.history), x), checkpoint.seconds
+        fitted: Fitted | None = _restore(plan)
     else:
-        path.unlink(missing_ok=True)  # of a run that is not wanted any more
-    run_steps = None
+        fitted = None
+        plan.checkpoint.unlink(missing_ok=True)  # of a discarded run
+    recorder = fitted.recorder if fitted else Recorder(recipe.epochs, _batch_sizes(plan))
+    earlier = fitted.earlier_seconds if fitted else 0.0
+    steps = None
     with recorder:
-        for epoch in range(len(recorder.history), recipe.epochs):
-            gentle = epoch >= recipe.epochs - recipe.gentle_epochs
-            if run_steps is None or epoch == recipe.epochs - recipe.gentle_epochs:
-                model.augmentation = recipe.augmentation.gentle() if gentle else recipe.augmentation
-                run_steps = training_steps(model, pixels, wanted)
-            order = np.random.default_rng((seed, epoch)).permutation(len(pixels)).astype(np.int32)
-            for metrics in run_steps(order, recipe.batch_size):
+        for epoch in range(len(recorder.history) + 1, recipe.epochs + 1):
+            augmentation = recipe.augmentation_in(epoch)
+            if steps is None or augmentation != model.augmentation:
+                model.augmentation = augmentation
+                steps = training_steps(model, pixels, wanted)  # compiled with this augmentation
+            for metrics in steps(_order(plan, epoch), recipe.batch_size):
                 recorder.note_steps(metrics)
-            last = _snapshot(model, epoch + 1, x)
-            recorder.note_epoch(cross_entropy(last.logits, y), float((last.logits.argmax(axis=1) == y).mean()))
-            if not np.isfinite(last.logits).all():
-                raise RunError(
-                    f"training diverged in epoch {epoch + 1}: lower --set learning_rate={recipe.learning_rate:g}"
-                )
-            if best is None or recorder.metrics(last.epoch)["val_loss"] <= recorder.metrics(best.epoch)["val_loss"]:
-                best = last
-            Checkpoint(
-                plan=plan,
-                history=recorder.history,
-                batches=recorder.batches,
-                seconds=spent + time.monotonic() - started,
-                state=[keras.ops.convert_to_numpy(variable) for variable in state],
-                best=[*best.weights, best.logits],
-                best_epoch=best.epoch,
-            ).save(path)
-    if last is None or best is None:
+            last = _judged(plan, recorder, epoch)
+            best = last if fitted is None or recorder.best_epoch == epoch else fitted.best
+            fitted = Fitted(recorder, last, best, earlier)
+            _save(plan, fitted, earlier + time.monotonic() - started)
+    if fitted is None:
         raise ValueError(f"expected at least one epoch, received {recipe.epochs}")
-    return Fitted(recorder, last, best, spent)
+    return fitted
 
 
-def _snapshot(model: TrainingModel, epoch: int, x: npt.NDArray[np.uint8]) -> Snapshot:
-    return Snapshot(epoch, model.network.get_weights(), predict_logits(model.network, x))
+def _batch_sizes(plan: FitPlan) -> list[int]:
+    """Pictures in each batch of an epoch: the last batch is what is left over."""
+    pictures, size = len(plan.training[0]), plan.recipe.batch_size
+    return [min(size, pictures - start) for start in range(0, pictures, size)]
+
+
+def _order(plan: FitPlan, epoch: int) -> npt.NDArray[np.int32]:
+    """The rows of the training pictures, int32[N], in the order of an epoch counted from 1."""
+    rng = np.random.default_rng((plan.seed, epoch - 1))
+    return rng.permutation(len(plan.training[0])).astype(np.int32)
+
+
+def _judged(plan: FitPlan, recorder: Recorder, epoch: int) -> Snapshot:
+    """The network after an epoch; its metrics on the validation pictures are recorded."""
+    last, targets = _snapshot(plan, epoch), plan.validation[1]
+    recorder.note_epoch(cross_entropy(last.logits, targets), accuracy(count_wrong(last.logits, targets), len(targets)))
+    if not np.isfinite(last.logits).all():
+        raise RunError(
+            f"training diverged in epoch {epoch} with a learning rate of {plan.recipe.learning_rate:g}: "
+            "lower it with --set learning_rate=RATE"
+        )
+    return last
+
+
+def _snapshot(plan: FitPlan, epoch: int) -> Snapshot:
+    network = plan.model.network
+    return Snapshot(epoch, network.get_weights(), predict_logits(network, plan.validation[0]))
+
+
+def _state(plan: FitPlan) -> list[Any]:
+    """All Keras variables that training changes."""
+    return [*plan.model.variables, *plan.model.optimizer.variables]
+
+
+def _save(plan: FitPlan, fitted: Fitted, seconds: float) -> None:
+    Checkpoint(
+        settings=plan.settings,
+        history=fitted.recorder.history,
+        batches=fitted.recorder.batches,
+        seconds=seconds,
+        state=[keras.ops.convert_to_numpy(variable) for variable in _state(plan)],
+        best=[*fitted.best.weights, fitted.best.logits],
+        best_epoch=fitted.best.epoch,
+    ).save(plan.checkpoint)
+
+
+def _restore(plan: FitPlan) -> Fitted:
+    """Load the checkpoint into the model, and return what had been reached then."""
+    checkpoint = Checkpoint.load(plan.checkpoint)
+    checkpoint.check(plan.settings)
+    try:
+        for variable, value in zip(_state(plan), checkpoint.state, strict=True):
+            variable.assign(value)
+    except ValueError:
+        raise RunError(
+            f"{plan.checkpoint}: expected the network that this digits-edge builds, received another; "
+            "start over with --force"
+        ) from None
+    return Fitted(
+        recorder=Recorder(plan.recipe.epochs, _batch_sizes(plan), checkpoint.history, checkpoint.batches),
+        last=_snapshot(plan, len(checkpoint.history)),
+        best=Snapshot(checkpoint.best_epoch, checkpoint.best[:-1], checkpoint.best[-1]),
+        earlier_seconds=checkpoint.seconds,
+    )

@@ -1,47 +1,48 @@
-"""Follows a fit: history of each epoch, loss of each batch, and progress on stderr."""
+"""Record a fit: metrics of each epoch, loss of each batch, and progress on stderr."""
 
 from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, fields
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import numpy as np
-from rich.progress import TextColumn
+from rich.progress import MofNCompleteColumn, TextColumn
 
 from digits_edge.common.progress import bar, say
 
+from ..run_info import EpochMetrics
 from .steps import Metrics
-
-COLUMNS: Final = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
 
 class Recorder:
-    """A bar while it is entered, and the figures of a fit.
+    """A progress bar while it is entered, and a record of the fit.
 
     Args:
-        epochs: of the whole run.
-        sizes: pictures in each batch of an epoch.
-        history: rows of an earlier part of the run.
-        batches: likewise.
+        epochs: Number of epochs of the whole run.
+        sizes: Number of pictures in each batch of an epoch.
+        history: Metrics of the epochs before an interruption.
+        batches: Losses of the batches before an interruption.
 
     Attributes:
-        history: a row for each epoch: number from 1, and the four metrics of `COLUMNS`.
-        batches: a row for each batch: epoch, batch, and the mean loss of that batch alone.
+        history: Metrics of each epoch.
+        batches: Epoch, batch (both from 1) and mean loss of each batch.
     """
 
     def __init__(
         self,
         epochs: int,
         sizes: list[int],
-        history: list[tuple[float, ...]],
-        batches: list[tuple[int, int, float]],
+        history: Sequence[EpochMetrics] = (),
+        batches: Sequence[tuple[int, int, float]] = (),
     ) -> None:
-        self.history, self.batches = history, batches
+        self.history, self.batches = list(history), list(batches)
         self._epochs, self._sizes, self._done = epochs, sizes, len(history)
-        self._bar = bar(TextColumn("loss {task.fields[loss]:.4f}"))
+        self._bar = bar(MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
 
     def __enter__(self) -> Self:
         self._started = time.monotonic()
@@ -58,17 +59,22 @@ class Recorder:
     ) -> None:
         self._bar.stop()
 
+    @property
+    def best_epoch(self) -> int:
+        """The epoch with the lowest validation loss, the last of several."""
+        return min(reversed(self.history), key=lambda metrics: metrics.rounded().val_loss).epoch
+
     def note_steps(self, metrics: Metrics) -> None:
-        """Take in loss and accuracy of the steps since the last call, float32[S, 2]."""
+        """Record loss and accuracy of the steps since the last call, float32[S, 2]."""
         self._new.append(metrics)
         self._bar.update(self._task, advance=len(metrics), loss=float(metrics[-1, 0]))
 
     def note_epoch(self, val_loss: float, val_accuracy: float) -> None:
-        """Take in the end of an epoch, and say its metrics."""
+        """Record the end of an epoch, and print its metrics on stderr."""
         epoch, metrics = len(self.history) + 1, np.concatenate(self._new)
         self._new = []
-        loss, accuracy = np.average(metrics, axis=0, weights=self._sizes)
-        self.history.append((epoch, float(loss), float(accuracy), val_loss, val_accuracy))
+        loss, accuracy = map(float, np.average(metrics, axis=0, weights=self._sizes))
+        self.history.append(EpochMetrics(epoch, loss, accuracy, val_loss, val_accuracy))
         self.batches.extend((epoch, batch, float(step[0])) for batch, step in enumerate(metrics, 1))
         left = (time.monotonic() - self._started) / (epoch - self._done) * (self._epochs - epoch)
         line = (
@@ -77,21 +83,13 @@ class Recorder:
         )
         say(line) if self._bar.disable else self._bar.console.print(line, highlight=False)
 
-    def metrics(self, epoch: int) -> dict[str, float]:
-        """The metrics after an epoch, counted from 1."""
-        return {
-            name: round(value, 6)
-            for name, value in zip(COLUMNS, self.history[epoch - 1], strict=True)
-            if name != "epoch"
-        }
-
     def write(self, folder: Path) -> None:
-        """Write `history.csv` and `batches.csv`."""
-        _write_csv(folder / "history.csv", COLUMNS, self.history)
-        _write_csv(folder / "batches.csv", ("epoch", "batch", "loss"), self.batches)
+        """Write `history.csv` and `batches.csv` into a folder."""
+        _write_csv(folder / "history.csv", [field.name for field in fields(EpochMetrics)], map(astuple, self.history))
+        _write_csv(folder / "batches.csv", ["epoch", "batch", "loss"], self.batches)
 
 
-def _write_csv(path: Path, header: tuple[str, ...], rows: list[Any]) -> None:
+def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)

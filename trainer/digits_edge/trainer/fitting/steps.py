@@ -1,4 +1,4 @@
-"""Training steps: an epoch in one launch on JAX, one by one on the other backends."""
+"""Training steps: a whole epoch in one launch on JAX, one by one on the other backends."""
 
 from __future__ import annotations
 
@@ -15,16 +15,20 @@ Rows = npt.NDArray[np.int32]
 Metrics = npt.NDArray[np.float32]
 Steps = Callable[[Rows, int], Iterator[Metrics]]
 
-CHUNK: Final = 50  # on a CPU, where a launch costs nothing beside a step, a bar is to move within the epoch
+CHUNK: Final = 50  # largest number of steps per launch on a CPU, so that the progress bar moves within an epoch
 
 
 def training_steps(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.float32]) -> Steps:
-    """Prepare to train on pixels uint8[N, H, W] and one-hot targets float32[N, C].
+    """Compile a function that trains a model on pictures.
+
+    Args:
+        model: Compiled model, whose augmentation must not change afterwards.
+        pixels: Pixels uint8[N, H, W].
+        targets: One-hot targets float32[N, C].
 
     Returns:
-        a function, compiled for the model as it is now. It takes row numbers int32[M] in the epoch's order and a
-        batch size, trains on these rows, the last batch being what is left over, and yields float32[S, 2] now and
-        then: loss and accuracy of each of S steps.
+        A function that takes row numbers int32[M] in the epoch's order and a batch size, and trains on these rows; the
+        last batch is what is left over. Every few steps it yields their losses and accuracies, float32[S, 2].
     """
     if keras.backend.backend() == "jax":
         return _scans(model, pixels, targets)
@@ -34,7 +38,7 @@ def training_steps(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets:
     def steps(rows: Rows, batch_size: int) -> Iterator[Metrics]:
         for start in range(0, len(rows), batch_size):
             batch = rows[start : start + batch_size]
-            model.reset_metrics()  # or Keras before 3.14 goes on averaging
+            model.reset_metrics()  # Keras before 3.14 averages over the calls otherwise
             logs = model.train_on_batch(pixels[batch], targets[batch], return_dict=True)
             yield np.array([[logs["loss"], logs["accuracy"]]], np.float32)
 
@@ -42,7 +46,7 @@ def training_steps(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets:
 
 
 def _scans(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.float32]) -> Steps:
-    """The data live on the device; a launch scans Keras's own training step over the batches of a permutation."""
+    """Keep the data on the device, and scan Keras's own training step over many batches in one launch."""
     import jax
 
     everywhere, by_batch = _shardings()
@@ -53,7 +57,7 @@ def _scans(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets: npt.NDA
 
         def step(state: Any, rows: Any) -> Any:
             batch = tuple(jax.numpy.take(part, rows, axis=0) for part in data)
-            logs, (*state, _) = model.train_step((*state, fresh), batch)  # each step's metrics are its own
+            logs, (*state, _) = model.train_step((*state, fresh), batch)  # metrics of this step alone
             if everywhere is not None:
                 state = jax.lax.with_sharding_constraint(state, everywhere)  # type: ignore[no-untyped-call]
             return tuple(state), jax.numpy.stack([logs["loss"], logs["accuracy"]])
@@ -67,9 +71,9 @@ def _scans(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets: npt.NDA
         batches = rows[: whole * batch_size].reshape(whole, batch_size)
         chunk = whole
         if model.trainable_variables[0].value.devices().pop().platform == "cpu":
-            chunk = max((c for c in range(1, CHUNK + 1) if whole % c == 0), default=1)  # alike, to be compiled once
+            chunk = max((c for c in range(1, CHUNK + 1) if whole % c == 0), default=1)  # equal sizes, to compile once
         launches = [(batches[i : i + chunk], by_batch) for i in range(0, whole, chunk or 1)]
-        if len(rows) % batch_size:  # too few to be parted between devices
+        if len(rows) % batch_size:  # too few to split across devices
             launches.append((rows[None, whole * batch_size :], everywhere))
         variables = (
             model.trainable_variables,
@@ -88,7 +92,10 @@ def _scans(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets: npt.NDA
 
 
 def _shardings() -> tuple[Any, Any]:
-    """Where JAX keeps what every device needs, and where an array whose second axis is the batch; None means here."""
+    """JAX's shardings of arrays that each device holds whole, and of arrays with the batch as second axis.
+
+    Both are None without a distribution.
+    """
     distribution = keras.distribution.distribution()
     if distribution is None:
         return None, None

@@ -1,4 +1,4 @@
-"""What is fitted: a model behind scaling and augmentation, so that they are in one graph with the training step."""
+"""Wrap a network in scaling and augmentation, so that these run in one graph with the training step."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from keras import ops
 from ..recipes import Recipe
 from .augmentation import Tensor, augment
 
-UNSURE: Final = 0.3  # the weight of the outliers' loss
+OUTLIER_WEIGHT: Final = 0.3  # weight of the outliers' loss
 
 
 class TrainingModel(keras.Model):  # type: ignore[misc]
-    """Takes pixels uint8[N, H, W], gives logits float32[N, C]; augments where it trains.
+    """A model from pixels uint8[N, H, W] to logits float32[N, C] that augments the pixels during training.
 
     Args:
-        network: takes float32[N, H, W, 1] in [0, 1], gives logits.
-        recipe: how it is augmented, and taught.
-        seed: of the augmentation.
-        teacher: a trained model that the network is to agree with on each augmented picture, or None.
-        outliers: uint8[K, H, W] that the network is to be unsure of, some with each batch, or None.
+        network: Network to train, from float32[N, H, W, 1] in [0, 1] to logits.
+        recipe: Recipe with augmentation, distillation and share of outliers.
+        seed: Seed for the augmentation.
+        teacher: Trained model whose answers to each augmented picture the network learns, or None.
+        outliers: Pictures uint8[K, H, W] that the network learns to be unsure of, or None. Each batch has some.
     """
 
     def __init__(
@@ -45,17 +45,17 @@ class TrainingModel(keras.Model):  # type: ignore[misc]
         self._draws = keras.random.SeedGenerator(seed)
 
     def call(self, pixels: Tensor, training: bool = False) -> Tensor:
-        """Logits of a batch."""
+        """Compute the logits of a batch."""
         if not training:
             return self.network(_scaled(pixels), training=False)
         pictures, count = augment(_scaled(pixels), self.augmentation, self._draws), ops.shape(pixels)[0]
         if self.outliers is None:
             logits = self.network(pictures, training=True)
-        else:  # in one batch with the pictures, so that batch normalisation cannot tell them apart
+        else:  # in one batch with the pictures: batch normalisation must not tell them apart
             logits = self.network(ops.concatenate([pictures, self._drawn_outliers()]), training=True)
             logits, unsure = logits[:count], logits[count:]
-            # cross-entropy to equal probabilities
-            self.add_loss(UNSURE * ops.mean(ops.logsumexp(unsure, axis=1) - ops.mean(unsure, axis=1)))
+            # cross-entropy to equal probabilities of all classes
+            self.add_loss(OUTLIER_WEIGHT * ops.mean(ops.logsumexp(unsure, axis=1) - ops.mean(unsure, axis=1)))
         if self.teacher:
             softness = self._recipe.softness
             taught = ops.softmax(self.teacher(pictures, training=False) / softness)
@@ -64,19 +64,25 @@ class TrainingModel(keras.Model):  # type: ignore[misc]
         return logits
 
     def _drawn_outliers(self) -> Tensor:
-        """Some of the outliers, changed as the pictures are: float32[M, H, W, 1] in [0, 1]."""
+        """Draw and augment outliers for one batch: float32[M, H, W, 1] in [0, 1]."""
         shape = (max(1, round(self._recipe.outliers * self._recipe.batch_size)),)
         rows = keras.random.randint(shape, 0, ops.shape(self.outliers)[0], seed=self._draws)
         return augment(_scaled(ops.take(self.outliers, rows, axis=0)), self.augmentation, self._draws)
 
 
 def _scaled(pixels: Tensor) -> Tensor:
-    """float32[N, H, W, 1] in [0, 1] from uint8[N, H, W]."""
+    """Scale pixels as `numerics.scale` does, on the backend: float32[N, H, W, 1] in [0, 1] from uint8[N, H, W]."""
     return ops.cast(pixels, "float32")[..., None] / 255
 
 
 def compile_training_model(model: TrainingModel, recipe: Recipe, steps: int) -> None:
-    """Give a model its recipe's optimizer, schedule over so many steps, and loss, less a teacher's share."""
+    """Compile a model with its recipe's optimizer, schedule and loss.
+
+    Args:
+        model: Model to compile, already built.
+        recipe: Recipe with the settings.
+        steps: Number of steps of the whole run, for the schedule.
+    """
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
         warmup = steps // 10

@@ -44,18 +44,31 @@ BACKENDS: Final = {
 
 
 def export(options: ExportOptions) -> Bundle:
-    """Export a run or a Keras model: convert, check against Keras, quantize, pass the gate, measure, and publish.
+    """Export a model: convert, quantize, compare with Keras, and publish a bundle only if the gate passes.
 
     Args:
         options: What to export, in which formats, and where to.
 
+    Returns:
+        The published bundle. Its folder appears in one step, or not at all.
+
     Raises:
-        GateFailed: A model is worse than allowed. Nothing was published, `out` is unchanged, and the best attempt is
-            in the folder `rejected/` next to it.
-        ExportError: A conversion failed, crashed or took too long.
+        GateFailed: A model is worse than allowed. Nothing was published, an earlier bundle at `out` is unchanged, and
+            the best attempt is under `rejected/` beside it.
+        ExportError: A conversion failed, or its process died or took too long.
         RunError: The run is damaged.
-        UsageError: `out` holds something else than a bundle, or a format is unknown.
-        MissingExtra: A page was asked for, but V8 is not installed to run its scripts.
+        DatasetError: The data for a Keras model of your own cannot be read, or do not fit it.
+        UsageError: The output folder holds something else, or a format is unknown.
+        MissingExtra: The format `web` needs V8 to test the page, which is not installed.
+
+    Example:
+        from pathlib import Path
+        from digits_edge.export import ExportOptions, export
+        from digits_edge.trainer import Run
+
+        run = Run.open(Path("artifacts/runs/compact-sample"))
+        bundle = export(ExportOptions(run, out=run.place, int8=True))
+        print(bundle.names)
     """
     options = _checked(options)
     out = options.out.resolve()

@@ -1,0 +1,102 @@
+"""What to train, how, and where to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from digits_edge.common.atomic_folder import check_ours, is_ours
+from digits_edge.common.keras_backend import Device
+from digits_edge.runtime.errors import RunError, UsageError
+from digits_edge.runtime.metadata import Preprocess
+
+from .fitting.checkpoint import checkpoint_path
+from .recipes import Recipe
+from .run import Run
+from .run_info import KIND, MARKER
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What to train, how, and where to.
+
+    Attributes:
+        data: SPEC of the training data, see `read_dataset`.
+        recipe: Recipe to train with.
+        out: Folder of the run.
+        names: Labels file with one class name per line, or None to take the names from the data.
+        preprocess: How photographs will become pixels, or None to decide by the data.
+        init: Keras model or run to start from, with its network and weights; None for the recipe's network with fresh
+            weights.
+        teacher: Keras model or run to distil from, or None.
+        seed: Seed for initial weights, order, augmentation and dropout.
+        split_seed: Seed for the split into training and validation.
+        validation_fraction: Share of the pictures held out for validation, between 0 and 1.
+        device: Device to train on; `auto` takes a GPU or TPU if Keras sees one.
+        distribute: Split each batch across all such devices.
+        resume: Continue an interrupted run.
+        force: Replace a finished run and discard an interrupted one.
+
+    Example:
+        from pathlib import Path
+        from digits_edge.trainer import RECIPES, TrainOptions
+
+        options = TrainOptions(data="train.csv", recipe=RECIPES["notebook"], out=Path("artifacts/runs/kaggle"))
+    """
+
+    data: str
+    recipe: Recipe
+    out: Path
+    names: Path | None = None
+    preprocess: Preprocess | None = None
+    init: Path | None = None
+    teacher: Path | None = None
+    seed: int = 7
+    split_seed: int = 0
+    validation_fraction: float = 0.2
+    device: Device = "auto"
+    distribute: bool = False
+    resume: bool = False
+    force: bool = False
+
+    def check(self) -> None:
+        """Check all that can be checked before Keras is imported, which takes seconds.
+
+        Raises:
+            UsageError: A number is out of range, a model to start from is missing, or `out` holds something else.
+            RunError: A run in `out` is in the way, or there is none to resume.
+        """
+        self._check_models()
+        self._check_numbers()
+        self._check_out()
+
+    def _check_models(self) -> None:
+        for name, path in (("init", self.init), ("teacher", self.teacher)):
+            if path and path.suffix != ".keras":
+                Run.open(path)
+            elif path and not path.is_file():
+                raise UsageError(f"--{name}: expected a .keras file or a run, found nothing at {path}")
+
+    def _check_numbers(self) -> None:
+        if not 0 < self.validation_fraction < 1:
+            raise UsageError(
+                f"--validation-fraction: expected a number between 0 and 1, received {self.validation_fraction:g}"
+            )
+        for name, seed in (("seed", self.seed), ("split-seed", self.split_seed)):
+            if not 0 <= seed < 2**32:
+                raise UsageError(f"--{name}: expected a whole number from 0 to {2**32 - 1}, received {seed}")
+
+    def _check_out(self) -> None:
+        out = self.out.resolve()
+        check_ours(out, marker=MARKER, kind=KIND)
+        interrupted = checkpoint_path(out).exists()
+        if self.resume and self.force:
+            raise UsageError("--resume, --force: expected one of them, received both")
+        if self.resume and not interrupted:
+            raise RunError(f"{self.out}: expected an interrupted run to resume, found none")
+        if self.resume or self.force:
+            return
+        if interrupted:
+            raise RunError(f"{self.out}: an interrupted run is here; continue with --resume or start over with --force")
+        if is_ours(out, marker=MARKER, kind=KIND):
+            raise RunError(f"{self.out}: a finished run is here; replace it with --force or choose another --out")

@@ -1,0 +1,197 @@
+"""From labelled pictures to a run: the story of `digits-edge train`."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from digits_edge.common.atomic_folder import publishing
+from digits_edge.common.keras_backend import computed_in, on_device, precision
+from digits_edge.common.progress import say
+from digits_edge.runtime.errors import RunError
+from digits_edge.runtime.system_info import cpu_name, versions
+
+from .datasets.dataset import Dataset
+from .datasets.read import SHAPE, read_class_names, read_dataset
+from .datasets.split import Split, split
+from .fitting.checkpoint import checkpoint_path
+from .options import TrainOptions
+from .run import Run
+from .run_info import KIND, MARKER, DatasetInfo, Metrics, RunInfo, SplitInfo
+
+if TYPE_CHECKING:
+    import keras
+
+    from .fitting.fit import Fitted
+    from .fitting.training_model import TrainingModel
+
+
+def train(options: TrainOptions) -> Run:
+    """Train a model on labelled pictures and write a run.
+
+    Args:
+        options: What to train, how, and where to.
+
+    Returns:
+        The finished run. Its folder appears in one step, or not at all.
+
+    Raises:
+        UsageError: An option is invalid, the device does not exist, or the output folder holds something else.
+        DatasetError: The data cannot be trained on.
+        RunError: A finished or interrupted run is in the way, the run to resume has other settings, the model to start
+            from or to distil from does not fit, or training diverged.
+
+    Example:
+        from pathlib import Path
+        from digits_edge.trainer import RECIPES, TrainOptions, train
+
+        run = train(TrainOptions(data="sample", recipe=RECIPES["fast"], out=Path("artifacts/runs/fast-sample")))
+        print(f"{run.info.metrics.val_accuracy:.2%}")
+    """
+    started = time.monotonic()
+    options.check()
+    parts = _read(options)
+    with on_device(options.device, options.distribute, options.recipe.batch_size) as device:
+        from .results import write_results  # not before: it imports Keras, on the backend that was checked
+
+        model = _build(options, parts, device)
+        with publishing(options.out, marker=MARKER, kind=KIND) as folder:
+            options.check()  # again: another process may have finished a run there meanwhile
+            fitted = _fit(options, parts, model)
+            metrics = write_results(folder, options, parts, model.network, fitted)
+            info = _describe(options, parts, model.network, fitted, metrics)
+            seconds = round(info.wall_seconds + time.monotonic() - started, 1)
+            replace(info, device=device, wall_seconds=seconds).write(folder / MARKER)
+    checkpoint_path(options.out).unlink(missing_ok=True)
+    return Run.open(options.out.resolve())
+
+
+def _read(options: TrainOptions) -> Split:
+    """Read the dataset and split it."""
+    names = read_class_names(options.names) if options.names else None
+    dataset = read_dataset(options.data, names=names, preprocess=options.preprocess)
+    parts = split(dataset, options.validation_fraction, options.split_seed)
+    say(
+        f"{dataset.name}: {len(parts.train):,} pictures to train on, {len(parts.validation):,} to validate with, "
+        f"{len(dataset.labels)} classes"
+    )
+    return parts
+
+
+def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
+    """Build or load the network, and compile it with its teacher, outliers, loss and optimizer."""
+    import keras
+
+    from digits_edge.common.keras_models import load_to_train
+
+    from .fitting.architectures import build
+    from .fitting.outliers import OUTLIERS, outliers
+    from .fitting.training_model import TrainingModel, compile_training_model
+
+    recipe, dataset, classes = options.recipe, parts.dataset, len(parts.dataset.labels)
+    steps = recipe.epochs * -(-len(parts.train) // recipe.batch_size)
+    keras.utils.set_random_seed(options.seed)
+    if options.init:
+        network = load_to_train(options.init, SHAPE, classes)
+    else:
+        network = build(recipe.model, SHAPE, classes, steps, precision(recipe.precision, device))
+    teacher = _load_teacher(options.teacher, dataset.labels) if options.teacher else None
+    unknown = None
+    if recipe.outliers:
+        unknown = outliers(dataset.pixels[parts.train], min(OUTLIERS, len(parts.train)), options.seed)
+    model = TrainingModel(network, recipe, options.seed, teacher, unknown)
+    model(dataset.pixels[:1])  # builds it
+    compile_training_model(model, recipe, steps)
+    network.summary(print_fn=say)
+    say(f"training on {device} with Keras's {keras.backend.backend()} backend in {computed_in(network)}")
+    return model
+
+
+def _load_teacher(path: Path, labels: tuple[str, ...]) -> keras.Model:
+    from digits_edge.common.keras_models import load_to_train
+
+    teacher = load_to_train(path, SHAPE, len(labels))
+    if path.is_dir() and (received := Run.open(path).info.labels) != labels:
+        raise RunError(f"{path}: expected a teacher of classes {', '.join(labels)}, received {', '.join(received)}")
+    return teacher
+
+
+def _fit(options: TrainOptions, parts: Split, model: TrainingModel) -> Fitted:
+    """Train the model, and say how to continue if that is interrupted."""
+    from .fitting.fit import FitPlan, fit
+
+    checkpoint = checkpoint_path(options.out)
+    plan = FitPlan(
+        model=model,
+        recipe=options.recipe,
+        training=parts.dataset.take(parts.train),
+        validation=parts.dataset.take(parts.validation),
+        seed=options.seed,
+        checkpoint=checkpoint,
+        settings=_settings(options, parts.dataset),
+    )
+    try:
+        return fit(plan, resume=options.resume)
+    except KeyboardInterrupt:
+        if checkpoint.exists():
+            say("interrupted; continue after the last finished epoch with the same command, --resume and no --force")
+        raise
+
+
+def _settings(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
+    """What a resumed run must have in common with the interrupted one."""
+    import keras
+
+    return {
+        "recipe": asdict(options.recipe),
+        "data": dataset.name,
+        "fingerprint": dataset.fingerprint,
+        "init": _digest(options.init),
+        "teacher": _digest(options.teacher),
+        "seed": options.seed,
+        "split_seed": options.split_seed,
+        "validation_fraction": options.validation_fraction,
+        "backend": keras.backend.backend(),
+    }
+
+
+def _digest(path: Path | None) -> str | None:
+    """The name of a Keras model or run, with the beginning of the model's SHA-256."""
+    if path is None:
+        return None
+    file = path / "model.keras" if path.is_dir() else path
+    return f"{path.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
+
+
+def _describe(options: TrainOptions, parts: Split, network: keras.Model, fitted: Fitted, metrics: Metrics) -> RunInfo:
+    """What goes into `run.json`; device and duration of this attempt are still missing."""
+    import keras
+
+    from digits_edge.common.model_cost import cost
+
+    dataset = parts.dataset
+    return RunInfo(
+        name=options.out.resolve().name,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        recipe=options.recipe,
+        init=options.init.name if options.init else None,
+        teacher=options.teacher.name if options.teacher else None,
+        labels=dataset.labels,
+        preprocess=dataset.preprocess,
+        seed=options.seed,
+        dataset=DatasetInfo(dataset.name, len(dataset), dataset.fingerprint),
+        split=SplitInfo(options.split_seed, options.validation_fraction, len(parts.train), len(parts.validation)),
+        **asdict(cost(network)),
+        metrics=metrics,
+        best=fitted.recorder.history[fitted.best.epoch - 1].rounded(),
+        backend=keras.backend.backend(),
+        precision=computed_in(network),
+        cpu=cpu_name(),
+        versions=versions(),
+        wall_seconds=fitted.earlier_seconds,
+        device="",
+    )

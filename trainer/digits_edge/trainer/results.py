@@ -1,0 +1,96 @@
+"""Write what a fit has produced into the run's folder: models, pictures, history and plots."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.common.keras_models import in_float32, predict_logits
+from digits_edge.common.numerics import expected_calibration_error, scale, softmax
+
+from .datasets.dataset import Dataset
+from .datasets.split import Split
+from .fitting.augmentation import augment
+from .fitting.calibration import calibrate
+from .fitting.fit import Fitted, Pictures
+from .options import TrainOptions
+from .plots import draw_confusion, draw_curves, draw_mistakes, draw_samples
+from .run_info import Metrics
+
+CALIBRATION_PICTURES: Final = 1024
+
+
+def write_results(folder: Path, options: TrainOptions, parts: Split, network: keras.Model, fitted: Fitted) -> Metrics:
+    """Write everything but `run.json`.
+
+    Args:
+        folder: Empty folder of the run.
+        options: Options of the run.
+        parts: Dataset and its split.
+        network: Network that was trained; its weights are changed.
+        fitted: Result of the fit.
+
+    Returns:
+        Metrics of the calibrated network after the last epoch.
+    """
+    dataset = parts.dataset
+    x, y = dataset.take(parts.validation)
+    logits, temperature = _save_models(folder, network, fitted, (x, y))
+    np.savez_compressed(folder / "validation.npz", x=x, y=y)
+    np.savez_compressed(folder / "calibration.npz", x=dataset.pixels[_calibration_rows(parts.train, options.seed)])
+    fitted.recorder.write(folder)
+
+    probabilities = softmax(logits / np.float32(temperature))
+    plots = folder / "plots"
+    plots.mkdir()
+    _draw_samples(plots / "samples.png", dataset, options)
+    draw_curves(plots / "curves.png", fitted.recorder.history, fitted.recorder.batches)
+    draw_confusion(plots / "confusion.png", y, probabilities.argmax(axis=1), dataset.labels)
+    wrong = draw_mistakes(plots / "mistakes.png", x, y, probabilities, dataset.labels)
+    last = fitted.recorder.history[-1].rounded()
+    return Metrics(
+        loss=last.loss,
+        accuracy=last.accuracy,
+        val_loss=last.val_loss,
+        val_accuracy=last.val_accuracy,
+        val_wrong=wrong,
+        temperature=round(temperature, 4),
+        val_ece=round(expected_calibration_error(probabilities, y), 6),
+        val_ece_uncalibrated=round(expected_calibration_error(softmax(logits), y), 6),
+    )
+
+
+def _save_models(
+    folder: Path, network: keras.Model, fitted: Fitted, validation: Pictures
+) -> tuple[npt.NDArray[np.float32], float]:
+    """Calibrate and save the network as it was after its best and its last epoch.
+
+    Returns:
+        Logits of the last on the validation pictures before calibration, float32[N, C], and its temperature.
+    """
+    x, y = validation
+    exact = in_float32(network)
+    for name, snapshot in (("best", fitted.best), ("model", fitted.last)):
+        exact.set_weights(snapshot.weights)
+        logits = snapshot.logits if exact is network else predict_logits(exact, x)
+        temperature = calibrate(exact, logits, y)
+        exact.save(folder / f"{name}.keras")
+    return logits, temperature
+
+
+def _draw_samples(path: Path, dataset: Dataset, options: TrainOptions) -> None:
+    """Draw ten pictures, and four augmented versions of each."""
+    rows = dataset.first_ten()
+    seed = keras.random.SeedGenerator(options.seed)
+    augmented = augment(scale(np.tile(dataset.pixels[rows], (4, 1, 1))), options.recipe.augmentation, seed)
+    pixels = np.asarray(keras.ops.convert_to_numpy(augmented))[..., 0]
+    draw_samples(path, dataset.pixels[rows], dataset.targets[rows], dataset.labels, pixels)
+
+
+def _calibration_rows(rows: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """Choose training pictures to calibrate int8 models with; they are saved without augmentation."""
+    return np.random.default_rng(seed).choice(rows, min(CALIBRATION_PICTURES, len(rows)), replace=False)

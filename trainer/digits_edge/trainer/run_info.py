@@ -1,0 +1,214 @@
+"""`run.json`: what a finished run says of itself."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import MISSING, Field, asdict, astuple, dataclass, fields, is_dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
+
+from digits_edge.runtime.errors import RunError, UsageError
+from digits_edge.runtime.metadata import Preprocess
+
+from .recipes import Recipe
+
+KIND: Final = "digits-edge run"
+SCHEMA: Final = 1
+MARKER: Final = "run.json"  # the file by which a run's folder is recognised
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """The dataset that a run was trained on.
+
+    Attributes:
+        name: Its file or folder name, or `sample` or `mnist`.
+        pictures: Number of pictures, both parts together.
+        fingerprint: SHA-256 of pixels, targets and labels.
+    """
+
+    name: str
+    pictures: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class SplitInfo:
+    """How the dataset was split into training and validation.
+
+    Attributes:
+        seed: Seed of the split.
+        fraction: Share of the pictures held out for validation.
+        training: Number of pictures trained on.
+        validation: Number of pictures held out.
+    """
+
+    seed: int
+    fraction: float
+    training: int
+    validation: int
+
+
+@dataclass(frozen=True)
+class EpochMetrics:
+    """Metrics of one epoch.
+
+    Attributes:
+        epoch: Number of the epoch, from 1.
+        loss: Mean loss over the epoch's batches, on augmented pictures.
+        accuracy: Mean accuracy over the epoch's batches, on augmented pictures.
+        val_loss: Cross-entropy on the validation split after the epoch, in nats.
+        val_accuracy: Accuracy on the validation split after the epoch.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+
+    def rounded(self) -> EpochMetrics:
+        """The same metrics to six decimals, as they are saved and compared."""
+        return EpochMetrics(*(round(value, 6) for value in astuple(self)))
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Metrics of the model after the last epoch.
+
+    Attributes:
+        loss: See `EpochMetrics`.
+        accuracy: See `EpochMetrics`.
+        val_loss: Before calibration, see `EpochMetrics`.
+        val_accuracy: See `EpochMetrics`.
+        val_wrong: Number of validation pictures that are classified wrongly.
+        temperature: What the logits were divided by to calibrate the probabilities.
+        val_ece: Expected calibration error on the validation split, after calibration.
+        val_ece_uncalibrated: The same before calibration.
+    """
+
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    val_wrong: int
+    temperature: float
+    val_ece: float
+    val_ece_uncalibrated: float
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """All of `run.json`, in the order of the file.
+
+    Attributes:
+        name: Name of the run's folder, and of the model.
+        created: When the run was finished, ISO 8601 in UTC.
+        recipe: Recipe that the model was trained with.
+        init: File or folder name of the model that training started from, or None for fresh weights.
+        teacher: File or folder name of the teacher, or None.
+        labels: Class names, in the order of the model's outputs.
+        preprocess: How a photograph becomes pixels.
+        seed: Seed of weights, order, augmentation and dropout.
+        dataset: Dataset that it was trained on.
+        split: Split of that dataset.
+        parameters: Number of parameters.
+        macs: Multiply-accumulates per picture.
+        activation_bytes: Peak memory of activations per picture in an int8 model, see `model_cost`.
+        metrics: Metrics after the last epoch.
+        best: Metrics of the epoch with the lowest validation loss.
+        backend: Keras backend that it was trained with.
+        precision: Keras dtype policy that it was trained in.
+        cpu: Name of the processor.
+        versions: Versions of Python and of the libraries.
+        wall_seconds: Duration in seconds, all interrupted attempts included.
+        device: Devices that it was trained on, e.g. `cpu:0` or `2 x gpu`.
+    """
+
+    name: str
+    created: str
+    recipe: Recipe
+    init: str | None
+    teacher: str | None
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    seed: int
+    dataset: DatasetInfo
+    split: SplitInfo
+    parameters: int
+    macs: int
+    activation_bytes: int
+    metrics: Metrics
+    best: EpochMetrics
+    backend: str
+    precision: str
+    cpu: str
+    versions: dict[str, str]
+    wall_seconds: float
+    device: str
+
+    @classmethod
+    def read(cls, path: Path) -> RunInfo:
+        """Read a `run.json`.
+
+        Raises:
+            RunError: It is damaged, or a newer digits-edge wrote it.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise RunError(f"{path}: not readable as JSON: {error}") from None
+        if not isinstance(data, dict) or data.get("kind") != KIND:
+            raise RunError(f"{path}: expected the description of a {KIND}, received another JSON")
+        if data.get("schema") != SCHEMA:
+            raise RunError(f"{path}: expected schema {SCHEMA}, received {data.get('schema')!r:.80}")
+        try:
+            info: RunInfo = _parse(cls, data, "")
+        except (ValueError, UsageError) as error:
+            raise RunError(f"{path}: {error}") from None
+        return info
+
+    def write(self, path: Path) -> None:
+        """Write a `run.json`."""
+        path.write_text(json.dumps(self.to_json(), indent=1) + "\n", encoding="utf-8")
+
+    def to_json(self) -> dict[str, Any]:
+        """The file's content as JSON values."""
+        return {"kind": KIND, "schema": SCHEMA, **asdict(self)}
+
+    def provenance(self) -> dict[str, Any]:
+        """What the manifest of an exported bundle repeats: all but what it states itself or has no use for."""
+        omitted = {"labels", "preprocess", "best", "precision", "cpu", "wall_seconds"}
+        return {key: value for key, value in asdict(self).items() if key not in omitted}
+
+
+def _parse(kind: Any, value: Any, key: str) -> Any:
+    """Turn a JSON value into the type of a field above, or raise ValueError with the key, such as `split.seed`."""
+    if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
+        hints = get_type_hints(kind)
+        present = [field.name for field in fields(kind) if field.name in value or _required(field)]
+        return kind(**{name: _parse(hints[name], value.get(name), f"{key}.{name}".lstrip(".")) for name in present})
+    arguments = get_args(kind)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(_parse(arguments[0], item, key) for item in value)
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return {name: _parse(arguments[1], item, f"{key}.{name}") for name, item in value.items()}
+    if get_origin(kind) is Literal:
+        allowed, expected = value in arguments, " or ".join(arguments)
+    elif kind is float:
+        allowed, expected = type(value) in (int, float), "a number"
+    elif kind is int:
+        allowed, expected = type(value) is int, "a whole number"
+    elif kind is str or NoneType in arguments:
+        allowed, expected = isinstance(value, (str, *arguments)), "text" if kind is str else "text or null"
+    else:
+        allowed, expected = False, "a list" if get_origin(kind) is tuple else "an object"
+    if not allowed:
+        raise ValueError(f"{key}: expected {expected}, received {value!r:.80}")
+    return value
+
+
+def _required(field: Field[Any]) -> bool:
+    """Whether a dataclass's field has no default; a recipe of an older version lacks some that have one."""
+    return field.default is MISSING and field.default_factory is MISSING
