@@ -6,10 +6,13 @@ import importlib
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from digits_edge.trainer import RECIPES
 
 ROOT = Path(__file__).parents[2]
 PUBLIC = {
@@ -44,6 +47,7 @@ def test_every_example_in_a_docstring_runs(name, trained, tmp_path, monkeypatch)
     (tmp_path / "artifacts" / "compact").symlink_to(ROOT / "artifacts" / "compact")
     (tmp_path / "artifacts" / "runs" / "compact-sample").symlink_to(trained.path)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(RECIPES, "fast", replace(RECIPES["fast"], epochs=1))
     names: dict[str, object] = {}
     exec(textwrap.dedent(example), names)
     assert len(names) > 1

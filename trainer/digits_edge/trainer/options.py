@@ -66,18 +66,11 @@ class TrainOptions:
             UsageError: A number is out of range, a model to start from is missing, or `out` holds something else.
             RunError: A run in `out` is in the way, or there is none to resume.
         """
-        self._check_models()
-        self._check_numbers()
-        self._check_out()
-
-    def _check_models(self) -> None:
         for name, path in (("init", self.init), ("teacher", self.teacher)):
             if path and path.suffix != ".keras":
                 Run.open(path)
             elif path and not path.is_file():
                 raise UsageError(f"--{name}: expected a .keras file or a run, found nothing at {path}")
-
-    def _check_numbers(self) -> None:
         if not 0 < self.validation_fraction < 1:
             raise UsageError(
                 f"--validation-fraction: expected a number between 0 and 1, received {self.validation_fraction:g}"
@@ -85,13 +78,13 @@ class TrainOptions:
         for name, seed in (("seed", self.seed), ("split-seed", self.split_seed)):
             if not 0 <= seed < 2**32:
                 raise UsageError(f"--{name}: expected a whole number from 0 to {2**32 - 1}, received {seed}")
-
-    def _check_out(self) -> None:
-        out = self.out.resolve()
-        check_ours(out, marker=MARKER, kind=KIND)
-        interrupted = checkpoint_path(out).exists()
         if self.resume and self.force:
             raise UsageError("--resume, --force: expected one of them, received both")
+        self._check_out(self.out.resolve())
+
+    def _check_out(self, out: Path) -> None:
+        check_ours(out, marker=MARKER, kind=KIND)
+        interrupted = checkpoint_path(out).exists()
         if self.resume and not interrupted:
             raise RunError(f"{self.out}: expected an interrupted run to resume, found none")
         if self.resume or self.force:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import MISSING, Field, asdict, astuple, dataclass, fields, is_dataclass
+from dataclasses import asdict, astuple, dataclass, fields, is_dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
@@ -16,6 +16,13 @@ from .recipes import Recipe
 KIND: Final = "digits-edge run"
 SCHEMA: Final = 1
 MARKER: Final = "run.json"  # the file by which a run's folder is recognised
+
+_PLAIN: Final[dict[Any, tuple[str, tuple[type, ...]]]] = {
+    int: ("a whole number", (int,)),
+    float: ("a number", (int, float)),
+    str: ("text", (str,)),
+    str | None: ("text or null", (str, NoneType)),
+}
 
 
 @dataclass(frozen=True)
@@ -185,30 +192,21 @@ class RunInfo:
 
 def _parse(kind: Any, value: Any, key: str) -> Any:
     """Turn a JSON value into the type of a field above, or raise ValueError with the key, such as `split.seed`."""
+    arguments = get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
         hints = get_type_hints(kind)
-        present = [field.name for field in fields(kind) if field.name in value or _required(field)]
-        return kind(**{name: _parse(hints[name], value.get(name), f"{key}.{name}".lstrip(".")) for name in present})
-    arguments = get_args(kind)
+        required = {field.name for field in fields(kind) if field.default is field.default_factory}  # without a default
+        names = [name for name in hints if name in value or name in required]  # an older recipe has fewer fields
+        return kind(**{name: _parse(hints[name], value.get(name), f"{key}.{name}".lstrip(".")) for name in names})
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(_parse(arguments[0], item, key) for item in value)
     if get_origin(kind) is dict and isinstance(value, dict):
         return {name: _parse(arguments[1], item, f"{key}.{name}") for name, item in value.items()}
     if get_origin(kind) is Literal:
-        allowed, expected = value in arguments, " or ".join(arguments)
-    elif kind is float:
-        allowed, expected = type(value) in (int, float), "a number"
-    elif kind is int:
-        allowed, expected = type(value) is int, "a whole number"
-    elif kind is str or NoneType in arguments:
-        allowed, expected = isinstance(value, (str, *arguments)), "text" if kind is str else "text or null"
+        expected, allowed = " or ".join(arguments), value in arguments
     else:
-        allowed, expected = False, "a list" if get_origin(kind) is tuple else "an object"
+        expected, types = _PLAIN.get(kind, ("a list" if get_origin(kind) is tuple else "an object", ()))
+        allowed = type(value) in types
     if not allowed:
         raise ValueError(f"{key}: expected {expected}, received {value!r:.80}")
     return value
-
-
-def _required(field: Field[Any]) -> bool:
-    """Whether a dataclass's field has no default; a recipe of an older version lacks some that have one."""
-    return field.default is MISSING and field.default_factory is MISSING
