@@ -10,7 +10,7 @@ DATA ?= mnist
 JOBS ?= 1
 SOURCES := pyproject.toml $(shell find runtime common trainer export cli -name '*.py' -o -name '*.onnx')
 
-.PHONY: help install demo lint test test-isa test-arm64 test-c soak release clean
+.PHONY: help install demo lint docs test test-isa test-arm64 test-c soak release clean
 help:  ## this list
 	@sed -n 's/^\([a-z0-9-]*\):.*##/\1\t/p' $(MAKEFILE_LIST)
 
@@ -30,7 +30,10 @@ lint: $(VENV)/.installed  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-test: lint $(BARE)/.installed $(DEVICE)/.installed  ## lint, types and tests
+docs: $(VENV)/.installed  ## the documentation as a site, site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+test: lint docs $(BARE)/.installed $(DEVICE)/.installed  ## lint, types, documentation and tests
 	DIGITS_EDGE_BARE_PYTHON=$(BARE)/bin/python DIGITS_EDGE_DEVICE_PYTHON=$(DEVICE)/bin/python $(BIN)/pytest
 
 test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs qemu-x86_64 (Debian: qemu-user)

@@ -24,7 +24,7 @@ def write_card(folder: Path, info: RunInfo, facts: dict[str, str], corrupted: di
     Args:
         folder: the bundle's.
         info: `run.json` of the seed that was published.
-        facts: the row of the README's table.
+        facts: the row of the table in docs/reference/benchmarks.md.
         corrupted: accuracy by corruption.
     """
     gate = Bundle.open(folder).section("gate")

@@ -1,6 +1,6 @@
 """Draw a digit on a web page that was exported, in Chromium, and save what the page looks like then.
 
-python benchmarks/page_picture.py artifacts/micro/web/index.html docs/page.png
+python benchmarks/page_picture.py artifacts/micro/web/index.html docs/images/page.png
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """Draw the README's pictures: digits on uneven paper and the runtime's answers, and one of them step by step.
 
-python benchmarks/readme_picture.py docs/predictions.png docs/steps.png
+python benchmarks/readme_picture.py docs/images/predictions.png docs/images/steps.png
 
 The digits are from the embedded sample (MNIST); the paper is made up: grain, shade, squares and place are drawn at
 random.

@@ -1,8 +1,9 @@
-"""Judge the released models, every seed of them, and print the README's tables; with --cards, write the model cards.
+"""Judge the released models, every seed of them, and print the tables of docs/reference/benchmarks.md.
 
 python benchmarks/released.py --data mnist-idx-folder --drawn drawn.npz
 
-The runs are those of `make release`. Nothing was chosen by what is judged by here.
+With --cards it writes the model cards, too. The runs are those of `make release`. Nothing was chosen by what is judged
+by here.
 """
 
 import argparse

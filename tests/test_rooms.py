@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ast
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 # From the bottom up: a name may import itself and what stands before it, anywhere, in type hints and functions, too.
@@ -191,16 +189,6 @@ def test_the_packages_model_is_the_released_compact_one():
     released = ROOT / "artifacts/compact/model.int8.onnx"
     default = ROOT / "runtime/digits_edge/runtime/default.onnx"
     assert default.read_bytes() == released.read_bytes()
-
-
-def test_the_readmes_example_runs_as_written(trained, tmp_path, monkeypatch, capsys):
-    pixels, _ = trained.validation()
-    for name in ("photo.jpg", "a.jpg", "b.jpg"):
-        Image.fromarray(255 - pixels[0]).resize((140, 140)).save(tmp_path / name)
-    monkeypatch.chdir(tmp_path)
-    example = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)[0]
-    exec(example, {"pixels": pixels})
-    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_every_public_name_is_there():
