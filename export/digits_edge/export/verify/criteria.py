@@ -237,6 +237,11 @@ class Limits:
 
     Raises:
         UsageError: A limit is out of its bounds.
+
+    Example:
+        from digits_edge.export import Limits
+
+        strict = Limits(max_drop=0.001, min_agreement=0.995)
     """
 
     max_difference: float = _limit(
