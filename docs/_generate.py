@@ -8,14 +8,18 @@ would load anything from another host.
 from __future__ import annotations
 
 import importlib
+import inspect
 import json
 import math
 import os.path
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 from mkdocs.config.defaults import MkDocsConfig
@@ -131,24 +135,30 @@ def _as_shell(found: re.Match[str]) -> str:
 
 
 def python_api() -> str:
-    """Every public name of the three rooms that have a Python API, from its docstring."""
-    parts = []
-    for room in ("runtime", "trainer", "export"):
-        module = importlib.import_module(f"digits_edge.{room}")
-        parts.append(f"## digits_edge.{room}\n\n{module.__doc__.partition(chr(10))[0]}\n")
-        for name in module.__all__:
-            found = getattr(module, name)
-            if hasattr(found, "__qualname__"):
-                parts.append(f"::: {found.__module__}.{found.__qualname__}\n")
-            else:
-                parts.append(f"### {name}\n\n{_constant(found)}\n")
+    """Every public name of the three rooms that have a Python API, from its docstring; errors last."""
+    return "\n".join(_room(importlib.import_module(f"digits_edge.{room}")) for room in ("runtime", "trainer", "export"))
+
+
+def _room(module: ModuleType) -> str:
+    text, _, example = (inspect.getdoc(module) or "").partition("\nExample:\n")
+    parts = [f"## {module.__name__}\n\n{text}\n\n```python\n{textwrap.dedent(example)}\n```\n"]
+    names = {name: getattr(module, name) for name in module.__all__}
+    for name, found in sorted(names.items(), key=lambda item: isinstance(item[1], type) and _is_error(item[1])):
+        if hasattr(found, "__qualname__"):
+            parts.append(f"::: {found.__module__}.{found.__qualname__}\n")
+        elif isinstance(found, dict):
+            parts.append(f"### {name}\n\n[The recipes](recipes.md) by their names: {_listed(found)}.\n")
+        else:
+            parts.append(f"### {name}\n\nThe version of digits-edge that is installed, here `{found!r}`.\n")
     return "\n".join(parts)
 
 
-def _constant(value: Any) -> str:
-    if isinstance(value, dict):
-        return f"The recipes by their names: {', '.join(f'`{key}`' for key in value)}."
-    return f"The version of digits-edge that is installed, as text, e.g. `{value}`."
+def _is_error(kind: type) -> bool:
+    return issubclass(kind, Exception)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
 
 
 def criteria() -> str:
@@ -212,30 +222,61 @@ def schemas() -> str:
 
 
 def _schema(path: Path) -> str:
-    schema = json.loads(path.read_text(encoding="utf-8"))
-    rows = list(_fields(schema, schema, ""))
-    head = f"## {schema['title']}\n\n{schema['description']} [{path.name}](../schemas/{path.name})\n\n"
-    return head + (_table(("field", "type", "meaning"), rows) if rows else "")
+    schema = _read(path.name)
+    parts = [f"## {schema['title']}\n\n{schema['description']} [{path.name}](../schemas/{path.name})"]
+    for part in (schema, *schema.get("oneOf", ()), *schema.get("anyOf", ())):
+        rows = [] if "$ref" in part else list(_fields(part, path.name, ""))
+        if part is not schema:
+            parts.append(f"**{part['description']}**")
+        parts += [f"All fields of {_title(reference)}." for reference in _references(part)]
+        if rows:
+            parts.append(_table(("field", "type", "meaning"), rows))
+    return "\n\n".join(parts)
 
 
-def _fields(part: dict[str, Any], root: dict[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
-    """A row for each field, fields of objects below their object; another file's fields are linked to."""
-    part = _resolved(part, root)
+def _fields(part: dict[str, Any], file: str, prefix: str) -> Iterator[tuple[str, str, str]]:
+    """A row for each field, the fields of an object below it; those of another file's are only referred to."""
+    part, file = _resolved(part, file)
     if part.get("type") == "array" and not prefix:
-        yield from _fields(part["items"], root, "[].")
+        yield from _fields(part["items"], file, "[].")
+    if isinstance(part.get("additionalProperties"), dict) and not prefix:
+        yield from _fields(part["additionalProperties"], file, "*.")
     for name, field in part.get("properties", {}).items():
-        inner = _resolved(field, root)
-        required = "" if name in part.get("required", ()) else " (may be absent)"
-        yield f"`{prefix}{name}`", _type(inner), field.get("description", inner.get("description", "")) + required
-        below = inner.get("items", inner.get("additionalProperties", inner))
-        if isinstance(below, dict):
-            mark = "[]." if "items" in inner else ".*." if isinstance(inner.get("additionalProperties"), dict) else "."
-            yield from _fields(below, root, f"{prefix}{name}{mark}")
+        inner, where = _resolved(field, file)
+        meaning = field.get("description") or inner["description"]
+        meaning += "" if name in part.get("required", ()) else " May be absent."
+        meaning += "" if where == file else f" Fields: see {_title(where)}."
+        yield f"`{prefix}{name}`", _type(inner), meaning
+        if where == file:
+            for key, mark in (("items", "[]."), ("additionalProperties", ".*."), ("properties", ".")):
+                if isinstance(inner.get(key), dict):
+                    yield from _fields(inner if key == "properties" else inner[key], file, f"{prefix}{name}{mark}")
 
 
-def _resolved(part: dict[str, Any], root: dict[str, Any]) -> dict[str, Any]:
-    reference = part.get("$ref", "")
-    return root["$defs"][reference.rpartition("/")[2]] if reference.startswith("#/$defs/") else part
+def _resolved(part: dict[str, Any], file: str) -> tuple[dict[str, Any], str]:
+    """What a part refers to, and the file that this is in."""
+    if "$ref" not in part:
+        return part, file
+    where, _, pointer = part["$ref"].partition("#/")
+    target = _read(where or file)
+    for key in pointer.split("/") if pointer else ():
+        target = target[key]
+    return target, where or file
+
+
+def _references(part: dict[str, Any]) -> list[str]:
+    return [one["$ref"] for one in (part, *part.get("allOf", ())) if "#" not in one.get("$ref", "#")]
+
+
+def _title(file: str) -> str:
+    title = _read(file)["title"]
+    return f"[{title}](#{re.sub('[^a-z -]', '', title).replace(' ', '-')})"
+
+
+@cache
+def _read(file: str) -> dict[str, Any]:
+    schema: dict[str, Any] = json.loads((DOCS / "schemas" / file).read_text(encoding="utf-8"))
+    return schema
 
 
 def _type(part: dict[str, Any]) -> str:
@@ -243,8 +284,8 @@ def _type(part: dict[str, Any]) -> str:
         return f"`{json.dumps(part['const'])}`"
     if "enum" in part:
         return ", ".join(f"`{json.dumps(value)}`" for value in part["enum"])
-    kinds = part.get("type", "any")
-    return " or ".join([kinds] if isinstance(kinds, str) else kinds)
+    kinds = part.get("type", "object")
+    return kinds if isinstance(kinds, str) else " or ".join(kinds)
 
 
 def _attributes(kind: type) -> dict[str, str]:

@@ -1,13 +1,16 @@
 """Classify pictures on a device, with numpy and onnxruntime alone.
 
-from digits_edge.runtime import Classifier
-
-classifier = Classifier.load()
-print(classifier.predict("photo.jpg").label)
-
 To start fast, some imports stand inside functions, and some small classes are a NamedTuple, because creating a frozen
 dataclass takes 0.4 ms. benchmarks/runtime_overhead.py measures the start.
+
+Example:
+    from digits_edge.runtime import Classifier
+
+    classifier = Classifier.load()
+    print(classifier.predict("photo.jpg").label)
 """
+
+from typing import TYPE_CHECKING
 
 from .classifier import Classifier
 from .errors import BundleError, DigitsEdgeError, IntegrityError, MissingExtra, PictureError, UsageError
@@ -23,4 +26,17 @@ __all__ = [
     "Prediction",
     "SelfTest",
     "UsageError",
+    "__version__",
 ]
+
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name):
+        """Look up `__version__` on first use: importlib.metadata is slow to import."""
+        if name != "__version__":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib.metadata import version
+
+        return version("digits-edge")
