@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 DISTRIBUTION: Final = "digits-edge"
 BASE: Final = ""  # stands for the install without extras
-FOR_DEVELOPERS: Final = "dev"
+FOR_DEVELOPERS: Final = {"dev", "docs"}
 # Distributions that do not have the name of their module.
 NAMES: Final = {"PIL": "pillow", "py_mini_racer": "mini-racer", "sklearn": "scikit-learn"}
 
@@ -17,7 +17,7 @@ NAMES: Final = {"PIL": "pillow", "py_mini_racer": "mini-racer", "sklearn": "scik
 def extras() -> list[str]:
     """The names of all extras that users install, in alphabetical order."""
     provided = metadata.metadata(DISTRIBUTION).get_all("Provides-Extra") or []
-    return sorted(set(provided) - {FOR_DEVELOPERS})
+    return sorted(set(provided) - FOR_DEVELOPERS)
 
 
 def install_command(extra: str) -> str:
