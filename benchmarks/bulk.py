@@ -42,7 +42,7 @@ pd.DataFrame({"ImageId": range(1, len(labels) + 1), "Label": labels}).to_csv(tar
 """
 PLAIN_BATCHES = (0, 1024, 256, 64, 32)
 READ = {
-    "digits-edge": "import sys; from digits_edge.trainer.datasets.read import read; read(sys.argv[1])",
+    "digits-edge": "import sys; from digits_edge.trainer import read_dataset; read_dataset(sys.argv[1])",
     "pandas": "import sys; import pandas as pd; pd.read_csv(sys.argv[1]).to_numpy().astype('uint8')",
 }
 BATCHES = (1, 8, 16, 32, 64, 128, 256)

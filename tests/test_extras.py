@@ -34,17 +34,14 @@ assert run(["predict", "rows.csv"]) == 0
 TRAIN: Final = """
 from dataclasses import replace
 from pathlib import Path
-from digits_edge.trainer.recipes import RECIPES
-from digits_edge.trainer.train import TrainOptions, train
+from digits_edge.trainer import RECIPES, TrainOptions, train
 run = train(TrainOptions(data="sample", recipe=replace(RECIPES["fast"], epochs=2), out=Path("new-run")))
-assert run.info["metrics"]["val_accuracy"] > 0.9
+assert run.info.metrics.val_accuracy > 0.9
 """
 EXPORT: Final = """
 from pathlib import Path
-from digits_edge.export.export import export
-from digits_edge.export.options import ExportOptions
-from digits_edge.export.verify.gate import Limits
-from digits_edge.trainer.run import Run
+from digits_edge.export import ExportOptions, Limits, export
+from digits_edge.trainer import Run
 limits = Limits(max_drop=0.02, max_error_ratio=3, max_recall_drop=0.1, min_agreement=0.95, max_drift=0.05)
 run = Run.open(Path("run"))
 bundle = export(ExportOptions(run, Path("bundle"), int8=True, formats={formats}, limits=limits, timed=False))

@@ -26,13 +26,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits_edge.export import export as exporting
+from digits_edge.export import pipeline as exporting
 from digits_edge.export.options import ExportOptions
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.trainer import train as training
+from digits_edge.trainer import TrainOptions
+from digits_edge.trainer import pipeline as training
 from digits_edge.trainer.datasets import builtin
-from digits_edge.trainer.datasets.read import read, read_names
+from digits_edge.trainer.datasets.read import read_class_names, read_dataset
 from digits_edge.trainer.datasets.split import split
 from digits_edge.trainer.run import Run
 
@@ -109,18 +110,17 @@ def workspace(trained, tmp_path, monkeypatch):
 def stand_ins(trained, digits, monkeypatch):
     """Training and exporting give what exists already, after every check of options and data; the sample is smaller."""
 
-    def train(options: training.TrainOptions) -> Run:
-        out = options.out.resolve()
-        training._check(options, out)
-        names = read_names(options.names) if options.names else None
-        split(read(options.data, names=names, preprocess=options.preprocess), options.validation_fraction, 0)
-        shutil.copytree(trained.path, out)
-        return Run.open(out)
+    def train(options: TrainOptions) -> Run:
+        options.check()
+        names = read_class_names(options.names) if options.names else None
+        split(read_dataset(options.data, names=names, preprocess=options.preprocess), options.validation_fraction, 0)
+        shutil.copytree(trained.path, options.out)
+        return Run.open(options.out)
 
     def export(options: ExportOptions) -> Bundle:
         exporting._checked(options)
         if not isinstance(options.source, Run):
-            read(options.source.data, names=options.source.names)
+            read_dataset(options.source.data, names=options.source.names)
         released = "micro" if {"c", "web"} & set(options.formats) else "compact"
         shutil.copytree(
             ROOT / "artifacts" / released, options.out, ignore=lambda *_: ["MODEL_CARD.md"], dirs_exist_ok=True
@@ -182,7 +182,7 @@ def test_the_blocks_of_a_page_run(page, workspace, stand_ins, trained, digits_ed
 @pytest.mark.soak
 def test_the_quickstart_runs_without_stand_ins(workspace, digits_edge):
     perform(ROOT / "docs/quickstart.md", digits_edge)
-    assert Run.newest().info["dataset"]["pictures"] == 5000
+    assert Run.newest().info.dataset.pictures == 5000
 
 
 @pytest.mark.parametrize("block", SKIPPED, ids=lambda block: block.where)

@@ -63,7 +63,7 @@ def test_what_a_page_would_load_from_elsewhere_is_found(hook):
 
 def test_links_lead_to_pages_or_to_the_repository(hook):
     def lead(link: str) -> str:
-        return hook.relinked(f"[x]({link})", ROOT / "docs/how-to/c.md", ROOT / "docs/how-to/c.md")[4:-1]
+        return str(hook.relinked(f"[x]({link})", ROOT / "docs/how-to/c.md", ROOT / "docs/how-to/c.md")[4:-1])
 
     assert lead("python.md#many-pictures") == "python.md#many-pictures"
     assert lead("../../LICENSE") == f"{hook.REPOSITORY}/blob/main/LICENSE"
@@ -100,7 +100,7 @@ def test_the_quoted_tables_are_those_of_the_released_model():
     from digits_edge.export.report.gate_table import gate_table
 
     manifest = json.loads((ROOT / "artifacts/compact/manifest.json").read_text(encoding="utf-8"))
-    assert gate_table(manifest["gate"]) in (ROOT / "docs/how-to/export.md").read_text(encoding="utf-8")
+    assert gate_table(manifest["gate"]).markdown() in (ROOT / "docs/how-to/export.md").read_text(encoding="utf-8")
     report = (ROOT / "artifacts/compact/report.md").read_text(encoding="utf-8")
     parity = report.partition("\n## Parity\n")[2].strip().partition("\n\n")[0]
     assert parity.startswith("| engine")
