@@ -34,7 +34,8 @@ docs: $(VENV)/.installed  ## the documentation as a site, site/index.html
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 test: lint docs $(BARE)/.installed $(DEVICE)/.installed  ## lint, types, documentation and tests
-	DIGITS_EDGE_BARE_PYTHON=$(BARE)/bin/python DIGITS_EDGE_DEVICE_PYTHON=$(DEVICE)/bin/python $(BIN)/pytest
+	DIGITS_EDGE_BARE_PYTHON=$(BARE)/bin/python DIGITS_EDGE_DEVICE_PYTHON=$(DEVICE)/bin/python $(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -m timing
 
 test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs qemu-x86_64 (Debian: qemu-user)
 	$(BIN)/pytest -m isa

@@ -124,11 +124,12 @@ for number in range(2, 10**9):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kill -9 is POSIX")
-def test_kill_9_at_any_moment_leaves_a_whole_publication(tmp_path):
+@pytest.mark.parametrize("kills", [10, pytest.param(50, marks=pytest.mark.soak)])
+def test_kill_9_at_any_moment_leaves_a_whole_publication(tmp_path, kills):
     target, rng = tmp_path / "out", random.Random(0)
     write(target, 1)
     last = 1
-    for _ in range(50):
+    for _ in range(kills):
         env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
         writer = subprocess.Popen([sys.executable, "-c", KILLED, target], stdout=subprocess.PIPE, text=True, env=env)
         assert writer.stdout is not None

@@ -76,6 +76,7 @@ def test_importing_the_runtime_brings_little_that_numpy_and_onnxruntime_do_not()
     assert "digits_edge.runtime.session" in added  # the comparison sees what is added
 
 
+@pytest.mark.timing
 def test_that_import_is_a_small_part_of_theirs():
     code = """
 import os, time
@@ -169,11 +170,13 @@ print(time.process_time() - before)
 """
 
 
+@pytest.mark.timing
 @pytest.mark.parametrize("threads", [1, 3])
 def test_no_cpu_is_used_between_calls(threads):
     assert float(child(WORK.replace("load()", f"load(threads={threads})") + IDLE)) < 0.005
 
 
+@pytest.mark.timing
 def test_that_check_sees_threads_that_spin():
     spinning = """
 import onnxruntime
