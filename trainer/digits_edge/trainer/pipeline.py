@@ -63,9 +63,9 @@ def train(options: TrainOptions) -> Run:
             options.check()  # again: another process may have finished a run there meanwhile
             fitted = _fit(options, parts, model)
             metrics = write_results(folder, options, parts, model.network, fitted)
-            info = _describe(options, parts, model.network, fitted, metrics)
-            seconds = round(info.wall_seconds + time.monotonic() - started, 1)
-            replace(info, device=device, wall_seconds=seconds).write(folder / MARKER)
+            info = _describe(options, parts, model.network, device, fitted, metrics)
+            seconds = round(fitted.earlier_seconds + time.monotonic() - started, 1)
+            replace(info, wall_seconds=seconds).write(folder / MARKER)
     checkpoint_path(options.out).unlink(missing_ok=True)
     return Run.open(options.out.resolve())
 
@@ -167,8 +167,10 @@ def _digest(path: Path | None) -> str | None:
     return f"{path.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
 
 
-def _describe(options: TrainOptions, parts: Split, network: keras.Model, fitted: Fitted, metrics: Metrics) -> RunInfo:
-    """What goes into `run.json`; device and duration of this attempt are still missing."""
+def _describe(
+    options: TrainOptions, parts: Split, network: keras.Model, device: str, fitted: Fitted, metrics: Metrics
+) -> RunInfo:
+    """The content of `run.json`, without the duration of this attempt."""
     import keras
 
     from digits_edge.common.model_cost import cost
@@ -193,5 +195,5 @@ def _describe(options: TrainOptions, parts: Split, network: keras.Model, fitted:
         cpu=cpu_name(),
         versions=versions(),
         wall_seconds=fitted.earlier_seconds,
-        device="",
+        device=device,
     )
