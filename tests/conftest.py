@@ -47,6 +47,7 @@ class WarmPool:
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         self._pool = self.idle.pop() if self.idle else ProcessPoolExecutor(*arguments, **options)
+        self._pool.submit(os.chdir, Path.cwd())  # a new process would start in this folder
         self._calls: list[Future[Any]] = []
 
     def submit(self, *call: Any, **options: Any) -> Future[Any]:

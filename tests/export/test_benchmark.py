@@ -163,7 +163,7 @@ def test_with_data_every_runtime_is_judged_as_evaluate_judges(digits_npz, digits
         assert abs(candidate["accuracy"] - accuracies[candidate["file"]]) <= slack + 1e-6
     printed = digits_edge("benchmark", RELEASED / "model.int8.tflite", "--data", digits_npz, "--rounds", 1).out
     assert f"{accuracies['model.int8.tflite']:.2%}" in printed
-    assert "Accuracy: with that very runtime, on 2,000 pictures of digits.npz." in printed
+    assert "measured with that runtime on 2,000 pictures of digits.npz." in printed
 
 
 def test_what_cannot_be_measured_is_refused_in_one_line(refused, tmp_path):

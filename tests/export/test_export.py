@@ -342,7 +342,7 @@ def test_a_damaged_keras_model_is_one_line(own_run):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (("--format", "tflte"), "did you mean 'tflite'?"),
+        (("--format", "tflte"), "'tflte' is not one of 'onnx', 'tflite', 'c', 'web'"),
         (("--max-drop", "-1"), "--max-drop: expected a number from 0 to 1, received -1"),
         (("--min-accuracy", "90"), "--min-accuracy: expected a number from 0 to 1, received 90"),
     ],

@@ -37,10 +37,7 @@ from .verify.gate import Gate
 from .verify.parity import Parity, agreement, compare
 from .verify.rejection import Rejection, draw_outliers, measure_rejection
 
-BACKENDS: Final = {
-    Format.ONNX: OnnxBackend,
-    Format.TFLITE: TfliteBackend,
-}  # translations need the last one's int8 model
+BACKENDS: Final = {Format.ONNX: OnnxBackend, Format.TFLITE: TfliteBackend}
 
 
 def export(options: ExportOptions) -> Bundle:
@@ -73,7 +70,7 @@ def export(options: ExportOptions) -> Bundle:
     options = _checked(options)
     out = options.out.resolve()
     check_ours(out, marker=bundles.MANIFEST, kind=bundles.KIND)
-    with ExitStack() as running:  # what runs the C and the page, until the bundle is written
+    with ExitStack() as running:  # keeps the compiled C and the page's scripts until the bundle is written
         result = _make_models(options, running)
         if result.refused:
             raise _refuse(options, result, result.refused, out)
@@ -101,10 +98,17 @@ def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
         say(f"exporting {options.source.path}, judged by {source.validation.description}")
         keras = worker(keras_probabilities, source.network, source.validation.pixels)
         contract = describe(source.name, source.preprocess, source.validation, keras)
-        gate = Gate(source.validation, keras, options.limits, contract.accepts)
-        result = ExportResult(source, contract, options.limits, keras, rungs=(), models=())
+        gate = Gate(validation=source.validation, keras=keras, limits=options.limits, accepts=contract.accepts)
+        result = ExportResult(source=source, contract=contract, limits=options.limits, keras=keras, rungs=(), models=())
         backends = [
-            backend(source.network, source.calibration, contract, worker, gate, Path(work))
+            backend(
+                network=source.network,
+                calibration=source.calibration,
+                contract=contract,
+                worker=worker,
+                gate=gate,
+                work=Path(work),
+            )
             for format, backend in BACKENDS.items()
             if format in options.formats
         ]
@@ -131,7 +135,7 @@ def _rungs(
         if model.verdict.failed:
             return
     for backend in backends if options.int8 else ():
-        int8 = yield from climb(backend, ladder=options.ladder)
+        int8 = yield from climb(backend, ladder=options.ladder)  # at last the TFLite model, if it is to be translated
         if int8.verdict.failed:
             return
     if Format.C in options.formats:

@@ -14,6 +14,7 @@ import onnxruntime
 from digits_edge.common.numerics import scale
 from digits_edge.common.silence import muted
 from digits_edge.runtime.errors import ExportError, first_line
+from digits_edge.runtime.session import open_session
 
 from .keras_model import KerasModelFile, adapted, as_function
 from .onnx_graph import LOGITS, OPSET, PIXELS, clean
@@ -74,9 +75,7 @@ def _takes_any_batch(core: onnx.ModelProto) -> bool:
     """Return whether a batch of pictures gets the same logits as each picture alone."""
     sides = [dim.dim_value for dim in core.graph.input[0].type.tensor_type.shape.dim[1:]]
     pixels = np.random.default_rng(0).random((3, *sides), np.float32)
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(core.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = open_session(core.SerializeToString())
     alone = [session.run([LOGITS], {PIXELS: picture[None]})[0] for picture in pixels]
     try:
         together = session.run([LOGITS], {PIXELS: pixels})[0]

@@ -1,1 +1,1 @@
-"""Run model files: ours, LiteRT's, TensorFlow Lite for Microcontrollers', and those of third parties."""
+"""Run model files of any origin, with our runtime, LiteRT or TensorFlow Lite for Microcontrollers."""
