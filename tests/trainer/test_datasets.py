@@ -389,7 +389,7 @@ ROWS_BEGIN = WHOLE_CSV.index(b"\n") + 1
             st.integers(0, 2),
             st.text(' \t,;"\r\n+-.e01259_x\x00\u0663\ufeff', max_size=3).map(str.encode) | st.binary(max_size=2),
         ),
-        max_size=3,
+        max_size=2,
     ),
     end=st.integers(0, len(WHOLE_CSV)) | st.just(len(WHOLE_CSV)),
 )

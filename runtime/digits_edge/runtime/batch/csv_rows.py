@@ -242,7 +242,7 @@ def _read_integers(block: str, header: Header) -> npt.NDArray[np.uint8]:
     Raises:
         ValueError: A row is not like that.
     """
-    lines = [line for line in StringIO(block) if line.strip(" \n")]
+    lines = [line for line in block.split("\n") if line.strip(" ")]
     if not lines or block.count('"') % 2 or any(mark in block for mark in ".eEnN"):
         raise ValueError("no row, an open quote, or a fraction or nan, from which NumPy 1.26 would make an integer")
     columns = header.columns
