@@ -5,14 +5,19 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from mkdocs.exceptions import PluginError
+from PIL import Image
+
+from digits_edge.runtime import Classifier
 
 ROOT = Path(__file__).parents[2]
+TOP = "runtime|common|trainer|export|cli|benchmarks|examples|tests|docs"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -76,11 +81,55 @@ def test_links_lead_to_pages_or_to_the_repository(hook):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_file_that_a_page_names_exists(page):
-    """Paths in backticks, as `benchmarks/bulk.py`, and commands that run a script."""
-    text = page.read_text(encoding="utf-8")
-    folders = "runtime|common|trainer|export|cli|benchmarks|examples|tests|docs"
-    named = set(re.findall(rf"(?<![\w/.])(?:{folders})/[\w./-]+\.\w+", text))
-    assert {name for name in named if not (ROOT / name).exists()} == set()
+    """By its path in the repository, or by that of its import, as `runtime/picture/decode.py`."""
+    names = set(re.findall(rf"(?<![\w/.-])(?:{TOP})/[\w./-]+\.\w+", page.read_text(encoding="utf-8")))
+    gone = [
+        n for n in names if not (ROOT / n).exists() and not (ROOT / n.partition("/")[0] / "digits_edge" / n).exists()
+    ]
+    assert gone == []
+
+
+FOLLOW = """
+import inspect, sys, threading
+from pathlib import PurePath
+from digits_edge.cli.app import run
+
+entered = {}
+
+def parts(frame):
+    return PurePath(frame.f_code.co_filename).parts
+
+def is_imported(frame):
+    # whether a module of ours is just being imported, which calls functions, too
+    while frame and not (frame.f_code.co_name == "<module>" and "digits_edge" in parts(frame)):
+        frame = frame.f_back
+    return frame is not None
+
+def follow(frame, event, _):
+    where = parts(frame)
+    if event == "call" and "digits_edge" in where and frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+        if not is_imported(frame):
+            entered["/".join(where[where.index("digits_edge") + 1 :])] = None
+
+threading.setprofile(follow)
+sys.setprofile(follow)
+run(["predict", sys.argv[1]])
+sys.setprofile(None)
+print(*entered, sep="\\n")
+"""
+
+
+def test_a_picture_enters_the_files_in_the_order_of_the_page(tmp_path):
+    golden = Classifier.load().contract.golden
+    Image.fromarray(255 - golden.pixels[0]).resize((140, 140)).save(tmp_path / "photo.png")
+    done = subprocess.run(
+        [sys.executable, "-c", FOLLOW, str(tmp_path / "photo.png")], capture_output=True, text=True, check=True
+    )
+    page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+    told = re.findall(
+        r"^\| `(.+?)` \|", page.partition("## The path of a picture")[2].partition("\n## ")[0], re.MULTILINE
+    )
+    assert done.stdout.splitlines()[1:] == told
 
 
 def test_every_message_in_the_troubleshooting_table_is_in_the_code():
