@@ -1,8 +1,8 @@
 """The part of the documentation that is made from the code: a hook of mkdocs.
 
-`<!-- generated: NAME -->` in a page is replaced by what the function NAME of `GENERATORS` returns. The home page is
-README.md. A relative link that leaves docs/ leads to the file in the repository. The build fails if a page of the site
-would load anything from another host.
+What a page has from `<!-- generated: NAME -->` to `<!-- end -->`, for those who read it in the repository, is replaced
+by what the function NAME of `GENERATORS` returns. The home page is README.md. A relative link that leaves docs/ leads
+to the file in the repository. The build fails if a page of the site would load anything from another host.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from mkdocs.structure.pages import Page
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"
 REPOSITORY: Final = "https://github.com/digits-edge/digits-edge"
-MARK: Final = re.compile(r"<!-- generated: (\w+) -->")
+MARK: Final = re.compile(r"<!-- generated: (\w+) -->.*?<!-- end -->", re.DOTALL)
 LINK: Final = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[^)\s]*)?(?=\))")
 LOADS: Final = {"src", "srcset", "poster", "data", "action"}  # attributes by which a page loads something
 LEADING: Final = {"canonical", "next", "prev", "alternate"}  # links in a page's head that load nothing
