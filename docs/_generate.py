@@ -22,6 +22,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+import griffe
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -32,6 +33,7 @@ DOCS: Final = ROOT / "docs"
 REPOSITORY: Final = "https://github.com/digits-edge/digits-edge"
 MARK: Final = re.compile(r"<!-- generated: (\w+) -->.*?<!-- end -->", re.DOTALL)
 LINK: Final = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)\s#]+)(#[^)\s]*)?(?=\))")
+EXAMPLE: Final = re.compile(r"^Example:\n((?: {4}.*\n?|\n)+)", re.MULTILINE)
 LOADS: Final = {"src", "srcset", "poster", "data", "action"}  # attributes by which a page loads something
 LEADING: Final = {"canonical", "next", "prev", "alternate"}  # links in a page's head that load nothing
 
@@ -147,9 +149,9 @@ def _room(module: ModuleType) -> str:
         if hasattr(found, "__qualname__"):
             parts.append(f"::: {found.__module__}.{found.__qualname__}\n")
         elif isinstance(found, dict):
-            parts.append(f"### {name}\n\n[The recipes](recipes.md) by their names: {_listed(found)}.\n")
+            parts.append(f"### `{name}`\n\n[The recipes](recipes.md) by their names: {_listed(found)}.\n")
         else:
-            parts.append(f"### {name}\n\nThe version of digits-edge that is installed, here `{found!r}`.\n")
+            parts.append(f"### `{name}`\n\nThe version of digits-edge that is installed, here `{found!r}`.\n")
     return "\n".join(parts)
 
 
@@ -159,6 +161,18 @@ def _is_error(kind: type) -> bool:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
+
+
+class FencedExamples(griffe.Extension):
+    """Shows the indented code after `Example:` in a docstring as code."""
+
+    def on_object(self, *, obj: griffe.Object, **_: object) -> None:
+        """Rewrite the docstring of one class or function."""
+        if obj.docstring:
+            obj.docstring.value = EXAMPLE.sub(
+                lambda found: f"**Example:**\n\n```python\n{textwrap.dedent(found[1]).strip()}\n```\n",
+                obj.docstring.value,
+            )
 
 
 def criteria() -> str:
