@@ -46,9 +46,12 @@ class WarmPool:
     idle: ClassVar[list[ProcessPoolExecutor]] = []
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._pool = self.idle.pop() if self.idle else ProcessPoolExecutor(*arguments, **options)
-        self._pool.submit(os.chdir, Path.cwd())  # a new process would start in this folder
         self._calls: list[Future[Any]] = []
+        if self.idle:
+            self._pool = self.idle.pop()
+            self._pool.submit(os.chdir, Path.cwd())  # where a new process would start
+        else:
+            self._pool = ProcessPoolExecutor(*arguments, **options)
 
     def submit(self, *call: Any, **options: Any) -> Future[Any]:
         self._calls.append(self._pool.submit(*call, **options))
