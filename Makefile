@@ -52,8 +52,8 @@ soak: $(VENV)/.installed  ## what takes too long for every day: killed exports, 
 release: $(VENV)/.installed  ## train the released models (hours; goes on where it was stopped); DATA=IDX folder JOBS=2
 	$(BIN)/python benchmarks/release.py --data $(DATA) --jobs $(JOBS)
 
-clean:  ## remove the virtual environments
-	rm -rf $(VENV) $(BARE) $(DEVICE)
+clean:  ## remove the virtual environments and the site
+	rm -rf $(VENV) $(BARE) $(DEVICE) site
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
