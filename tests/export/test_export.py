@@ -353,7 +353,7 @@ def test_impossible_options_are_one_line(trained, refused, words, expected):
 
 def test_export_takes_the_newest_run(own_run, refused, digits_edge, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert "no finished run is there" in refused("export")
+    assert "expected a finished run, found none" in refused("export")
     for name in ("old", "new"):
         shutil.copytree(own_run.path, tmp_path / "artifacts" / "runs" / name)
         (tmp_path / "artifacts" / "runs" / name / "run.json").touch()
