@@ -28,8 +28,8 @@ def curve(folder: Path) -> np.ndarray:
 def test_two_virtual_devices_give_the_loss_curve_of_one(tmp_path, digits_npz):
     """On the JAX backend, with augmentation, moving averages, and a last batch that no two devices can share."""
     # JAX takes a minute to compile the augmentation of the other recipes
-    words = ("--data", digits_npz, "--recipe", "fast", "--set", "outliers=0.25")
-    words = (*words, "--epochs", 2, "--batch-size", 230, "--json")
+    recipe = ("--recipe", "fast", "--set", "outliers=0.25", "--epochs", 2, "--batch-size", 230)
+    words = ("--data", digits_npz, *recipe, "--json")
     flags = "--xla_force_host_platform_device_count="
     runs = {}
     for count, more in ((1, ()), (2, ("--distribute",))):
