@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,42 +13,48 @@ from digits_edge.runtime.errors import GateFailed, UsageError
 
 from ..options import Json, Labels, PixelRange, PreprocessOption, print_json, shown, with_limits
 
-OWN = "A model of your own"
+if TYPE_CHECKING:
+    from digits_edge.runtime.bundle import Bundle
+
+Source = Annotated[
+    Path | None,
+    typer.Argument(metavar="[RUN|MODEL.keras]", help="A run or a Keras model; the newest finished run unless given."),
+]
+Int8 = Annotated[bool, typer.Option("--int8", help="Quantize to int8, too; otherwise export float models only.")]
+Formats = Annotated[
+    list[Format] | None,
+    typer.Option(
+        "--format",
+        help="Export this format; may be repeated. onnx and tflite unless given; c and web are written from the int8 "
+        "TFLite model, which is then exported, too.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Write the bundle to this folder; RUN/bundle or MODEL-bundle unless given."),
+]
+NoLadder = Annotated[bool, typer.Option("--no-ladder", help="Refuse at the first failure, without trying remedies.")]
+NoBenchmark = Annotated[bool, typer.Option("--no-benchmark", help="Do not time the models for the report.")]
+TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="Stop a conversion that takes longer.")]
+Pictures = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="Labelled pictures for a Keras model, as for train: up to 1,024 calibrate, the others judge.",
+    ),
+]
 
 
 @with_limits
 def command(
-    source: Annotated[
-        Path | None,
-        typer.Argument(metavar="[RUN|MODEL.keras]", help="A run, or a Keras model; the newest finished run if none."),
-    ] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="Also quantize to int8; else the float models only.")] = False,
-    format: Annotated[
-        list[Format] | None,
-        typer.Option(
-            help="Export this format; may be repeated. onnx and tflite unless given; c and web are written from the "
-            "int8 TFLite model, which comes along."
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="The bundle's folder; RUN/bundle or MODEL-bundle unless given."),
-    ] = None,
-    no_ladder: Annotated[
-        bool, typer.Option("--no-ladder", help="Refuse at the first failure: try no remedies.")
-    ] = False,
-    no_benchmark: Annotated[
-        bool, typer.Option("--no-benchmark", help="Do not time the models for the report.")
-    ] = False,
-    time_limit: Annotated[float, typer.Option(metavar="SECONDS", help="Of each conversion.")] = 600,
-    data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="SPEC",
-            help="Labelled pictures as for train: up to 1,024 calibrate, the others judge.",
-            rich_help_panel=OWN,
-        ),
-    ] = None,
+    source: Source = None,
+    int8: Int8 = False,
+    formats: Formats = None,
+    out: Out = None,
+    no_ladder: NoLadder = False,
+    no_benchmark: NoBenchmark = False,
+    time_limit: TimeLimit = 600,
+    data: Pictures = None,
     pixel_range: PixelRange = None,
     labels: Labels = None,
     preprocess: PreprocessOption = None,
@@ -56,10 +62,11 @@ def command(
     *,
     limits: Limits,
 ) -> None:
-    """Turn a run, or a Keras model of your own, into a bundle, if every model in it is as good as Keras.
+    """Export a run, or a Keras model of your own, to a bundle, if every model in it is as good as Keras.
 
-    Where an int8 model is not, remedies are tried one after the other, and all is recorded; what fails in the end is
-    kept under rejected/ beside the place where the bundle would have been.
+    If an int8 model is not as good, remedies are tried one after the other and recorded. If none helps, nothing is
+    published, and the best attempt is kept under rejected/ beside the bundle's folder. --data, --pixel-range, --labels
+    and --preprocess describe a Keras model of your own; a run knows them.
 
     Examples:
 
@@ -73,7 +80,6 @@ def command(
     """
     from digits_edge.export import ExportOptions, export
     from digits_edge.export.options import OwnModel
-    from digits_edge.export.report.gate_table import gate_table
     from digits_edge.trainer import Run
     from digits_edge.trainer.datasets.read import read_class_names
 
@@ -81,18 +87,11 @@ def command(
     if source is not None and source.suffix == ".keras":
         if data is None:
             raise UsageError(f"{source}: expected --data SPEC, labelled pictures to calibrate with and to judge by")
-        what = OwnModel(
-            path=source,
-            data=data,
-            pixel_range=pixel_range or "0..1",
-            names=read_class_names(labels) if labels else None,
-            preprocess=preprocess,
-        )
+        names = read_class_names(labels) if labels else None
+        what = OwnModel(source, data, pixel_range or "0..1", names=names, preprocess=preprocess)
+    elif any(option is not None for option in (data, pixel_range, labels, preprocess)):
+        raise UsageError("--data, --pixel-range, --labels and --preprocess go with a MODEL.keras: a run has its own")
     else:
-        if any(option is not None for option in (data, pixel_range, labels, preprocess)):
-            raise UsageError(
-                "--data, --pixel-range, --labels and --preprocess go with a MODEL.keras: a run has its own"
-            )
         what = Run.open(source) if source else Run.newest()
     try:
         bundle = export(
@@ -100,7 +99,7 @@ def command(
                 source=what,
                 out=out or what.place,
                 int8=int8,
-                formats=format or MODELS,
+                formats=formats or MODELS,
                 limits=limits,
                 ladder=not no_ladder,
                 timed=not no_benchmark,
@@ -111,6 +110,13 @@ def command(
         if json:
             print_json({"published": False, "gate": refusal.gate})
         raise
+    _print(bundle, json)
+
+
+def _print(bundle: Bundle, json: bool) -> None:
+    """Print the gate's table and what was published."""
+    from digits_edge.export.report.gate_table import gate_table
+
     if json:
         print_json({"published": True, "bundle": str(shown(bundle.path)), **bundle.manifest})
         return
