@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -81,17 +81,3 @@ def shown(path: Path) -> Path:
 def print_json(value: Any) -> None:
     """Print one JSON document on stdout."""
     typer.echo(json.dumps(value, indent=1))
-
-
-def print_columns(rows: Sequence[Sequence[object]]) -> None:
-    """Print rows below their header (the first row), the first column flushed left and the others right."""
-    from rich.console import Console
-    from rich.table import Column, Table
-    from rich.text import Text
-
-    header, *body = [[Text(str(cell)) for cell in row] for row in rows]
-    columns = [Column(title, justify="right" if place else "left", no_wrap=True) for place, title in enumerate(header)]
-    table = Table(*columns, box=None, pad_edge=False, header_style="")
-    for row in body:
-        table.add_row(*row)
-    Console(width=1_000, color_system=None).print(table)

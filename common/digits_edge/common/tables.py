@@ -1,21 +1,34 @@
-"""Tables in Markdown."""
+"""Tables for a terminal and for Markdown, drawn by rich."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
 
-def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table with aligned columns: the first to the left, the others to the right."""
-    cells = [list(header), *([str(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+WIDEST = 10_000  # characters in a line, so that nothing is wrapped
 
-    def line(row: Sequence[str]) -> str:
-        return (
-            "| "
-            + " | ".join(c.rjust(w) if i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
-            + " |"
-        )
 
-    rule = "|" + "|".join(("-" * (w + 1) + ":") if i else "-" * (w + 2) for i, w in enumerate(widths)) + "|"
-    return "\n".join([line(cells[0]), rule, *map(line, cells[1:])])
+def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, markdown: bool = True) -> str:
+    """Draw a table with aligned columns: the first to the left, the others to the right.
+
+    Args:
+        header: Titles of the columns.
+        rows: Cells; `str` is called on each.
+        markdown: Whether to draw the lines of a Markdown table; otherwise columns are only aligned.
+    """
+    columns = [Column(Text(title), justify="right" if place else "left") for place, title in enumerate(header)]
+    drawn = Table(*columns, box=MARKDOWN if markdown else None, pad_edge=markdown, header_style="")
+    for row in rows:
+        drawn.add_row(*(Text(str(cell)) for cell in row))
+    console = Console(width=WIDEST, color_system=None)
+    with console.capture() as capture:
+        console.print(drawn)
+    lines = [line.rstrip() for line in capture.get().splitlines() if line.strip()]
+    if markdown:  # rich does not mark columns that are aligned to the right
+        left, *right = lines[1].strip("|").split("|")
+        lines[1] = "|" + "|".join((left, *(f"{rule[:-1]}:" for rule in right))) + "|"
+    return "\n".join(lines)

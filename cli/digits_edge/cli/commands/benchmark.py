@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import BundleOrModel, Json, PixelRange, print_columns, print_json
+from ..options import BundleOrModel, Json, PixelRange, print_json
 
 if TYPE_CHECKING:
     from digits_edge.export.benchmark.benchmark import Benchmark
@@ -74,20 +74,13 @@ def command(
 
 
 def _print(result: Benchmark) -> None:
+    from digits_edge.common.tables import table
+
     typer.echo(f"{result.cpu} ({' '.join(result.instruction_sets) or 'instruction sets unknown'})\n")
-    print_columns(
-        [
-            ("model, with", "bytes", "accuracy", "p50 µs", "p95", "p99", "time / first", "batch, 1/s", "/ first"),
-            *(_speed(c) for c in result.candidates),
-        ]
-    )
-    typer.echo("")
-    print_columns(
-        [
-            ("model, with", "start ms", "of it imports", "CPU µs", "/ first", "idle", "memory MB"),
-            *(_cost(c) for c in result.candidates),
-        ]
-    )
+    speed = ("model, with", "bytes", "accuracy", "p50 µs", "p95", "p99", "time / first", "batch, 1/s", "/ first")
+    typer.echo(table(speed, [_speed(c) for c in result.candidates], markdown=False) + "\n")
+    cost = ("model, with", "start ms", "of it imports", "CPU µs", "/ first", "idle", "memory MB")
+    typer.echo(table(cost, [_cost(c) for c in result.candidates], markdown=False))
     for failure in result.failures:
         typer.echo(f"\n{failure.runtime} cannot run {failure.file}: {failure.reason}")
 

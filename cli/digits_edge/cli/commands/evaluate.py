@@ -9,7 +9,7 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import BundleOrModel, Data, Json, PixelRange, print_columns, print_json
+from ..options import BundleOrModel, Data, Json, PixelRange, print_json
 
 
 def command(
@@ -35,6 +35,7 @@ def command(
 
     digits-edge evaluate net.tflite --data train.csv --pixel-range=-1..1
     """
+    from digits_edge.common.tables import table
     from digits_edge.export import evaluate
     from digits_edge.trainer.plots import draw_mistakes
 
@@ -63,12 +64,11 @@ def command(
         )
         return
     rows = [(r.file, f"{r.accuracy:.2%}", r.wrong, f"{r.pictures:,}", f"{r.calibration_error:.4f}") for r in results]
-    print_columns([("model", "accuracy", "wrong", "of", "calibration error"), *rows])
-    typer.echo("")
+    typer.echo(table(("model", "accuracy", "wrong", "of", "calibration error"), rows, markdown=False) + "\n")
     classes = [
         (label, *(f"{r.per_class[label][1]}" for r in results), results[0].per_class[label][0])
         for label in validation.labels
     ]
-    print_columns([("wrong of class", *(r.file for r in results), "of"), *classes])
+    typer.echo(table(("wrong of class", *(r.file for r in results), "of"), classes, markdown=False))
     if mistakes:
         typer.echo(f"\n{mistakes}: what {results[0].file} gets wrong")

@@ -10,7 +10,7 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import Json, print_columns, print_json, shown
+from ..options import Json, print_json, shown
 
 HINTS: Final = {"interrupted": "no: --resume", "training": "training"}
 
@@ -27,6 +27,7 @@ def command(
 
     digits-edge runs artifacts/runs/release --json
     """
+    from digits_edge.common.tables import table
     from digits_edge.trainer.run import RUNS
     from digits_edge.trainer.run_list import list_runs
 
@@ -39,7 +40,8 @@ def command(
     if not runs:
         typer.echo(f"no runs in {folder or RUNS}; make one with: digits-edge train")
         return
-    rows = [("run", "recipe", "model", "data", "parameters", "epochs", "best", "validation", "seconds", "finished")]
+    header = ("run", "recipe", "model", "data", "parameters", "epochs", "best", "validation", "seconds", "finished")
+    rows = []
     for run in runs:
         if run.val_accuracy is None or run.seconds is None:
             typer.echo(f"digits-edge: {run.status}", err=True)
@@ -58,4 +60,4 @@ def command(
                 run.created.partition("+")[0] if run.created else HINTS[run.status],
             )
         )
-    print_columns(rows)
+    typer.echo(table(header, rows, markdown=False))
