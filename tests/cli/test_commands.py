@@ -241,7 +241,7 @@ def test_selftest_passes_and_can_fail(exported, digits_edge, tmp_path):
 def test_the_current_folder_can_be_read_but_not_swapped(own_run, own_bundle, digits_edge, refused, monkeypatch):
     monkeypatch.chdir(own_bundle)
     assert digits_edge("selftest", ".").code == 0
-    assert "expected another folder than the current one" in refused("export", own_run.path, "--out", ".")
+    assert "expected a folder other than the current one" in refused("export", own_run.path, "--out", ".")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])

@@ -340,7 +340,7 @@ def test_a_csv_needs_neither_pandas_nor_pillow(test_csv, exported):
 import sys
 from digits_edge.cli.app import run
 code = run(sys.argv[1:])
-heavy = {"pandas", "keras", "tensorflow", "PIL", "rich", "digits_edge.export"} & set(sys.modules)
+heavy = {"pandas", "keras", "tensorflow", "PIL", "rich", "scipy", "onnx"} & set(sys.modules)
 sys.exit(code or " ".join(heavy) or None)
 """
     for words in ([], ["--submission", str(test_csv.with_name("out.csv"))]):
