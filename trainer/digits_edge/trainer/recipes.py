@@ -171,9 +171,9 @@ class Recipe(_Checked):
         return " ".join(f"{k}={','.join(map(str, v)) if isinstance(v, tuple) else v}" for k, v in shown.items())
 
 
-def _override(owner: T, name: str, text: str, told: str) -> T:
+def _override(owner: T, name: str, text: str, full_name: str) -> T:
     hints = get_type_hints(type(owner))
-    hint = hints[one_of(f"recipe: {told}", name, [k for k in hints if k not in ("name", "augmentation")])]
+    hint = hints[one_of(f"recipe: {full_name}", name, [k for k in hints if k not in ("name", "augmentation")])]
     value: Any = text
     try:
         if hint is int:

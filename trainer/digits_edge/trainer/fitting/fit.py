@@ -109,7 +109,7 @@ def fit(plan: FitPlan, *, resume: bool = False) -> Fitted:
                 steps = training_steps(model, pixels, wanted)  # compiled with this augmentation
             for metrics in steps(_order(plan, epoch), recipe.batch_size):
                 recorder.note_steps(metrics)
-            last = _judged(plan, recorder, epoch)
+            last = _evaluated(plan, recorder, epoch)
             best = last if fitted is None or recorder.best_epoch == epoch else fitted.best
             fitted = Fitted(recorder, last, best, earlier)
             _save(plan, fitted, earlier + time.monotonic() - started)
@@ -130,7 +130,7 @@ def _order(plan: FitPlan, epoch: int) -> npt.NDArray[np.int32]:
     return rng.permutation(len(plan.training[0])).astype(np.int32)
 
 
-def _judged(plan: FitPlan, recorder: Recorder, epoch: int) -> Snapshot:
+def _evaluated(plan: FitPlan, recorder: Recorder, epoch: int) -> Snapshot:
     """The network after an epoch; its metrics on the validation pictures are recorded."""
     last, targets = _snapshot(plan, epoch), plan.validation[1]
     recorder.note_epoch(cross_entropy(last.logits, targets), accuracy(count_wrong(last.logits, targets), len(targets)))
