@@ -258,7 +258,7 @@ def _read_integers(block: str, header: Header) -> npt.NDArray[np.uint8]:
     )
     if cells.shape[1] != len(columns) or cells.min() < 0 or cells.max() > 255:
         raise ValueError("too few or too many cells in a row, or a number that is no pixel")
-    return cells.astype(np.uint8)[:, header.pixels].reshape(-1, SIDE, SIDE)
+    return cells.astype(np.uint8).take(header.pixels, axis=1).reshape(-1, SIDE, SIDE)
 
 
 def _read_row(cells: list[str], header: Header, where: str) -> bytes:
