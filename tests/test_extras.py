@@ -158,6 +158,7 @@ def test_image_and_cli_read_pictures_and_rows_from_the_command_line(device_pytho
     ],
 )
 def test_a_command_that_needs_another_extra_names_it_in_one_line(device_python, words, extra, place):
+    (place / "seven.tflite").write_bytes((Path(__file__).parents[1] / "artifacts/micro/model.int8.tflite").read_bytes())
     done = command_line(device_python, *words, cwd=place)
     assert (done.returncode, done.stdout) == (2, "")
     told = rf'digits-edge: [\w-]+ is not installed: pip install "digits-edge\[{extra}\]"\n'
