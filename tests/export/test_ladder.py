@@ -28,11 +28,10 @@ from digits_edge.export.quantize.ladder import climb
 from digits_edge.export.quantize.onnx_quantizer import in_float, quantize
 from digits_edge.export.quantize.scheme import Scheme
 from digits_edge.export.quantize.sensitivity import LayerNoise, sensitivity
-from digits_edge.export.report.manifest import REJECTED
 from digits_edge.export.verify.criteria import Limits
 from digits_edge.export.verify.gate import Gate
 from digits_edge.export.verify.validation import Validation
-from digits_edge.runtime.bundle import Bundle
+from digits_edge.runtime.bundle import REJECTED, Bundle
 from digits_edge.runtime.errors import BundleError, ExportError
 from digits_edge.runtime.session import open_session
 from digits_edge.trainer import Run

@@ -9,7 +9,7 @@ from typing import Any
 
 from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier
-from digits_edge.runtime.bundle import MANIFEST, Bundle, find_published
+from digits_edge.runtime.bundle import MANIFEST, REJECTED, Bundle, find_published
 from digits_edge.runtime.errors import BundleError
 from digits_edge.runtime.metadata import METADATA_KEY, Contract
 
@@ -125,8 +125,6 @@ def _run(path: Path) -> Inspection:
 
 def _rejected(path: Path) -> Inspection | None:
     """Describe the folder of a refused export; None if it is something else."""
-    from .report.manifest import REJECTED
-
     try:
         manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -30,7 +30,7 @@ from .quantize.attempt import Attempt, Quantized, Skipped
 from .quantize.backends import Backend, OnnxBackend, TfliteBackend
 from .quantize.ladder import best, climb
 from .report.gate_table import gate_table
-from .report.manifest import REJECTED, gate_of, write_bundle
+from .report.manifest import gate_of, write_bundle
 from .result import ExportResult
 from .source import read_source
 from .verify.gate import Gate
@@ -169,8 +169,8 @@ def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out:
     """Write the best attempt to the folder `rejected/`, next to where the bundle would have been."""
     result = replace(result, advice=next_command(options, refused), parity=tuple(_parity(result, options.time_limit)))
     rejected = out.parent / "rejected" / out.name
-    with publishing(rejected, marker=bundles.MANIFEST, kind=REJECTED) as folder:
-        write_bundle(folder, result, REJECTED)
+    with publishing(rejected, marker=bundles.MANIFEST, kind=bundles.REJECTED) as folder:
+        write_bundle(folder, result, bundles.REJECTED)
     gate = gate_of(result)
     message = (
         f"nothing was published: {refused.file}: {refused.verdict.refused}\n{gate_table(gate).markdown()}\n"

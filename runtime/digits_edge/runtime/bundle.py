@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL: Final = "default.onnx"
 KIND: Final = "digits-edge bundle"
+REJECTED: Final = "digits-edge rejected export"  # the kind of a folder that a refused export leaves
 MANIFEST: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 2**26
 MAX_MODEL_BYTES: Final = 2**31 - 1  # the largest protobuf

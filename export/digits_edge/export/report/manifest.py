@@ -26,7 +26,6 @@ from ..verify.rejection import Rejection
 from .html import write_html
 from .markdown import write_report
 
-REJECTED: Final = "digits-edge rejected export"  # the kind of the folder that a refused export leaves
 COUNTS: Final = (
     "pictures", "wrong", "keras_wrong", "broken", "fixed", "other_labels", "largest_difference",
 )  # fmt: skip
