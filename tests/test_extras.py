@@ -147,7 +147,7 @@ def test_image_and_cli_read_pictures_and_rows_from_the_command_line(device_pytho
     assert [answer["label"] for answer in json.loads(done.stdout)] == ["7"]
     succeeds(device_python, COMMAND_LINE, cwd=place)
     bundle = Path(__file__).parents[1] / "artifacts" / "micro"
-    assert command_line(device_python, "inspect", bundle, cwd=place).stdout.startswith("name             micro\n")
+    assert command_line(device_python, "inspect", str(bundle), cwd=place).stdout.startswith("name             micro\n")
 
 
 @pytest.mark.parametrize(
