@@ -141,7 +141,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(digits_npz, t
 
 def test_a_finished_run_is_replaced_only_by_force(own_run, digits_npz, digits_edge, refused):
     before = (own_run.path / "run.json").read_bytes()
-    words = ("train", "--data", digits_npz, "--epochs", 1, "--out", own_run.path)
+    words = ("train", "--data", digits_npz, "--recipe", "fast", "--epochs", 1, "--out", own_run.path)
     assert "a finished run is here; replace it with --force" in refused(*words)
     assert (own_run.path / "run.json").read_bytes() == before
     done = digits_edge(*words, "--force")
@@ -149,7 +149,7 @@ def test_a_finished_run_is_replaced_only_by_force(own_run, digits_npz, digits_ed
     assert Run.open(own_run.path).info.recipe.epochs == 1
     assert "next: digits-edge export" in done.out
     assert "epoch  1/1" in done.err
-    assert "Total params: 48,946" in done.err
+    assert "Total params: 64,194" in done.err
 
 
 @pytest.mark.parametrize(
@@ -261,7 +261,8 @@ def test_a_run_that_diverges_is_one_line_and_leaves_no_trace(digits_npz, tmp_pat
     start = keras.Sequential([keras.Input((28, 28, 1)), keras.layers.Flatten(), keras.layers.Dense(10)])
     start.set_weights([np.full((784, 10), np.nan), np.zeros(10)])
     start.save(tmp_path / "nan.keras")
-    done = digits_edge("train", "--data", digits_npz, "--out", tmp_path / "run", "--init", tmp_path / "nan.keras")
+    words = ("--recipe", "fast", "--init", tmp_path / "nan.keras")
+    done = digits_edge("train", "--data", digits_npz, "--out", tmp_path / "run", *words)
     assert done.code == 2, done.err
     assert "training diverged in epoch 1 with a learning rate of 0.01: lower it with --set" in done.err.splitlines()[-1]
     assert not (tmp_path / "run").exists()
