@@ -54,7 +54,7 @@ def written(name: str, folder: Path) -> Program:
     bundle = Bundle.open(ROOT / "artifacts" / name)
     data = bundle.read("model.int8.tflite")
     network, tflite = read_network(data), TfliteModel.load(data, name)
-    sources = write_sources(network, bundle.contract(), tflite.output)
+    sources = write_sources(network, bundle.contract(), tflite.spec.output)
     for file, text in sources.files.items():
         (folder / file).write_text(text, encoding="utf-8")
     return Program(data, tflite, network, sources, folder)

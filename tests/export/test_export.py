@@ -189,8 +189,8 @@ def test_full_integer_tflite(exported):
 
 def test_dim_calibration_pictures_leave_the_promised_input_scale(trained):
     tflite = TfliteModel.load(to_tflite(KerasModelFile(trained.model_path), trained.calibration() // 3), "model")
-    assert tflite.input.scale == pytest.approx(1 / 255)
-    assert tflite.input.zero_point == -128
+    assert tflite.spec.input.scale == pytest.approx(1 / 255)
+    assert tflite.spec.input.zero_point == -128
 
 
 def test_every_onnx_file_alone_carries_its_contract(exported):

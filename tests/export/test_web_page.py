@@ -67,7 +67,7 @@ def model() -> dict[str, Any]:
     bundle = Bundle.open(RELEASED)
     data = bundle.read("model.int8.tflite")
     facts = {"accuracy": 0.9943, "pictures": 3_000, "parameters": 7_842}
-    return model_of(read_network(data), bundle.contract(), TfliteModel.load(data, "micro").output, facts)
+    return model_of(read_network(data), bundle.contract(), TfliteModel.load(data, "micro").spec.output, facts)
 
 
 @pytest.fixture(scope="module")

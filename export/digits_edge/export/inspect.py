@@ -20,17 +20,11 @@ Fields = list[tuple[str, str]]  # names and values
 
 @dataclass(frozen=True)
 class Inspection:
-    """A description.
+    """A description."""
 
-    Attributes:
-        rows: Names and values, for a terminal.
-        tables: Markdown tables, for a terminal.
-        facts: The same and more, as JSON values.
-    """
-
-    rows: Fields
-    tables: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
+    rows: Fields  # for a terminal
+    tables: list[str] = field(default_factory=list)  # in Markdown, for a terminal
+    facts: dict[str, Any] = field(default_factory=dict)  # the same and more, as JSON values
 
 
 def inspect(path: Path | None) -> Inspection:

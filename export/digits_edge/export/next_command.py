@@ -18,10 +18,6 @@ def next_command(options: ExportOptions, refused: Attempt) -> str:
 
     If a conversion is not the same function, export the other format only. If the float model is not accurate enough,
     train on. If remedies were not tried, try them. Otherwise, allow what the best attempt needs to pass.
-
-    Args:
-        options: Options of the refused export.
-        refused: The best attempt.
     """
     source = options.source
     words = ["digits-edge", "export", str(source.path)]

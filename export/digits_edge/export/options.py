@@ -15,23 +15,14 @@ from .verify.criteria import Limits
 
 @dataclass(frozen=True)
 class OwnModel:
-    """A Keras model that digits-edge did not train.
+    """A Keras model that digits-edge did not train."""
 
-    Attributes:
-        path: Path of the `.keras` file.
-        data: SPEC of labelled pictures; some of them calibrate, the others judge.
-        pixel_range: The pixel range that the model was trained on.
-        names: Class names in the order of the outputs; None to take them from the data.
-        preprocess: How a photograph becomes pixels; None to decide by the data.
-        seed: Seed for choosing the calibration pictures.
-    """
-
-    path: Path
-    data: str
-    pixel_range: str = "0..1"
-    names: tuple[str, ...] | None = None
-    preprocess: Preprocess | None = None
-    seed: int = 0
+    path: Path  # of the `.keras` file
+    data: str  # SPEC of labelled pictures; some of them calibrate, the others judge
+    pixel_range: str = "0..1"  # that the model was trained on
+    names: tuple[str, ...] | None = None  # classes in the order of the outputs; None to take them from the data
+    preprocess: Preprocess | None = None  # None to decide by the data
+    seed: int = 0  # for choosing the calibration pictures
 
     @property
     def place(self) -> Path:

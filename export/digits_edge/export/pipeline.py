@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -116,7 +117,8 @@ def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
         for rung in _rungs(options, backends, gate, result, running):
             _report(rung)
             rungs.append(rung)
-        models = _best_of_each_file(rungs)
+        attempts = [rung for rung in rungs if isinstance(rung, Attempt)]  # those of a file follow one another
+        models = {file: best(tuple(tried)) for file, tried in groupby(attempts, key=lambda attempt: attempt.file)}
         layers = [
             layer
             for backend in backends
@@ -155,14 +157,6 @@ def _report(rung: Attempt | Skipped) -> None:
     say(f"{rung.file} ({rung.bytes:,} bytes): {rung.rung}: {ending}")
     if isinstance(rung, Quantized) and rung.in_float and not rung.verdict.failed:
         say(f"{rung.file}: stays in float: {', '.join(rung.in_float)}")
-
-
-def _best_of_each_file(rungs: Sequence[Attempt | Skipped]) -> dict[str, Attempt]:
-    attempts: dict[str, list[Attempt]] = {}
-    for rung in rungs:
-        if isinstance(rung, Attempt):
-            attempts.setdefault(rung.file, []).append(rung)
-    return {file: best(tried) for file, tried in attempts.items()}
 
 
 def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out: Path) -> GateFailed:

@@ -21,35 +21,20 @@ from .verify.rejection import Rejection
 
 @dataclass(frozen=True, eq=False)
 class ExportResult:
-    """The result of an export.
-
-    Attributes:
-        source: The Keras model and its validation pictures.
-        contract: The metadata that the models carry.
-        limits: Limits of the gate.
-        keras: Keras's own probabilities for the N validation pictures, float32[N, C].
-        rungs: Every attempt and every skipped rung, in order.
-        models: The models to publish, one of `rungs` for each file; in a refused export the last one is refused.
-        parity: The answers of each engine compared with Keras's, Keras itself first.
-        int8_agreement: Share of the pictures that int8 ONNX and int8 TFLite label alike; None without both.
-        rejections: Which pictures each published model rejects; empty if nothing is published.
-        layers: The noise that the quantization of each layer adds; empty without int8 ONNX.
-        benchmark: Timings of the models on this machine, or None.
-        advice: The command to try next after a refusal, else None.
-    """
+    """The result of an export."""
 
     source: ExportSource
     contract: Contract
     limits: Limits
-    keras: npt.NDArray[np.float32]
-    rungs: tuple[Attempt | Skipped, ...]
-    models: tuple[Attempt, ...]
-    parity: tuple[Parity, ...] = ()
-    int8_agreement: float | None = None
-    rejections: tuple[Rejection, ...] = ()
-    layers: tuple[LayerNoise, ...] = ()
+    keras: npt.NDArray[np.float32]  # Keras's own probabilities for the N validation pictures, float32[N, C]
+    rungs: tuple[Attempt | Skipped, ...]  # every attempt and every skipped rung, in order
+    models: tuple[Attempt, ...]  # to publish, one of `rungs` for each file; in a refused export the last one is refused
+    parity: tuple[Parity, ...] = ()  # of each engine with Keras, Keras itself first
+    int8_agreement: float | None = None  # share of pictures that int8 ONNX and int8 TFLite label alike
+    rejections: tuple[Rejection, ...] = ()  # of each published model
+    layers: tuple[LayerNoise, ...] = ()  # empty without int8 ONNX
     benchmark: Benchmark | None = None
-    advice: str | None = None
+    advice: str | None = None  # the command to try next after a refusal
 
     @property
     def sized(self) -> tuple[Attempt, ...]:

@@ -25,23 +25,14 @@ CALIBRATION_SHARE: Final = 0.25  # at most, of the pictures
 
 @dataclass(frozen=True, eq=False)
 class ExportSource:
-    """What is exported.
-
-    Attributes:
-        name: Name of the model.
-        network: The Keras model.
-        preprocess: How a photograph becomes pixels.
-        validation: The pictures that the gate judges by.
-        calibration: Other pictures, to calibrate with, uint8[K, H, W] or uint8[K, H, W, 3].
-        provenance: Origin of the model and its data, for the manifest.
-    """
+    """What is exported."""
 
     name: str
     network: KerasModelFile
     preprocess: Preprocess
-    validation: Validation
-    calibration: npt.NDArray[np.uint8]
-    provenance: dict[str, Any]
+    validation: Validation  # the pictures that the gate judges by
+    calibration: npt.NDArray[np.uint8]  # other pictures, uint8[K, H, W] or uint8[K, H, W, 3]
+    provenance: dict[str, Any]  # of the model and its data, for the manifest
 
     @property
     def parameters(self) -> int | None:
@@ -59,15 +50,11 @@ def read_source(source: Run | OwnModel, worker: Worker) -> ExportSource:
         ExportError: The model is no image classifier that can be exported.
         DatasetError: The data do not fit the model.
     """
-    return from_run(source, worker) if isinstance(source, Run) else from_model(source, worker)
+    return _from_run(source, worker) if isinstance(source, Run) else _from_model(source, worker)
 
 
-def from_run(run: Run, worker: Worker) -> ExportSource:
-    """Open a finished run, with the pictures that it kept for its export.
-
-    Raises:
-        RunError: The run is damaged.
-    """
+def _from_run(run: Run, worker: Worker) -> ExportSource:
+    """Open a finished run, with the pictures that it kept for its export."""
     pixels, targets = run.validation()
     network = KerasModelFile(run.model_path)
     facts = worker(read_facts, network)
@@ -87,13 +74,8 @@ def from_run(run: Run, worker: Worker) -> ExportSource:
     )
 
 
-def from_model(own: OwnModel, worker: Worker) -> ExportSource:
-    """Open a Keras model that digits-edge did not train, with data to calibrate and judge it.
-
-    Raises:
-        ExportError: The model is no image classifier that can be exported.
-        DatasetError: The data do not fit the model.
-    """
+def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
+    """Open a Keras model that digits-edge did not train, with data to calibrate and judge it."""
     if not own.path.is_file():
         raise ExportError(f"{own.path}: no such file; expected a .keras model or a run")
     network = KerasModelFile(own.path, own.pixel_range)

@@ -36,25 +36,15 @@ STARTS: Final = 1
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What was measured on this machine.
-
-    Attributes:
-        cpu: Name of the CPU.
-        instruction_sets: Its instruction sets that matter to inference.
-        threads: Threads of every candidate but `onnxruntime, default options`.
-        rounds: Number of rounds.
-        candidates: All measurements, in the order of the files; ratios are to the first.
-        failures: What could not be run.
-        verdict: The recommendation, in words.
-    """
+    """What was measured on this machine."""
 
     cpu: str
-    instruction_sets: tuple[str, ...]
-    threads: int
+    instruction_sets: tuple[str, ...]  # of the CPU, those that matter to inference
+    threads: int  # of every candidate but `onnxruntime, default options`
     rounds: int
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...]  # in the order of the files; ratios are to the first
     failures: tuple[Failure, ...]
-    verdict: str
+    verdict: str  # the recommendation, in words
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -187,6 +177,9 @@ def _candidate(measurement: _Measurement, first: _Measurement) -> Candidate:
     seconds = np.concatenate([turn["seconds"] for turn in measurement.turns])
     p50, p95, p99 = np.quantile(seconds, (0.5, 0.95, 0.99)) * 1e6
     start, imports = np.median(measurement.starts, axis=0) * 1e3
+    figures = _figures(measurement)
+    _, throughput, cpu_seconds = np.median(figures, axis=1)
+    ratios = [_ratio(over_rounds) for over_rounds in figures / _figures(first)]
     return Candidate(
         file=measurement.model.file,
         runtime=measurement.runtime,
@@ -197,31 +190,23 @@ def _candidate(measurement: _Measurement, first: _Measurement) -> Candidate:
         p50_us=float(p50),
         p95_us=float(p95),
         p99_us=float(p99),
-        pictures_per_second=float(np.median(_throughputs(measurement))),
-        cpu_us=float(np.median(_cpu_seconds(measurement)) * 1e6),
+        pictures_per_second=float(throughput),
+        cpu_us=float(cpu_seconds * 1e6),
         idle_cpu=float(measurement.idle_cpu),
         peak_bytes=measurement.turns[0]["peak_bytes"],
-        latency=_ratio(_latencies(measurement), _latencies(first)),
-        throughput=_ratio(_throughputs(measurement), _throughputs(first)),
-        cpu=_ratio(_cpu_seconds(measurement), _cpu_seconds(first)),
+        latency=ratios[0],
+        throughput=ratios[1],
+        cpu=ratios[2],
     )
 
 
-# One figure per round, float64[rounds].
+def _figures(measurement: _Measurement) -> npt.NDArray[np.float64]:
+    """Latency in seconds, pictures per second in batches, and CPU seconds per picture: float64[3, rounds]."""
+    turns = measurement.turns
+    seconds, batch_seconds = ([np.median(turn[key]) for turn in turns] for key in ("seconds", "batch_seconds"))
+    return np.array([seconds, BATCH / np.array(batch_seconds), [turn["cpu_seconds"] for turn in turns]])
 
 
-def _latencies(measurement: _Measurement) -> npt.NDArray[np.float64]:
-    return np.array([np.median(turn["seconds"]) for turn in measurement.turns])
-
-
-def _throughputs(measurement: _Measurement) -> npt.NDArray[np.float64]:
-    return np.array([BATCH / np.median(turn["batch_seconds"]) for turn in measurement.turns])
-
-
-def _cpu_seconds(measurement: _Measurement) -> npt.NDArray[np.float64]:
-    return np.array([turn["cpu_seconds"] for turn in measurement.turns])
-
-
-def _ratio(figures: npt.NDArray[np.float64], first: npt.NDArray[np.float64]) -> Ratio:
-    low, median, high = np.quantile(figures / first, (0.25, 0.5, 0.75))
+def _ratio(over_rounds: npt.NDArray[np.float64]) -> Ratio:
+    low, median, high = np.quantile(over_rounds, (0.25, 0.5, 0.75))
     return Ratio(float(median), float(low), float(high))

@@ -18,9 +18,6 @@ def recommend(candidates: Sequence[Candidate]) -> str:
     Only candidates on one thread are considered, because a device has other work to do, and only those whose accuracy
     is, where known, at most 0.2 points below the best. The fastest of them is recommended. Among candidates as fast
     within the spread, the smallest file wins, and then `digits_edge.runtime`.
-
-    Args:
-        candidates: One or more candidates, whose `latency` is a ratio to the same first candidate.
     """
     best = max((c.accuracy for c in candidates if c.accuracy is not None), default=0.0)
     accurate = [c for c in candidates if c.accuracy is None or best - c.accuracy <= MAX_ACCURACY_LOSS + 1e-9]

@@ -20,45 +20,32 @@ from . import timed_runtime
 class TimedProcess:
     """One runtime with one model, started and ready. It ends with this process, however this process ends.
 
-    Attributes:
-        start_seconds: Time from the start of the process to its first answer.
-        import_seconds: The part of it in which the runtime and numpy were imported.
+    Raises:
+        BundleError: The runtime cannot run the model, or the process failed later; the message says why.
     """
 
     def __init__(self, runtime: str, model: Path, spec: TensorSpec) -> None:
-        """Start the process.
-
-        Raises:
-            BundleError: The runtime cannot run the model; the message says why.
-        """
         # -P: import nothing from the current folder by accident
         words = [sys.executable, "-P", "-m", timed_runtime.__name__, runtime, str(model), spec.to_text()]
         started = time.perf_counter()
         self._process = subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
         )
+        self._stdin, self._stdout = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
         try:
-            self.import_seconds = float(self._receive()["import_seconds"])
+            self.import_seconds = float(self._receive()["import_seconds"])  # of the runtime and numpy
         except BaseException:
             self.end()
             raise
-        self.start_seconds = time.perf_counter() - started
+        self.start_seconds = time.perf_counter() - started  # until the first answer, imports included
 
     def ask(self, request: str) -> dict[str, Any]:
-        """Send `time` or `idle` and return the answer, see `timed_runtime`.
-
-        Raises:
-            BundleError: The process failed; the message says why.
-        """
+        """Send `time` or `idle` and return the answer, see `timed_runtime`."""
         self._send({"do": request})
         return self._receive()
 
     def predict_proba(self, pixels: Pixels) -> Probabilities:
-        """Class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3].
-
-        Raises:
-            BundleError: The process failed; the message says why.
-        """
+        """Class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
         raw = pixels.tobytes()
         self._send({"do": "predict", "bytes": len(raw)}, raw)
         answer = self._receive()
@@ -70,15 +57,10 @@ class TimedProcess:
         self._process.kill()
         self._process.communicate()
 
-    @property
-    def _stdout(self) -> IO[bytes]:
-        return cast(IO[bytes], self._process.stdout)
-
     def _send(self, request: dict[str, Any], payload: bytes = b"") -> None:
-        stdin = cast(IO[bytes], self._process.stdin)
         try:
-            stdin.write(json.dumps(request).encode() + b"\n" + payload)
-            stdin.flush()
+            self._stdin.write(json.dumps(request).encode() + b"\n" + payload)
+            self._stdin.flush()
         except BrokenPipeError:
             raise BundleError(self._how_it_ended()) from None
 

@@ -14,12 +14,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 if TYPE_CHECKING:
-    from ..engines.tensor_spec import Inference, Pixels, Probabilities, TensorSpec
+    from ..engines.tensor_spec import Pixels, Probabilities, TensorSpec
 
     Predict = Callable[[Pixels], Probabilities]
 
@@ -28,17 +29,10 @@ ONNXRUNTIME: Final = "onnxruntime"
 ONNXRUNTIME_DEFAULTS: Final = "onnxruntime, default options"
 OPENVINO: Final = "OpenVINO"
 LITERT: Final = "LiteRT"
-MODULES: Final = {
-    OURS: "digits_edge.runtime",
-    ONNXRUNTIME: "onnxruntime",
-    ONNXRUNTIME_DEFAULTS: "onnxruntime",
-    OPENVINO: "openvino",
-    LITERT: "ai_edge_litert.interpreter",
-}
 
 BATCH: Final = 64  # pictures in a batch, for models that take several at once
-MAX_CALLS: Final = 100  # of single pictures in one turn
-MIN_CALLS: Final = 5
+MAX_CALLS: Final = 100  # of single pictures, or of batches, in one turn
+MIN_CALLS: Final = 5  # of single pictures
 SINGLES_SECONDS: Final = 0.05  # after which no further single picture is timed
 BATCHES_SECONDS: Final = 0.03  # after which no further batch is timed
 WARM_UP: Final = 3  # calls at the start of a turn that are not counted
@@ -51,12 +45,13 @@ def main() -> None:
     answers = _keep_stdout()
     try:
         started = time.perf_counter()
-        module = importlib.import_module(MODULES[runtime])
+        name, open_model = RUNTIMES[runtime]
+        module = importlib.import_module(name)
         imported = time.perf_counter()
         from ..engines.tensor_spec import TensorSpec
 
         spec = TensorSpec.from_text(text)
-        predict = OPENERS[runtime](module, Path(path).read_bytes(), spec)
+        predict = open_model(module, Path(path).read_bytes(), spec)
         import numpy as np
 
         predict(np.zeros((1, *spec.shape), np.uint8))
@@ -85,7 +80,7 @@ def _serve(predict: Predict, spec: TensorSpec, answers: BinaryIO) -> None:
     while line := sys.stdin.buffer.readline():
         request = json.loads(line)
         if request["do"] == "time":
-            _send(answers, time_turn(predict, pictures))
+            _send(answers, _time_turn(predict, pictures))
             _settle()
         elif request["do"] == "idle":
             _send(answers, {"idle_cpu": _idle(predict, pictures)})
@@ -96,43 +91,28 @@ def _serve(predict: Predict, spec: TensorSpec, answers: BinaryIO) -> None:
             _send(answers, {"bytes": len(payload), "classes": probabilities.shape[1]}, payload)
 
 
-def time_turn(predict: Predict, pictures: Pixels) -> dict[str, Any]:
-    """Time single pictures for 0.05 s, then batches for 0.03 s.
-
-    Args:
-        predict: The function to time.
-        pictures: Its input, uint8[BATCH, H, W] or uint8[BATCH, H, W, 3].
-
-    Returns:
-        `seconds` of each call, `cpu_seconds` per call, `peak_bytes` of memory so far, `batch_seconds` of each batch.
-    """
-    for row in range(WARM_UP):
-        predict(pictures[row : row + 1])
-    seconds: list[float] = []
-    cpu, began = time.process_time(), time.perf_counter()
-    while len(seconds) < MAX_CALLS and (len(seconds) < MIN_CALLS or time.perf_counter() - began < SINGLES_SECONDS):
-        row = len(seconds) % len(pictures)
-        picture = pictures[row : row + 1]
-        started = time.perf_counter()
-        predict(picture)
-        seconds.append(time.perf_counter() - started)
+def _time_turn(predict: Predict, pictures: Pixels) -> dict[str, Any]:
+    """Time single pictures for 0.05 s, then batches for 0.03 s."""
+    singles = pictures[:, None]
+    for single in singles[:WARM_UP]:
+        predict(single)
+    cpu = time.process_time()
+    seconds = _time_calls(predict, singles, MIN_CALLS, SINGLES_SECONDS)
     cpu_seconds = (time.process_time() - cpu) / len(seconds)
-    peak = peak_bytes()  # before the batches, whose activations take more
-    return {
-        "seconds": seconds,
-        "cpu_seconds": cpu_seconds,
-        "peak_bytes": peak,
-        "batch_seconds": _batches(predict, pictures),
-    }
-
-
-def _batches(predict: Predict, pictures: Pixels) -> list[float]:
+    peak = _peak_bytes()  # before the batches, whose activations take more
     predict(pictures)  # not counted: a runtime may have to allocate for the new shape
+    batch_seconds = _time_calls(predict, [pictures], 1, BATCHES_SECONDS)
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_bytes": peak, "batch_seconds": batch_seconds}
+
+
+def _time_calls(predict: Predict, inputs: Sequence[Pixels], least: int, enough: float) -> list[float]:
+    """Seconds of each call, `least` calls or more until `enough` seconds have passed."""
     seconds: list[float] = []
     began = time.perf_counter()
-    while not seconds or time.perf_counter() - began < BATCHES_SECONDS:
+    while len(seconds) < MAX_CALLS and (len(seconds) < least or time.perf_counter() - began < enough):
+        pixels = inputs[len(seconds) % len(inputs)]
         started = time.perf_counter()
-        predict(pictures)
+        predict(pixels)
         seconds.append(time.perf_counter() - started)
     return seconds
 
@@ -154,7 +134,7 @@ def _idle(predict: Predict, pictures: Pixels) -> float:
     return (time.process_time() - cpu) / (time.perf_counter() - began)
 
 
-def peak_bytes() -> int | None:
+def _peak_bytes() -> int | None:
     """Peak resident memory of this process; None where the system does not tell.
 
     On Linux `ru_maxrss` is wrong for this: a process inherits the peak of the one that started it.
@@ -190,7 +170,7 @@ def _open_onnxruntime_defaults(module: Any, data: bytes, spec: TensorSpec) -> Pr
 
 def _of_session(session: Any, spec: TensorSpec) -> Predict:
     name, outputs = session.get_inputs()[0].name, [session.get_outputs()[0].name]
-    return _predicting(spec, lambda tensor: session.run(outputs, {name: tensor})[0])
+    return partial(spec.predict, lambda tensor: session.run(outputs, {name: tensor})[0])
 
 
 def _open_openvino(module: Any, data: bytes, spec: TensorSpec) -> Predict:
@@ -199,25 +179,22 @@ def _open_openvino(module: Any, data: bytes, spec: TensorSpec) -> Predict:
     options = {"INFERENCE_NUM_THREADS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     core = module.Core()
     request = core.compile_model(core.read_model(data), "CPU", options).create_infer_request()
-    return _predicting(spec, lambda tensor: request.infer({0: tensor}, share_inputs=True)[0])
+    return partial(spec.predict, lambda tensor: request.infer({0: tensor}, share_inputs=True)[0])
 
 
 def _open_litert(_module: Any, data: bytes, spec: TensorSpec) -> Predict:
     from ..engines.interpreter import inference_of, start_interpreter
 
-    return _predicting(spec, inference_of(start_interpreter(data)))
+    return partial(spec.predict, inference_of(start_interpreter(data)))
 
 
-def _predicting(spec: TensorSpec, infer: Inference) -> Predict:
-    return lambda pixels: spec.predict(infer, pixels)
-
-
-OPENERS: Final[dict[str, Callable[[Any, bytes, TensorSpec], Predict]]] = {
-    OURS: _open_ours,
-    ONNXRUNTIME: _open_onnxruntime,
-    ONNXRUNTIME_DEFAULTS: _open_onnxruntime_defaults,
-    OPENVINO: _open_openvino,
-    LITERT: _open_litert,
+# The module to import, and the function that opens a model with it.
+RUNTIMES: Final[dict[str, tuple[str, Callable[[Any, bytes, TensorSpec], Predict]]]] = {
+    OURS: ("digits_edge.runtime", _open_ours),
+    ONNXRUNTIME: ("onnxruntime", _open_onnxruntime),
+    ONNXRUNTIME_DEFAULTS: ("onnxruntime", _open_onnxruntime_defaults),
+    OPENVINO: ("openvino", _open_openvino),
+    LITERT: ("ai_edge_litert.interpreter", _open_litert),
 }
 
 if __name__ == "__main__":

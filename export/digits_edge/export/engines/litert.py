@@ -16,11 +16,7 @@ from .tensor_spec import Inference, Pixels, Probabilities, Quantization, TensorS
 
 
 def open_interpreter(data: bytes, where: str) -> Any:
-    """Load a flatbuffer into LiteRT's interpreter, on one thread and without its messages.
-
-    Raises:
-        BundleError: LiteRT cannot load the flatbuffer; `where` begins the message.
-    """
+    """Load a flatbuffer into LiteRT's interpreter, on one thread and without its messages; `where` begins an error."""
     try:
         with muted():  # it reports on stderr that it uses XNNPACK
             return start_interpreter(data)
@@ -30,38 +26,20 @@ def open_interpreter(data: bytes, where: str) -> Any:
 
 @dataclass(frozen=True)
 class TfliteModel:
-    """A TFLite model that digits-edge exported: one picture in, logits out.
+    """A TFLite model that digits-edge exported: one picture in, logits out."""
 
-    Attributes:
-        spec: Input int8 or float32[1, H, W, C] in [0, 1], output int8 or float32[1, C] logits.
-    """
-
-    spec: TensorSpec
+    spec: TensorSpec  # input int8 or float32[1, H, W, C] in [0, 1], output int8 or float32[1, C] logits
     _infer: Inference
 
     @classmethod
     def load(cls, data: bytes, where: str) -> TfliteModel:
-        """Load a flatbuffer on one thread.
-
-        Raises:
-            BundleError: LiteRT cannot load it, or digits-edge did not export it.
-        """
+        """Load a flatbuffer; a BundleError, with `where`, if LiteRT cannot or digits-edge did not export it."""
         interpreter = open_interpreter(data, where)
         (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
         into, out = Quantization(*source["quantization"]), Quantization(*sink["quantization"])
         if into.scale and (abs(into.scale * 255 - 1) > 1e-6 or into.zero_point != -128):
             raise BundleError(f"{where}: expected an int8 input of scale 1/255 and zero point -128, received {into}")
         return cls(our_tensor_spec(source["shape"], into, out), inference_of(interpreter))
-
-    @property
-    def input(self) -> Quantization:
-        """Quantization of the input."""
-        return self.spec.input
-
-    @property
-    def output(self) -> Quantization:
-        """Quantization of the output."""
-        return self.spec.output
 
     def predict_proba(self, pixels: Pixels) -> Probabilities:
         """Class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]: softmax of the logits."""

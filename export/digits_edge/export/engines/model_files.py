@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,21 +22,13 @@ SUFFIXES: Final = (".onnx", ".tflite")
 
 @dataclass(frozen=True, eq=False)
 class ModelFile:
-    """One model file.
+    """One model file."""
 
-    Attributes:
-        file: Name of the file.
-        data: Content of the file.
-        spec: Input and output.
-        ours: Whether `digits_edge.runtime` can run it.
-        predict_proba: Class probabilities of pictures, by the runtime of the file's format.
-    """
-
-    file: str
+    file: str  # its name
     data: bytes
     spec: TensorSpec
-    ours: bool
-    predict_proba: Engine
+    ours: bool  # whether `digits_edge.runtime` can run it
+    predict_proba: Engine  # by the runtime of the file's format
 
     @property
     def bytes(self) -> int:
@@ -46,46 +38,21 @@ class ModelFile:
 
 @dataclass(frozen=True, eq=False)
 class ModelFiles:
-    """One or more model files for the same task.
+    """One or more model files for the same task."""
 
-    Attributes:
-        labels: Class names in the order of the outputs; None where the file does not name them.
-        classes: Number of classes.
-        shape: Shape of a picture, (H, W) or (H, W, 3).
-        preprocess: How a photograph becomes pixels; None where the file does not say.
-        files: The files, in the order of the manifest.
-        metrics: Metrics of the bundle, by file; empty for a single file.
-        trained: The bundle's record of the training run; empty for a single file.
-        description: Input and output in words, for a file that digits-edge did not export; otherwise empty.
-    """
-
-    labels: tuple[str, ...] | None
+    labels: tuple[str, ...] | None  # in the order of the outputs; None where the file does not name them
     classes: int
-    shape: tuple[int, ...]
-    preprocess: Preprocess | None
-    files: tuple[ModelFile, ...]
-    metrics: dict[str, Any] = field(default_factory=dict)
-    trained: dict[str, Any] = field(default_factory=dict)
-    description: str = ""
+    shape: tuple[int, ...]  # of a picture, (H, W) or (H, W, 3)
+    preprocess: Preprocess | None  # None where the file does not say
+    files: tuple[ModelFile, ...]  # in the order of the manifest
+    metrics: dict[str, Any] = field(default_factory=dict)  # of the bundle, by file; empty for a single file
+    trained: dict[str, Any] = field(default_factory=dict)  # of the training run; empty for a single file
+    description: str = ""  # input and output in words, for a file that digits-edge did not export
 
     @classmethod
-    def of_contract(
-        cls,
-        contract: Contract,
-        files: Iterable[ModelFile],
-        metrics: dict[str, Any] | None = None,
-        trained: dict[str, Any] | None = None,
-    ) -> ModelFiles:
+    def of_contract(cls, contract: Contract, files: Iterable[ModelFile]) -> ModelFiles:
         """Files that share a contract."""
-        return cls(
-            labels=contract.labels,
-            classes=len(contract.labels),
-            shape=contract.shape,
-            preprocess=contract.preprocess,
-            files=tuple(files),
-            metrics=metrics or {},
-            trained=trained or {},
-        )
+        return cls(contract.labels, len(contract.labels), contract.shape, contract.preprocess, tuple(files))
 
     def accuracies(self) -> dict[str, float | None]:
         """Accuracy of each file on the validation split, as the gate measured it; None for a single file."""
@@ -93,26 +60,12 @@ class ModelFiles:
 
 
 def open_engine(data: bytes, name: str) -> Engine:
-    """Open a model file that digits-edge exported, as a function from pixels to probabilities.
-
-    Args:
-        data: Content of the file.
-        name: Name of the file, which tells its format.
-
-    Raises:
-        BundleError: The file cannot be loaded.
-    """
-    return (
-        TfliteModel.load(data, name).predict_proba if name.endswith(".tflite") else Classifier(data, name).predict_proba
-    )
+    """Open a model file that digits-edge exported, as a function from pixels to probabilities; see `open_model`."""
+    return open_model(data, name).predict_proba
 
 
 def open_model(data: bytes, name: str) -> ModelFile:
-    """Open a model file that digits-edge exported.
-
-    Raises:
-        BundleError: The file cannot be loaded, or digits-edge did not export it.
-    """
+    """Open a model file that digits-edge exported; a BundleError if it cannot be loaded, or is of another origin."""
     if name.endswith(".tflite"):
         tflite = TfliteModel.load(data, name)
         return ModelFile(file=name, data=data, spec=tflite.spec, ours=False, predict_proba=tflite.predict_proba)
@@ -143,12 +96,8 @@ def open_models(path: Path, pixel_range: str | None = None) -> ModelFiles:
     names = [name for name in bundle.names if name.endswith(SUFFIXES)]
     if not names:
         raise BundleError(f"{path}: the bundle has no model (only {', '.join(bundle.names)})")
-    return ModelFiles.of_contract(
-        bundle.contract(),
-        (open_model(bundle.read(name), name) for name in names),
-        metrics=bundle.section("metrics"),
-        trained=bundle.section("provenance", "run"),
-    )
+    models = ModelFiles.of_contract(bundle.contract(), (open_model(bundle.read(name), name) for name in names))
+    return replace(models, metrics=bundle.section("metrics"), trained=bundle.section("provenance", "run"))
 
 
 def _open_file(path: Path, pixel_range: str | None) -> ModelFiles:
@@ -158,14 +107,8 @@ def _open_file(path: Path, pixel_range: str | None) -> ModelFiles:
         classifier = Classifier(data, str(path))
         return ModelFiles.of_contract(classifier.contract, [_of_classifier(classifier, data, path.name)])
     model = open_third_party(data, str(path), pixel_range)
-    return ModelFiles(
-        labels=None,
-        classes=model.classes,
-        shape=model.spec.shape,
-        preprocess=None,
-        files=(ModelFile(path.name, data, model.spec, ours=False, predict_proba=model.predict_proba),),
-        description=model.description,
-    )
+    file = ModelFile(path.name, data, model.spec, ours=False, predict_proba=model.predict_proba)
+    return ModelFiles(None, model.classes, model.spec.shape, None, (file,), description=model.description)
 
 
 def _of_classifier(classifier: Classifier, data: bytes, name: str) -> ModelFile:

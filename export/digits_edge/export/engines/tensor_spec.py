@@ -39,27 +39,16 @@ NOT_QUANTIZED: Final = Quantization(0.0, 0)
 
 @dataclass(frozen=True)
 class TensorSpec:
-    """A model's input and output tensors.
+    """A model's input and output tensors."""
 
-    Attributes:
-        shape: Shape of a picture, (H, W) or (H, W, 3).
-        layout: Order of the axes of a picture in the input tensor.
-        dtype: Type of the input: `float32`, `int8`, or `uint8`, which takes pixels unscaled.
-        input: Quantization of the input.
-        output: Quantization of the output.
-        pixel_range: The real values that pixels 0 and 255 stand for, e.g. (0.0, 1.0); ignored for uint8.
-        any_batch: Whether the model takes any number of pictures at once; otherwise it takes one.
-        logits: Whether the output is logits; otherwise it is probabilities.
-    """
-
-    shape: tuple[int, ...]
-    layout: Layout
-    dtype: str
+    shape: tuple[int, ...]  # of a picture, (H, W) or (H, W, 3)
+    layout: Layout  # order of the axes of a picture in the input tensor
+    dtype: str  # of the input: `float32`, `int8`, or `uint8`, which takes pixels unscaled
     input: Quantization = NOT_QUANTIZED
     output: Quantization = NOT_QUANTIZED
-    pixel_range: tuple[float, float] = (0.0, 1.0)
-    any_batch: bool = True
-    logits: bool = True
+    pixel_range: tuple[float, float] = (0.0, 1.0)  # the real values that pixels 0 and 255 stand for; ignored for uint8
+    any_batch: bool = True  # whether the model takes any number of pictures at once; otherwise it takes one
+    logits: bool = True  # whether the output is logits; otherwise it is probabilities
 
     def to_text(self) -> str:
         """As JSON, for the command line of another process."""
@@ -69,11 +58,8 @@ class TensorSpec:
     def from_text(cls, text: str) -> TensorSpec:
         """Read what `to_text` wrote."""
         known = json.loads(text)
-        for key in ("input", "output"):
-            known[key] = Quantization(**known[key])
-        for key in ("shape", "pixel_range"):
-            known[key] = tuple(known[key])
-        return cls(**known)
+        tuples = {key: tuple(known[key]) for key in ("shape", "pixel_range")}
+        return cls(**known | tuples | {key: Quantization(**known[key]) for key in ("input", "output")})
 
     @cached_property
     def pixel_values(self) -> npt.NDArray[Any]:
@@ -105,15 +91,7 @@ class TensorSpec:
         return softmax(real) if self.logits else real
 
     def outputs(self, infer: Inference, pixels: Pixels) -> npt.NDArray[Any]:
-        """Run a model on pictures, as many at once as it takes, at most 64.
-
-        Args:
-            infer: The model, from input tensor to output tensor.
-            pixels: One or more pictures, uint8[N, H, W] or uint8[N, H, W, 3].
-
-        Returns:
-            The output tensor [N, C] in the model's own type.
-        """
+        """The output tensor [N, C] of N > 0 pictures uint8[N, H, W] or uint8[N, H, W, 3], in the model's own type."""
         outputs = []
         for start in range(0, len(pixels), CHUNK):
             ready = self.feed(pixels[start : start + CHUNK])

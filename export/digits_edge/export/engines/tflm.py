@@ -23,16 +23,12 @@ ARENA_STEP: Final = 16  # bytes, as TensorFlow Lite for Microcontrollers aligns 
 class MicroModel:
     """A TFLite model that digits-edge exported, under TensorFlow Lite for Microcontrollers.
 
-    Its answers are those of a microcontroller. Its time is not: a desktop runs the reference kernels.
-
-    Attributes:
-        spec: Input and output, as in `TfliteModel`.
-        arena_bytes: Size of the smallest tensor arena that is enough, in steps of 16 bytes, on this machine. Where
-            pointers have 32 bits, the structures in the arena take less.
+    Its answers are those of a microcontroller. Its time is not: a desktop runs the reference kernels. Nor is its arena:
+    where pointers have 32 bits, the structures in it take less.
     """
 
-    spec: TensorSpec
-    arena_bytes: int
+    spec: TensorSpec  # as in `TfliteModel`
+    arena_bytes: int  # the smallest tensor arena that is enough on this machine, in steps of 16 bytes
     _interpreter: Any
 
     @staticmethod
@@ -42,11 +38,7 @@ class MicroModel:
 
     @classmethod
     def load(cls, data: bytes, where: str) -> MicroModel:
-        """Load a flatbuffer into the smallest arena that is enough.
-
-        Raises:
-            BundleError: TensorFlow Lite for Microcontrollers cannot run it; `where` begins the message.
-        """
+        """Load a flatbuffer into the smallest arena that is enough; a BundleError with `where` if it cannot run."""
         with muted():  # it reports every arena that is too small
             arena, interpreter = _smallest_arena(data, where)
         source, sink = interpreter.get_input_details(0), interpreter.get_output_details(0)
@@ -96,13 +88,9 @@ def _smallest_arena(data: bytes, where: str) -> tuple[int, Any]:
 
 
 def run_tflm(data: bytes, pixels: Pixels) -> tuple[Probabilities, int]:
-    """Run an int8 TFLite model. Call it in a process of its own, because some models crash it.
+    """Class probabilities float32[N, C] by an int8 TFLite model, and the size of its arena in bytes.
 
-    Returns:
-        Class probabilities float32[N, C], and the size of the arena in bytes.
-
-    Raises:
-        BundleError: TensorFlow Lite for Microcontrollers cannot run it.
+    Call it in a process of its own, because some models crash it.
     """
     model = MicroModel.load(data, "model.int8.tflite")
     return model.predict_proba(pixels), model.arena_bytes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,16 +30,10 @@ EXPECTED: Final = (
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """An input or output, as its runtime describes it.
+    """An input or output, as its runtime describes it."""
 
-    Attributes:
-        dtype: Type of the values, e.g. `float32`.
-        shape: Length of each axis; None where any length will do.
-        quantization: Quantization of a TFLite tensor.
-    """
-
-    dtype: str
-    shape: tuple[int | None, ...]
+    dtype: str  # e.g. `float32`
+    shape: tuple[int | None, ...]  # None for an axis of any length
     quantization: Quantization = NOT_QUANTIZED
 
     def __str__(self) -> str:
@@ -47,27 +42,16 @@ class TensorInfo:
 
 @dataclass(frozen=True, eq=False)
 class ThirdPartyModel:
-    """A classifier of another origin, or an exported TFLite file without its bundle.
-
-    Attributes:
-        spec: Input and output.
-        classes: Number of classes.
-        description: Input and output in words.
-        predict_proba: Class probabilities of pictures.
-    """
+    """A classifier of another origin, or an exported TFLite file without its bundle."""
 
     spec: TensorSpec
     classes: int
-    description: str
+    description: str  # input and output in words
     predict_proba: Engine
 
 
 def read_model_file(path: Path) -> bytes:
-    """Read a model file. Weights that an `.onnx` file keeps in other files are put into the returned model.
-
-    Raises:
-        BundleError: The file cannot be read.
-    """
+    """Read a model file. Weights that an `.onnx` file keeps in other files are put into the returned model."""
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -91,11 +75,8 @@ def read_model_file(path: Path) -> bytes:
 def open_third_party(data: bytes, where: str, pixel_range: str | None = None) -> ThirdPartyModel:
     """Open a model and find out its input and output.
 
-    Args:
-        data: Content of the file.
-        where: Path of the file, which tells its format and begins messages.
-        pixel_range: The pixel range that the model was trained on, one of `PIXEL_RANGES`. None for 0..1, or for the
-            range nearest to the one that the quantization of an int8 input spans.
+    `where` is the path of the file, which tells its format and begins messages. Without a `pixel_range`, it is 0..1, or
+    the range nearest to the one that the quantization of an int8 input spans.
 
     Raises:
         BundleError: The model cannot be loaded, or is no image classifier of one input and one output.
@@ -128,20 +109,15 @@ def open_third_party(data: bytes, where: str, pixel_range: str | None = None) ->
         classes=classes,
         description=f"{source}, pixels {'as they are' if _unscaled(source) else name}; "
         f"{'logits' if spec.logits else 'probabilities'} of {classes} classes",
-        predict_proba=lambda pixels: spec.predict(infer, pixels),
+        predict_proba=partial(spec.predict, infer),
     )
 
 
 def _read_onnx(data: bytes, where: str) -> tuple[list[TensorInfo], list[TensorInfo], Inference]:
     session = open_session(data, where)
     inputs, outputs = ([_of_onnx(node) for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
-    source, sinks = session.get_inputs()[0].name, [node.name for node in session.get_outputs()[:1]]
-
-    def infer(tensor: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        output: npt.NDArray[Any] = session.run(sinks, {source: tensor})[0]
-        return output
-
-    return inputs, outputs, infer
+    source, sink = session.get_inputs()[0].name, session.get_outputs()[0].name
+    return inputs, outputs, lambda tensor: session.run([sink], {source: tensor})[0]
 
 
 def _of_onnx(node: Any) -> TensorInfo:

@@ -23,34 +23,21 @@ class GateCell:
 
 @dataclass(frozen=True)
 class GateRow:
-    """A row of the gate's table.
-
-    Attributes:
-        title: Heading of the row.
-        cells: The models' results.
-        limit: What is allowed of every model, empty in a row that is not checked.
-        keras: Keras's own result.
-        criterion: The criterion that the row is of, or None.
-    """
+    """A row of the gate's table."""
 
     title: str
-    cells: tuple[GateCell, ...]
-    limit: str = ""
-    keras: str = NONE
-    criterion: Criterion | None = None
+    cells: tuple[GateCell, ...]  # the models' results
+    limit: str = ""  # what is allowed of every model; empty in a row that is not checked
+    keras: str = NONE  # Keras's own result
+    criterion: Criterion | None = None  # that the row is of
 
 
 @dataclass(frozen=True)
 class GateTable:
-    """The gate's table, a column for each model.
-
-    Attributes:
-        models: Names of the models.
-        groups: Groups of rows: counts, criteria, verdict.
-    """
+    """The gate's table, a column for each model."""
 
     models: tuple[str, ...]
-    groups: tuple[tuple[GateRow, ...], ...]
+    groups: tuple[tuple[GateRow, ...], ...]  # counts, criteria, verdict
 
     def markdown(self) -> str:
         """The table in Markdown; a cross marks what fails."""

@@ -6,7 +6,6 @@ The page is one file that loads nothing: styles and pictures are inside, and the
 from __future__ import annotations
 
 import math
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,38 +18,28 @@ from ..verify import confusion
 from . import thumbnails
 from .gate_table import gate_table
 
-TEMPLATE: Final = "report.html.jinja"
 MOST_CLASSES: Final = 20  # in a confusion matrix: more do not fit on a screen
 
 
 def write_html(path: Path, manifest: dict[str, Any], result: ExportResult) -> None:
-    """Write `report.html`.
-
-    Args:
-        path: Path of the file.
-        manifest: The bundle's manifest, except for its files.
-        result: Result of the export.
-    """
+    """Write `report.html` from the result of an export and its manifest, which needs no list of files yet."""
     models, validation = compared(result), result.source.validation
     answers = {confusion.KERAS: result.keras, **{model.file: model.answers for model in models}}
     many = len(validation.labels) > MOST_CLASSES
-    text = (
-        _environment()
-        .get_template(TEMPLATE)
-        .render(
-            manifest=manifest,
-            result=result,
-            cost=manifest["provenance"].get("run") or manifest["provenance"].get("model") or {},
-            gate_table=gate_table(manifest["gate"]),
-            compared=models,
-            matrices=() if many else confusion.matrices(validation, answers),
-            pairs=confusion.pairs(validation, answers) if many else (),
-            recalls=confusion.recalls(validation, answers),
-            flips=thumbnails.flips(result, models),
-            mistakes=thumbnails.mistakes(result, models[0]),
-            layers=[(layer, 10 ** (-layer.snr / 20)) for layer in result.layers],
-            in_float={m.file: m.in_float for m in result.models if isinstance(m, Quantized) and m.in_float},
-        )
+    template = _environment().get_template("report.html.jinja")
+    text = template.render(
+        manifest=manifest,
+        result=result,
+        cost=manifest["provenance"].get("run") or manifest["provenance"].get("model") or {},
+        gate_table=gate_table(manifest["gate"]),
+        compared=models,
+        matrices=() if many else confusion.matrices(validation, answers),
+        pairs=confusion.pairs(validation, answers) if many else (),
+        recalls=confusion.recalls(validation, answers),
+        flips=thumbnails.flips(result, models),
+        mistakes=thumbnails.mistakes(result, models[0]),
+        layers=[(layer, 10 ** (-layer.snr / 20)) for layer in result.layers],
+        in_float={m.file: m.in_float for m in result.models if isinstance(m, Quantized) and m.in_float},
     )
     path.write_text(text, encoding="utf-8")
 
@@ -67,9 +56,7 @@ def compared(result: ExportResult) -> tuple[Attempt, ...]:
 def _environment() -> jinja2.Environment:
     """Everything is escaped, because labels and names are the user's data; an undefined name is an error."""
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(
-            lambda name: (files(__package__) / "templates" / name).read_text(encoding="utf-8")
-        ),
+        loader=jinja2.PackageLoader(__package__),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

@@ -32,51 +32,30 @@ COUNTS: Final = (
 
 
 def write_bundle(folder: Path, result: ExportResult, kind: str) -> None:
-    """Write models, reports and manifest into an empty folder.
-
-    Args:
-        folder: The empty folder.
-        result: Result of the export; its models are written.
-        kind: The kind of the folder, for the manifest.
-    """
+    """Write models, reports and manifest into an empty folder; `kind` is what the manifest calls the folder."""
+    entries = []
     for model in result.models:
-        for name, data in _files(model).items():
+        beside = model.beside if isinstance(model, Translated) else {}
+        for name, data in {model.file: model.data, **beside}.items():
             (folder / name).parent.mkdir(exist_ok=True)
             (folder / name).write_bytes(data)
+            details = _details(model) if name == model.file else {}
+            entries.append(_entry(name, data, precision=_precision(model), **details))
     manifest = _plain(_manifest(result, kind))
     write_report(folder / "report.md", manifest, {model.file: model.bytes for model in result.sized})
     write_html(folder / "report.html", manifest, result)
     reports = ["report.md", "report.html"]
     if result.refused:
-        source, answers = result.source, result.refused.answers
-        draw_flips(
-            folder / "flipped.png",
-            source.validation.pixels,
-            source.validation.targets,
-            result.keras,
-            answers,
-            result.contract.labels,
-        )
-        reports.append("flipped.png")
-    manifest["files"] = [
-        *(
-            _entry(name, data, precision=precision(model), **(_details(model) if name == model.file else {}))
-            for model in result.models
-            for name, data in _files(model).items()
-        ),
-        *(_entry(name, (folder / name).read_bytes()) for name in reports),
-    ]
+        seen, path = result.source.validation, folder / "flipped.png"
+        draw_flips(path, seen.pixels, seen.targets, result.keras, result.refused.answers, seen.labels)
+        reports.append(path.name)
+    manifest["files"] = [*entries, *(_entry(name, (folder / name).read_bytes()) for name in reports)]
     (folder / bundles.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
-def precision(model: Attempt) -> str:
+def _precision(model: Attempt) -> str:
     """The precision a model computes in, `int8` or `float32`."""
     return "int8" if isinstance(model, Quantized | Translated) else "float32"
-
-
-def _files(model: Attempt) -> dict[str, bytes]:
-    """The model's own file first, then the files that belong to it."""
-    return {model.file: model.data, **(model.beside if isinstance(model, Translated) else {})}
 
 
 def _manifest(result: ExportResult, kind: str) -> dict[str, Any]:
@@ -126,7 +105,7 @@ def _rung(rung: Attempt | Skipped) -> dict[str, Any]:
     """A rung in the manifest: the verdict's counts and checks, or why the rung was skipped."""
     if isinstance(rung, Skipped):
         return {"file": rung.file, "rung": rung.rung, "skipped": rung.reason}
-    described: dict[str, Any] = {"file": rung.file, "rung": rung.rung, "precision": precision(rung)}
+    described: dict[str, Any] = {"file": rung.file, "rung": rung.rung, "precision": _precision(rung)}
     if isinstance(rung, Quantized):
         scheme = rung.scheme
         described |= {"method": scheme.method, "pictures_calibrating": scheme.pictures, "weights": scheme.weights}
@@ -163,8 +142,8 @@ def _details(model: Attempt) -> dict[str, Any]:
         return model.costs
     if model.file != "model.int8.tflite":
         return {}
-    tflite = TfliteModel.load(model.data, model.file)
-    return {"input": asdict(tflite.input), "output": asdict(tflite.output)}
+    spec = TfliteModel.load(model.data, model.file).spec
+    return {"input": asdict(spec.input), "output": asdict(spec.output)}
 
 
 def _plain(value: Any) -> Any:

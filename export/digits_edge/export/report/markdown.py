@@ -13,14 +13,8 @@ REJECTION: Final = ("refused_wrong", "auroc_wrong", "refused_outliers", "auroc_o
 
 
 def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) -> None:
-    """Write `report.md`.
-
-    Args:
-        path: Path of the file.
-        manifest: The bundle's manifest, except for its files.
-        sizes: Size of each model in bytes.
-    """
-    gate = manifest["gate"]
+    """Write `report.md` from a manifest, which needs no list of files yet, and the size of each model in bytes."""
+    gate, times = manifest["gate"], manifest["benchmark"]
     parts = [
         f"# {manifest['name']}",
         f"{len(manifest['labels'])} classes: {', '.join(manifest['labels'])}. {_cost(manifest['provenance'])}",
@@ -35,7 +29,7 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         *_parity(manifest["parity"]),
         *_rejection(manifest["refusal"], manifest["thresholds"]),
         *_layers(manifest["layers"]),
-        *_benchmark(manifest["benchmark"]),
+        *(["## Speed on the exporting machine", times["verdict"]] if times else []),
         "## Files",
         table(
             ("file", "bytes", "times smaller"),
@@ -115,10 +109,6 @@ def _layers(layers: list[dict[str, Any]]) -> list[str]:
         "largest loss.",
         table(("layer", "operator", "dB"), rows),
     ]
-
-
-def _benchmark(times: dict[str, Any] | None) -> list[str]:
-    return [] if times is None else ["## Speed on the exporting machine", times["verdict"]]
 
 
 def _provenance(provenance: dict[str, Any]) -> str:

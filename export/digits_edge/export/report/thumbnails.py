@@ -33,38 +33,23 @@ class ShownAnswer:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A picture and the answers to it.
+    """A picture and the answers to it."""
 
-    Attributes:
-        row: Row of the picture in the validation data.
-        source: The picture as a PNG, as a data URI.
-        width: Width on the screen, in pixels.
-        height: Height on the screen, in pixels.
-        truth: The true label.
-        answers: Keras's answer first, then those of the models.
-    """
-
-    row: int
-    source: str
-    width: int
+    row: int  # of the picture in the validation data
+    source: str  # a PNG, as a data URI
+    width: int  # on the screen, in pixels
     height: int
-    truth: str
-    answers: tuple[ShownAnswer, ...]
+    truth: str  # the true label
+    answers: tuple[ShownAnswer, ...]  # Keras's first, then those of the models
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of one kind.
-
-    Attributes:
-        title: What the pictures have in common.
-        total: Number of such pictures.
-        pictures: The first of them.
-    """
+    """Pictures of one kind."""
 
     title: str
-    total: int
-    pictures: tuple[Thumbnail, ...]
+    total: int  # number of such pictures
+    pictures: tuple[Thumbnail, ...]  # the first of them
 
 
 def flips(result: ExportResult, models: Sequence[Attempt]) -> tuple[Gallery, ...]:
@@ -72,10 +57,6 @@ def flips(result: ExportResult, models: Sequence[Attempt]) -> tuple[Gallery, ...
 
     Each picture is shown once, with the answers of all models that give another label than Keras. In each gallery the
     answers with the highest scores come first.
-
-    Args:
-        result: Result of the export.
-        models: The models to compare with Keras.
     """
     targets, keras_labels = result.source.validation.targets, result.keras.argmax(axis=1)
     labels = np.stack([model.answers.argmax(axis=1) for model in models])  # (models, N)

@@ -20,64 +20,39 @@ Answers = Mapping[str, Probabilities]  # float32[N, C] by the name of the model,
 
 @dataclass(frozen=True)
 class ConfusionCell:
-    """A cell of a confusion matrix.
-
-    Attributes:
-        pictures: Number of pictures.
-        heat: The number relative to the largest error in any of the matrices, from 0 to 1; 0 for right answers.
-        right: Whether the cell is on the diagonal.
-    """
+    """A cell of a confusion matrix."""
 
     pictures: int
-    heat: float
-    right: bool
+    heat: float  # relative to the largest error in any of the matrices, from 0 to 1; 0 for right answers
+    right: bool  # whether the cell is on the diagonal
 
 
 @dataclass(frozen=True)
 class ConfusionMatrix:
-    """A confusion matrix.
+    """A confusion matrix."""
 
-    Attributes:
-        name: Name of the model.
-        wrong: Number of pictures off the diagonal.
-        rows: C rows of C cells; the row is the true class of a picture, the column the predicted class.
-    """
-
-    name: str
-    wrong: int
-    rows: tuple[tuple[ConfusionCell, ...], ...]
+    name: str  # of the model
+    wrong: int  # pictures off the diagonal
+    rows: tuple[tuple[ConfusionCell, ...], ...]  # C rows of C cells: true class by predicted class
 
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """A pair of classes that are confused.
-
-    Attributes:
-        truth: The true class.
-        predicted: The predicted class.
-        counts: Number of such pictures for Keras and for each model.
-    """
+    """A pair of classes that are confused."""
 
     truth: str
     predicted: str
-    counts: tuple[int, ...]
+    counts: tuple[int, ...]  # of such pictures for Keras and for each model
 
 
 @dataclass(frozen=True)
 class ClassRecall:
-    """A class of which a model recognises more or fewer pictures than Keras.
-
-    Attributes:
-        label: Name of the class.
-        pictures: Number of its pictures.
-        by_keras: Number of pictures that Keras recognises.
-        by_model: Number of pictures that each model recognises.
-    """
+    """A class of which a model recognises more or fewer pictures than Keras."""
 
     label: str
     pictures: int
-    by_keras: int
-    by_model: tuple[int, ...]
+    by_keras: int  # how many of them Keras recognises
+    by_model: tuple[int, ...]  # how many of them each model recognises
 
 
 def matrices(validation: Validation, answers: Answers) -> tuple[ConfusionMatrix, ...]:

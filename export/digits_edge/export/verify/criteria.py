@@ -16,48 +16,28 @@ from digits_edge.runtime.errors import UsageError
 
 @dataclass(frozen=True)
 class ClassCounts:
-    """The pictures of one class.
-
-    Attributes:
-        label: Name of the class.
-        pictures: Number of pictures, at least 1.
-        lost: Number of pictures that Keras recognises, minus the number that the model recognises.
-    """
+    """The pictures of one class."""
 
     label: str
-    pictures: int
-    lost: int
+    pictures: int  # at least 1
+    lost: int  # pictures that Keras recognises, minus those that the model recognises
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """An exported model compared with the Keras model it was made from, on the same pictures.
+    """An exported model compared with the Keras model it was made from, on the same pictures."""
 
-    Attributes:
-        is_float: Whether the model computes in float, as Keras does.
-        pictures: Number of pictures.
-        wrong: Number of wrong answers.
-        keras_wrong: Number of Keras's wrong answers.
-        broken: Number of pictures that Keras labels right and the model labels wrong.
-        fixed: Number of pictures that Keras labels wrong and the model labels right.
-        other_labels: Number of pictures whose label differs from Keras's, right or wrong.
-        largest_difference: Largest difference in probability over all pictures and classes; NaN if one is not finite.
-        accepted: Number of accepted answers.
-        keras_accepted: Number of Keras's accepted answers.
-        classes: The counts of every class that has pictures.
-    """
-
-    is_float: bool
+    is_float: bool  # whether the model computes in float, as Keras does
     pictures: int
     wrong: int
     keras_wrong: int
-    broken: int
-    fixed: int
-    other_labels: int
-    largest_difference: float
-    accepted: int
+    broken: int  # pictures that Keras labels right and the model labels wrong
+    fixed: int  # pictures that Keras labels wrong and the model labels right
+    other_labels: int  # pictures whose label differs from Keras's, right or wrong
+    largest_difference: float  # in probability, over all pictures and classes; NaN if one is not finite
+    accepted: int  # answers
     keras_accepted: int
-    classes: tuple[ClassCounts, ...]
+    classes: tuple[ClassCounts, ...]  # every class that has pictures
 
     @property
     def accuracy(self) -> float:
@@ -72,23 +52,14 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Check:
-    """One criterion checked on one model.
+    """One criterion checked on one model."""
 
-    Attributes:
-        limit: Name of the criterion.
-        value: What was measured, in the unit of `allowed`.
-        allowed: The limit as a number of pictures, a ratio, a probability or a share.
-        at_least: Whether `allowed` is a minimum; otherwise it is a maximum.
-        needed: The limit that would have allowed the value, in the limit's own unit.
-        words: What was measured and what is allowed, for a message.
-    """
-
-    limit: str
-    value: float
-    allowed: float
-    at_least: bool
-    needed: float
-    words: str
+    limit: str  # name of the criterion
+    value: float  # what was measured, in the unit of `allowed`
+    allowed: float  # a number of pictures, a ratio, a probability or a share
+    at_least: bool  # whether `allowed` is a minimum; otherwise it is a maximum
+    needed: float  # the limit that would have allowed the value, in the limit's own unit
+    words: str  # what was measured and what is allowed, for a message
 
     @property
     def holds(self) -> bool:
@@ -96,43 +67,23 @@ class Check:
         return self.value >= self.allowed if self.at_least else self.value <= self.allowed
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """What a criterion measures of one model; the attributes are those of `Check`."""
-
-    value: float
-    allowed: float
-    needed: float
-    words: str
+Measurement = tuple[float, float, float, str]  # value, allowed, needed and words of a `Check`
 
 
 @dataclass(frozen=True)
 class Criterion:
-    """One criterion of the gate.
+    """One criterion of the gate."""
 
-    Attributes:
-        default: Default of the limit.
-        title: Heading of its row in tables.
-        help: What the limit is, as an option's help.
-        measure: Measures a model and converts the limit into the unit of the measurement.
-        format: Format specification of the measured value.
-        bounds: Smallest and largest valid limit.
-        at_least: Whether the measured value must be at least, not at most, what is allowed.
-        by_class: Whether what is allowed depends on the class.
-        applies: Whether a model is checked.
-        name: Name of the field of `Limits`.
-    """
-
-    default: float
-    title: str
-    help: str
-    measure: Callable[[Comparison, float], Measurement]
-    format: str
-    bounds: tuple[float, float] = (0.0, 1.0)
-    at_least: bool = False
-    by_class: bool = False
-    applies: Callable[[Comparison], bool] = lambda _: True
-    name: str = ""
+    default: float  # of the limit
+    title: str  # of its row in tables
+    help: str  # of its option
+    measure: Callable[[Comparison, float], Measurement]  # turns a limit into the unit of the measurement, too
+    format: str  # of the measured value
+    bounds: tuple[float, float] = (0.0, 1.0)  # smallest and largest valid limit
+    at_least: bool = False  # whether the value must be at least, not at most, what is allowed
+    by_class: bool = False  # whether what is allowed depends on the class
+    applies: Callable[[Comparison], bool] = lambda _: True  # whether a model is checked
+    name: str = ""  # of the field of `Limits`
 
     @property
     def option(self) -> str:
@@ -145,10 +96,10 @@ class Criterion:
 
     def check(self, comparison: Comparison, limit: float) -> Check:
         """Check one model against a limit."""
-        measured = self.measure(comparison, limit)
+        value, allowed, needed, words = self.measure(comparison, limit)
         verb = "requires" if self.at_least else "allows"
-        words = f"{measured.words}, {self.option} {limit:g} {verb} {self.as_text(measured.allowed)}"
-        return Check(self.name, measured.value, measured.allowed, self.at_least, measured.needed, words)
+        words = f"{words}, {self.option} {limit:g} {verb} {self.as_text(allowed)}"
+        return Check(self.name, value, allowed, self.at_least, needed, words)
 
 
 def whole(share: float, pictures: int) -> int:
@@ -171,13 +122,13 @@ def _difference(compared: Comparison, limit: float) -> Measurement:
     difference = compared.largest_difference
     words = f"a probability differs from Keras's by {difference:.3g}"
     words = words if math.isfinite(difference) else "some probabilities are not finite numbers"
-    return Measurement(difference, limit, difference, words)
+    return difference, limit, difference, words
 
 
 def _net_lost(compared: Comparison, limit: float) -> Measurement:
     lost, pictures = compared.broken - compared.fixed, compared.pictures
     words = f"net loss of {lost} in {pictures:,} answers"
-    return Measurement(lost, whole(limit, pictures), max(0, lost / pictures), words)
+    return lost, whole(limit, pictures), max(0, lost / pictures), words
 
 
 def _error_ratio(compared: Comparison, limit: float) -> Measurement:
@@ -186,13 +137,13 @@ def _error_ratio(compared: Comparison, limit: float) -> Measurement:
     one_more = keras_wrong + (limit > 1)
     ratio = wrong / least
     words = f"{wrong} wrong answers where Keras has {keras_wrong}"
-    return Measurement(ratio, max(limit, one_more / least), max(1, ratio), words)
+    return ratio, max(limit, one_more / least), max(1, ratio), words
 
 
 def _significance(compared: Comparison, limit: float) -> Measurement:
     broken, fixed = compared.broken, compared.fixed
     p = mcnemar(broken, fixed) if broken > fixed else 1.0
-    return Measurement(p, limit, p, f"{broken} broken and {fixed} fixed answers have a McNemar p of {p:.2g}")
+    return p, limit, p, f"{broken} broken and {fixed} fixed answers have a McNemar p of {p:.2g}"
 
 
 def _class_recall(compared: Comparison, limit: float) -> Measurement:
@@ -204,28 +155,28 @@ def _class_recall(compared: Comparison, limit: float) -> Measurement:
     worst = max(compared.classes, key=excess)
     needed = max(0, *(counts.lost / counts.pictures for counts in compared.classes))
     words = f"class {worst.label} lost {worst.lost} of its {worst.pictures:,} pictures"
-    return Measurement(worst.lost, whole(limit, worst.pictures), needed, words)
+    return worst.lost, whole(limit, worst.pictures), needed, words
 
 
 def _agreement(compared: Comparison, limit: float) -> Measurement:
     other, pictures = compared.other_labels, compared.pictures
     words = f"the label changed on {other} of {pictures:,} pictures"
-    return Measurement(other, whole(1 - limit, pictures), 1 - other / pictures, words)
+    return other, whole(1 - limit, pictures), 1 - other / pictures, words
 
 
 def _drift(compared: Comparison, limit: float) -> Measurement:
     accepted, before, pictures = compared.accepted, compared.keras_accepted, compared.pictures
     drift = abs(accepted - before)
     words = f"{accepted:,} answers are accepted where Keras has {before:,}, a drift of {drift}"
-    return Measurement(drift, whole(limit, pictures), drift / pictures, words)
+    return drift, whole(limit, pictures), drift / pictures, words
 
 
 def _accuracy(compared: Comparison, limit: float) -> Measurement:
-    return Measurement(compared.accuracy, limit, compared.accuracy, f"accuracy {compared.accuracy:.2%}")
+    return compared.accuracy, limit, compared.accuracy, f"accuracy {compared.accuracy:.2%}"
 
 
-def _limit(criterion: Criterion) -> Any:
-    return field(default=criterion.default, metadata={"criterion": criterion})
+def _limit(**criterion: Any) -> Any:
+    return field(default=criterion["default"], metadata={"criterion": Criterion(**criterion)})
 
 
 @dataclass(frozen=True)
@@ -245,87 +196,71 @@ class Limits:
     """
 
     max_difference: float = _limit(
-        Criterion(
-            default=0.001,
-            title="largest Δp",
-            help="Maximum difference to Keras's probabilities, over all pictures and classes. Applies to the float "
-            "models, which must compute the same function as Keras.",
-            measure=_difference,
-            format=".2g",
-            applies=lambda compared: compared.is_float or math.isnan(compared.largest_difference),
-        )
+        default=0.001,
+        title="largest Δp",
+        help="Maximum difference to Keras's probabilities, over all pictures and classes. Applies to the float "
+        "models, which must compute the same function as Keras.",
+        measure=_difference,
+        format=".2g",
+        applies=lambda compared: compared.is_float or math.isnan(compared.largest_difference),
     )
     max_drop: float = _limit(
-        Criterion(
-            default=0.002,
-            title="net lost",
-            help="Maximum net loss, as a share of the pictures: broken answers (right in Keras, wrong in the model) "
-            "minus fixed answers (wrong in Keras, right in the model).",
-            measure=_net_lost,
-            format=".0f",
-        )
+        default=0.002,
+        title="net lost",
+        help="Maximum net loss, as a share of the pictures: broken answers (right in Keras, wrong in the model) "
+        "minus fixed answers (wrong in Keras, right in the model).",
+        measure=_net_lost,
+        format=".0f",
     )
     max_error_ratio: float = _limit(
-        Criterion(
-            default=1.5,
-            title="error ratio",
-            help="Maximum ratio of wrong answers to Keras's wrong answers. A limit above 1 always allows one more "
-            "wrong answer than Keras.",
-            measure=_error_ratio,
-            format=".2f",
-            bounds=(1.0, math.inf),
-        )
+        default=1.5,
+        title="error ratio",
+        help="Maximum ratio of wrong answers to Keras's wrong answers. A limit above 1 always allows one more "
+        "wrong answer than Keras.",
+        measure=_error_ratio,
+        format=".2f",
+        bounds=(1.0, math.inf),
     )
     min_p: float = _limit(
-        Criterion(
-            default=0.001,
-            title="McNemar p",
-            help="Minimum p-value of the exact McNemar test; below it the loss is significant. It is 1 unless more "
-            "answers are broken than fixed. A limit of 0 allows any loss.",
-            measure=_significance,
-            format=".2g",
-            at_least=True,
-        )
+        default=0.001,
+        title="McNemar p",
+        help="Minimum p-value of the exact McNemar test; below it the loss is significant. It is 1 unless more "
+        "answers are broken than fixed. A limit of 0 allows any loss.",
+        measure=_significance,
+        format=".2g",
+        at_least=True,
     )
     max_recall_drop: float = _limit(
-        Criterion(
-            default=0.02,
-            title="worst class, net lost",
-            help="Maximum net loss of any one class, as a share of its pictures. Tables show the class that comes "
-            "nearest to its limit.",
-            measure=_class_recall,
-            format=".0f",
-            by_class=True,
-        )
+        default=0.02,
+        title="worst class, net lost",
+        help="Maximum net loss of any one class, as a share of its pictures. Tables show the class that comes "
+        "nearest to its limit.",
+        measure=_class_recall,
+        format=".0f",
+        by_class=True,
     )
     min_agreement: float = _limit(
-        Criterion(
-            default=0.99,
-            title="changed labels",
-            help="Minimum share of the pictures that get the same label as from Keras, right or wrong.",
-            measure=_agreement,
-            format=".0f",
-        )
+        default=0.99,
+        title="changed labels",
+        help="Minimum share of the pictures that get the same label as from Keras, right or wrong.",
+        measure=_agreement,
+        format=".0f",
     )
     max_drift: float = _limit(
-        Criterion(
-            default=0.01,
-            title="acceptance drift",
-            help="Maximum change in the number of accepted answers, up or down, as a share of the pictures.",
-            measure=_drift,
-            format=".0f",
-        )
+        default=0.01,
+        title="acceptance drift",
+        help="Maximum change in the number of accepted answers, up or down, as a share of the pictures.",
+        measure=_drift,
+        format=".0f",
     )
     min_accuracy: float = _limit(
-        Criterion(
-            default=0.9,
-            title="accuracy, float models",
-            help="Minimum share of right answers. Applies to the float models.",
-            measure=_accuracy,
-            format=".2%",
-            at_least=True,
-            applies=lambda compared: compared.is_float,
-        )
+        default=0.9,
+        title="accuracy, float models",
+        help="Minimum share of right answers. Applies to the float models.",
+        measure=_accuracy,
+        format=".2%",
+        at_least=True,
+        applies=lambda compared: compared.is_float,
     )
 
     def __post_init__(self) -> None:

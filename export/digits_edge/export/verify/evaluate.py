@@ -25,17 +25,11 @@ CHUNK: Final = 500  # pictures per call
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The answers of one model file, judged by the most probable class, whether accepted or not.
-
-    Attributes:
-        file: Name of the file.
-        validation: Pictures that it was judged by.
-        probabilities: Its answers, float32[N, C].
-    """
+    """The answers of one model file, judged by the most probable class, whether accepted or not."""
 
     file: str
-    validation: Validation
-    probabilities: Probabilities
+    validation: Validation  # pictures that it was judged by
+    probabilities: Probabilities  # its answers, float32[N, C]
 
     @property
     def pictures(self) -> int:
@@ -108,10 +102,6 @@ def read_validation(models: ModelFiles, spec: str) -> Validation:
     If the dataset has a test part, only that part is read. If the models were trained on this very dataset, the result
     is its validation split, the same rows as in training; otherwise it is the whole dataset. Models that do not name
     their classes take the names of the dataset.
-
-    Args:
-        models: The models to evaluate.
-        spec: The dataset, e.g. a file or a folder.
 
     Raises:
         DatasetError: The dataset cannot be read, has a class that the models do not know, or has another number of

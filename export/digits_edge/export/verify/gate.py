@@ -16,13 +16,9 @@ from .validation import Validation
 
 @dataclass(frozen=True)
 class Verdict(Comparison):
-    """A comparison with Keras, and what the gate makes of it.
+    """A comparison with Keras, and what the gate makes of it."""
 
-    Attributes:
-        checks: Every criterion that applies to the model.
-    """
-
-    checks: tuple[Check, ...]
+    checks: tuple[Check, ...]  # every criterion that applies to the model
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -46,27 +42,15 @@ class Verdict(Comparison):
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """Compares exported models with the Keras model they were made from, on the same pictures.
+    """Compares exported models with the Keras model they were made from, on the same pictures."""
 
-    Attributes:
-        validation: The pictures, N of them.
-        keras: Keras's own probabilities for them, float32[N, C].
-        limits: What is allowed.
-        accepts: Tells which of the answers float32[N, C] are accepted, bool[N].
-    """
-
-    validation: Validation
-    keras: Probabilities
+    validation: Validation  # N pictures
+    keras: Probabilities  # Keras's own probabilities for them, float32[N, C]
     limits: Limits
-    accepts: Callable[[Probabilities], npt.NDArray[np.bool_]]
+    accepts: Callable[[Probabilities], npt.NDArray[np.bool_]]  # bool[N], by the answers float32[N, C]
 
     def judge(self, precision: str, exported: Probabilities) -> Verdict:
-        """Compare one model with Keras and check every criterion.
-
-        Args:
-            precision: Precision the model computes in, `float32` or `int8`.
-            exported: The model's probabilities, float32[N, C].
-        """
+        """Check every criterion on a model of precision `float32` or `int8` with the probabilities float32[N, C]."""
         compared = self._compare(exported, is_float=precision == "float32")
         checks = tuple(
             criterion.check(compared, getattr(self.limits, name))

@@ -8,30 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.common.numerics import accuracy
+from digits_edge.common.numerics import accuracy, count_wrong
 
 from ..engines.tensor_spec import Probabilities
 
 
 @dataclass(frozen=True)
 class Parity:
-    """One engine's answers compared with Keras's.
+    """One engine's answers compared with Keras's."""
 
-    Attributes:
-        engine: The file and the engine that ran it, e.g. `model.int8.tflite, LiteRT`.
-        pictures: Number of pictures, the first ones of the validation split.
-        wrong: Number of wrong answers.
-        agreement: Share of the pictures that get Keras's label.
-        largest_difference: Largest difference in probability over all pictures and classes.
-        arena_bytes: Memory that the engine plans for activations; None if it does not say.
-    """
-
-    engine: str
+    engine: str  # the file and the engine that ran it, e.g. `model.int8.tflite, LiteRT`
     pictures: int
     wrong: int
-    agreement: float
-    largest_difference: float
-    arena_bytes: int | None = None
+    agreement: float  # share of the pictures that get Keras's label
+    largest_difference: float  # in probability, over all pictures and classes
+    arena_bytes: int | None = None  # memory that the engine plans for activations; None if it does not say
 
     @property
     def accuracy(self) -> float:
@@ -46,23 +37,13 @@ def compare(
     answers: Probabilities,
     arena_bytes: int | None = None,
 ) -> Parity:
-    """Compare an engine's answers with Keras's.
-
-    Args:
-        engine: The file and the engine that ran it.
-        targets: Classes of the N pictures, int64[N].
-        keras: Keras's probabilities, float32[N, C].
-        answers: The engine's probabilities for the first M pictures, float32[M, C].
-        arena_bytes: Memory that the engine plans for activations.
-    """
-    count = len(answers)
-    labels = answers.argmax(axis=1)
+    """Compare an engine's answers with Keras's, both float32[N, C], on N pictures of the classes `targets`."""
     return Parity(
         engine=engine,
-        pictures=count,
-        wrong=int((labels != targets[:count]).sum()),
-        agreement=float((labels == keras[:count].argmax(axis=1)).mean()),
-        largest_difference=float(np.abs(answers - keras[:count]).max()),
+        pictures=len(answers),
+        wrong=count_wrong(answers, targets),
+        agreement=agreement([answers, keras]),
+        largest_difference=float(np.abs(answers - keras).max()),
         arena_bytes=arena_bytes,
     )
 

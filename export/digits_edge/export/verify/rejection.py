@@ -27,48 +27,28 @@ SEED: Final = 2**31  # of the outliers drawn here; `train` draws its own with th
 
 @dataclass(frozen=True)
 class Risk:
-    """One point of the risk-coverage curve.
+    """One point of the risk-coverage curve."""
 
-    Attributes:
-        coverage: Share of the answers that are kept, those with the highest scores.
-        risk: Share of the kept answers that are wrong.
-    """
-
-    coverage: float
-    risk: float
+    coverage: float  # share of the answers that are kept, those with the highest scores
+    risk: float  # share of the kept answers that are wrong
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Which pictures a model rejects, and how well its scores separate right from wrong answers.
-
-    Attributes:
-        file: Name of the model in the bundle.
-        rejected: Share of the validation pictures that are rejected.
-        rejected_wrong: Share of the wrong answers that are rejected; None without wrong answers.
-        auroc_wrong: AUROC of the score, right against wrong answers; None if all are right or all are wrong.
-        risks: Risk-coverage curve of the score.
-        outliers: Number of generated pictures of no class; 0 if none can be generated.
-        rejected_outliers: Share of the outliers that are rejected; None without outliers.
-        auroc_outliers: AUROC of the familiarity, validation pictures against outliers; None without outliers.
-    """
+    """Which pictures a model rejects, and how well its scores separate right from wrong answers."""
 
     file: str
-    rejected: float
-    rejected_wrong: float | None
-    auroc_wrong: float | None
-    risks: tuple[Risk, ...]
-    outliers: int
-    rejected_outliers: float | None
-    auroc_outliers: float | None
+    rejected: float  # share of the validation pictures that are rejected
+    rejected_wrong: float | None  # the same of the wrong answers; None without wrong answers
+    auroc_wrong: float | None  # of the score, right against wrong answers; None if all are right or all are wrong
+    risks: tuple[Risk, ...]  # risk-coverage curve of the score
+    outliers: int  # number of generated pictures of no class; 0 if none can be generated
+    rejected_outliers: float | None  # share of the outliers that are rejected; None without outliers
+    auroc_outliers: float | None  # of the familiarity, validation pictures against outliers; None without outliers
 
 
 def thresholds(reference: Probabilities) -> tuple[float, float]:
-    """Choose the minimum score and the minimum familiarity of an accepted answer.
-
-    Args:
-        reference: Keras's probabilities for the validation pictures, float32[N, C].
-    """
+    """The minimum score and familiarity of an accepted answer, from Keras's float32[N, C] for validation pictures."""
     familiar = familiarity(reference)
     least = min(float(np.quantile(familiar, UNFAMILIAR)), HIGHEST_MIN_FAMILIARITY)
     scores = reference.max(axis=1)[familiar >= least]
@@ -76,11 +56,7 @@ def thresholds(reference: Probabilities) -> tuple[float, float]:
 
 
 def draw_outliers(pictures: Pixels) -> Pixels:
-    """Draw 2,000 pictures of no class, uint8[2000, 28, 28], of the kinds that recipes train against.
-
-    Args:
-        pictures: Pictures of the training part, uint8[K, 28, 28].
-    """
+    """Draw uint8[2000, 28, 28] of no class, of the kinds that recipes train against, from training pictures."""
     return outliers(pictures, OUTLIERS, SEED)
 
 
@@ -93,12 +69,7 @@ def measure_rejection(
 ) -> Rejection:
     """Measure what a model rejects of the validation pictures and of outliers.
 
-    Args:
-        file: Name of the model in the bundle.
-        targets: Classes of the N validation pictures, int64[N].
-        answers: The model's probabilities for them, float32[N, C].
-        contract: The thresholds of an accepted answer.
-        outlier_answers: The model's probabilities for outliers, float32[M, C]; None without outliers.
+    Its answers to them are float32[N, C] and float32[M, C]; without outliers there are none.
     """
     scores, accepted = answers.max(axis=1), contract.accepts(answers)
     wrong = answers.argmax(axis=1) != targets

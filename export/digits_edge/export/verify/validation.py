@@ -10,16 +10,9 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """Labelled pictures that, as far as is known, the models were not trained on.
+    """Labelled pictures that, as far as is known, the models were not trained on."""
 
-    Attributes:
-        description: Where they are from, e.g. `the 8,400 validation pictures of train.csv`.
-        pixels: uint8[N, H, W] or uint8[N, H, W, 3].
-        targets: int64[N], indices into `labels`.
-        labels: Class names, in the order of the model's outputs.
-    """
-
-    description: str
-    pixels: npt.NDArray[np.uint8]
-    targets: npt.NDArray[np.int64]
-    labels: tuple[str, ...]
+    description: str  # where they are from, e.g. `the 8,400 validation pictures of train.csv`
+    pixels: npt.NDArray[np.uint8]  # uint8[N, H, W] or uint8[N, H, W, 3]
+    targets: npt.NDArray[np.int64]  # int64[N], indices into `labels`
+    labels: tuple[str, ...]  # in the order of the model's outputs
