@@ -116,8 +116,8 @@ def open_third_party(data: bytes, where: str, pixel_range: str | None = None) ->
 def _read_onnx(data: bytes, where: str) -> tuple[list[TensorInfo], list[TensorInfo], Inference]:
     session = open_session(data, where)
     inputs, outputs = ([_of_onnx(node) for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
-    source, sink = session.get_inputs()[0].name, session.get_outputs()[0].name
-    return inputs, outputs, lambda tensor: session.run([sink], {source: tensor})[0]
+    source, sinks = session.get_inputs()[0].name, [node.name for node in session.get_outputs()[:1]]
+    return inputs, outputs, lambda tensor: session.run(sinks, {source: tensor})[0]
 
 
 def _of_onnx(node: Any) -> TensorInfo:

@@ -62,12 +62,9 @@ def gate_table(gate: dict[str, Any]) -> GateTable:
     def row(title: str, keras: str, cells: list[str]) -> GateRow:
         return GateRow(title, tuple(GateCell(text) for text in cells), keras=keras)
 
+    accuracies = [f"{accuracy(model['wrong'], pictures):.2%}" for model in models]
     counts = (
-        row(
-            "accuracy",
-            f"{accuracy(keras_wrong, pictures):.2%}",
-            [f"{accuracy(model['wrong'], pictures):.2%}" for model in models],
-        ),
+        row("accuracy", f"{accuracy(keras_wrong, pictures):.2%}", accuracies),
         row("wrong", f"{keras_wrong:,}", [f"{model['wrong']:,}" for model in models]),
         row("broken / fixed", NONE, [f"{model['broken']:,} / {model['fixed']:,}" for model in models]),
     )

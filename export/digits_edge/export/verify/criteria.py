@@ -35,7 +35,7 @@ class Comparison:
     fixed: int  # pictures that Keras labels wrong and the model labels right
     other_labels: int  # pictures whose label differs from Keras's, right or wrong
     largest_difference: float  # in probability, over all pictures and classes; NaN if one is not finite
-    accepted: int  # answers
+    accepted: int  # answers that the thresholds accept
     keras_accepted: int
     classes: tuple[ClassCounts, ...]  # every class that has pictures
 

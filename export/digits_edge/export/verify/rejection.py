@@ -48,7 +48,7 @@ class Rejection:
 
 
 def thresholds(reference: Probabilities) -> tuple[float, float]:
-    """The minimum score and familiarity of an accepted answer, from Keras's float32[N, C] for validation pictures."""
+    """The minimum score and familiarity of an accepted answer, from Keras's probabilities float32[N, C]."""
     familiar = familiarity(reference)
     least = min(float(np.quantile(familiar, UNFAMILIAR)), HIGHEST_MIN_FAMILIARITY)
     scores = reference.max(axis=1)[familiar >= least]
@@ -56,7 +56,7 @@ def thresholds(reference: Probabilities) -> tuple[float, float]:
 
 
 def draw_outliers(pictures: Pixels) -> Pixels:
-    """Draw uint8[2000, 28, 28] of no class, of the kinds that recipes train against, from training pictures."""
+    """Draw 2,000 pictures of no class, uint8[2000, 28, 28], as recipes train against, from training pictures."""
     return outliers(pictures, OUTLIERS, SEED)
 
 
@@ -69,7 +69,7 @@ def measure_rejection(
 ) -> Rejection:
     """Measure what a model rejects of the validation pictures and of outliers.
 
-    Its answers to them are float32[N, C] and float32[M, C]; without outliers there are none.
+    Both answers are probabilities, float32[N, C] for the pictures of the classes `targets`, float32[M, C] for outliers.
     """
     scores, accepted = answers.max(axis=1), contract.accepts(answers)
     wrong = answers.argmax(axis=1) != targets
