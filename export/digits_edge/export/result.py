@@ -30,7 +30,7 @@ class ExportResult:
     rungs: tuple[Attempt | Skipped, ...]  # every attempt and every skipped rung, in order
     models: tuple[Attempt, ...]  # to publish, one of `rungs` for each file; in a refused export the last one is refused
     parity: tuple[Parity, ...] = ()  # of each engine with Keras, Keras itself first
-    int8_agreement: float | None = None  # share of pictures that int8 ONNX and int8 TFLite label alike
+    int8_agreement: float | None = None  # share of the pictures that both int8 models label alike; None without both
     rejections: tuple[Rejection, ...] = ()  # of each published model
     layers: tuple[LayerNoise, ...] = ()  # empty without int8 ONNX
     benchmark: Benchmark | None = None

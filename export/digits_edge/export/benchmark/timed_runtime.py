@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
@@ -93,7 +93,7 @@ def _serve(predict: Predict, spec: TensorSpec, answers: BinaryIO) -> None:
 
 def _time_turn(predict: Predict, pictures: Pixels) -> dict[str, Any]:
     """Time single pictures for 0.05 s, then batches for 0.03 s."""
-    singles = pictures[:, None]
+    singles, batches = pictures[:, None], pictures[None]  # an input in each row
     for single in singles[:WARM_UP]:
         predict(single)
     cpu = time.process_time()
@@ -101,12 +101,12 @@ def _time_turn(predict: Predict, pictures: Pixels) -> dict[str, Any]:
     cpu_seconds = (time.process_time() - cpu) / len(seconds)
     peak = _peak_bytes()  # before the batches, whose activations take more
     predict(pictures)  # not counted: a runtime may have to allocate for the new shape
-    batch_seconds = _time_calls(predict, [pictures], 1, BATCHES_SECONDS)
+    batch_seconds = _time_calls(predict, batches, 1, BATCHES_SECONDS)
     return {"seconds": seconds, "cpu_seconds": cpu_seconds, "peak_bytes": peak, "batch_seconds": batch_seconds}
 
 
-def _time_calls(predict: Predict, inputs: Sequence[Pixels], least: int, enough: float) -> list[float]:
-    """Seconds of each call, `least` calls or more until `enough` seconds have passed."""
+def _time_calls(predict: Predict, inputs: Pixels, least: int, enough: float) -> list[float]:
+    """Seconds of each call on inputs[0], inputs[1] …: `least` calls or more, until `enough` seconds have passed."""
     seconds: list[float] = []
     began = time.perf_counter()
     while len(seconds) < MAX_CALLS and (len(seconds) < least or time.perf_counter() - began < enough):

@@ -46,7 +46,7 @@ class ModelFiles:
     preprocess: Preprocess | None  # None where the file does not say
     files: tuple[ModelFile, ...]  # in the order of the manifest
     metrics: dict[str, Any] = field(default_factory=dict)  # of the bundle, by file; empty for a single file
-    trained: dict[str, Any] = field(default_factory=dict)  # of the training run; empty for a single file
+    trained: dict[str, Any] = field(default_factory=dict)  # record of the training run; empty for a single file
     description: str = ""  # input and output in words, for a file that digits-edge did not export
 
     @classmethod
