@@ -39,11 +39,7 @@ class Multiplier:
 
     @classmethod
     def of(cls, factor: float) -> Multiplier:
-        """The nearest multiplier to a factor.
-
-        Raises:
-            ValueError: The factor is 2^30 or more, which no valid scales give.
-        """
+        """The nearest multiplier to a factor; ValueError for 2^30 or more, which no valid scales give."""
         fraction, exponent = math.frexp(factor)
         value = round(fraction * 2**31)
         if value == 2**31:
@@ -57,19 +53,12 @@ class Multiplier:
 
 @dataclass(frozen=True)
 class Requantization:
-    """How a layer's sums become values of its output's scale.
+    """How a layer's sums become values of its output's scale."""
 
-    Attributes:
-        multipliers: One multiplier per channel, or one for all channels.
-        zero: The value that stands for 0.
-        low: The least value that the activation leaves.
-        high: The greatest value that the activation leaves.
-    """
-
-    multipliers: tuple[Multiplier, ...]
-    zero: int
-    low: int = 0
-    high: int = 255
+    multipliers: tuple[Multiplier, ...]  # one per channel, or one for all channels
+    zero: int  # the value that stands for 0
+    low: int = 0  # the least value that the activation leaves
+    high: int = 255  # the greatest value that the activation leaves
 
     def __call__(self, sums: npt.NDArray[np.int64]) -> Values:
         """Values uint8[..., C] of sums int64[..., C]."""
@@ -81,25 +70,15 @@ class Requantization:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Layer(ABC):
-    """A function of values that looks at them through a sliding window.
-
-    Attributes:
-        name: Name of the layer.
-        source: Shape of its input.
-        shape: Shape of its output.
-        kernel: Size of the window.
-        stride: Steps of the window.
-        padding: Rows above the first row, and columns before the first column.
-        fill: Value of the padding.
-    """
+    """A function of values that looks at them through a sliding window."""
 
     name: str
-    source: Shape
-    shape: Shape
-    kernel: Pair = (1, 1)
-    stride: Pair = (1, 1)
-    padding: Pair = (0, 0)
-    fill: int = 0
+    source: Shape  # of its input
+    shape: Shape  # of its output
+    kernel: Pair = (1, 1)  # size of the window
+    stride: Pair = (1, 1)  # steps of the window
+    padding: Pair = (0, 0)  # rows above the first row, and columns before the first column
+    fill: int = 0  # value of the padding
 
     @property
     def macs(self) -> int:
@@ -134,16 +113,11 @@ class Convolution(Layer):
     """A convolution, or a dense layer as a convolution with a kernel as large as its input.
 
     Its padding is filled with the zero point of its input.
-
-    Attributes:
-        weights: int8[O, kernel down, kernel across, channels of the source].
-        bias: int32[O], less `fill` times the sum of the weights.
-        requantization: Requantization of its sums, with a multiplier per channel.
     """
 
-    weights: npt.NDArray[np.int8]
-    bias: npt.NDArray[np.int32]
-    requantization: Requantization
+    weights: npt.NDArray[np.int8]  # [O, kernel down, kernel across, channels of the source]
+    bias: npt.NDArray[np.int32]  # [O], less `fill` times the sum of the weights
+    requantization: Requantization  # with a multiplier per channel
 
     @property
     def macs(self) -> int:
@@ -171,15 +145,10 @@ class MaxPool(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Mean(Layer):
-    """The mean of each channel; its kernel is as large as its input.
+    """The mean of each channel; its kernel is as large as its input."""
 
-    Attributes:
-        bias: Added to each sum; it takes the zero point of the input away from every value.
-        requantization: Requantization of the sums; its only multiplier also divides by the number of values.
-    """
-
-    bias: int
-    requantization: Requantization
+    bias: int  # added to each sum, it takes the zero point of the input away from every value
+    requantization: Requantization  # its only multiplier also divides by the number of values
 
     def __call__(self, values: Values) -> Values:
         """Output uint8[N, *shape] of an input uint8[N, *source]."""
@@ -188,13 +157,9 @@ class Mean(Layer):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Table(Layer):
-    """A lookup table for single values, such as one that brings pixels to another range.
+    """A lookup table for single values, such as one that brings pixels to another range."""
 
-    Attributes:
-        entries: uint8[256].
-    """
-
-    entries: npt.NDArray[np.uint8]
+    entries: npt.NDArray[np.uint8]  # [256]
 
     def __call__(self, values: Values) -> Values:
         """Output uint8[N, *shape] of an input uint8[N, *source]."""
@@ -233,10 +198,10 @@ class Int8Network:
 
     def logits(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.int8]:
         """Logits int8[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
-        chunks = [pixels[start : start + CHUNK] for start in range(0, len(pixels), CHUNK)]
-        return np.concatenate([self._logits(chunk.reshape(-1, *self.shape)) for chunk in chunks])
-
-    def _logits(self, values: Values) -> npt.NDArray[np.int8]:
-        for layer in self.layers:
-            values = layer(values)
-        return (values.reshape(len(values), -1).astype(np.int16) - 128).astype(np.int8)
+        answers = []
+        for start in range(0, len(pixels), CHUNK):
+            values = pixels[start : start + CHUNK].reshape(-1, *self.shape)
+            for layer in self.layers:
+                values = layer(values)
+            answers.append((values.reshape(len(values), -1).astype(np.int16) - 128).astype(np.int8))
+        return np.concatenate(answers)

@@ -16,18 +16,7 @@ from digits_edge.runtime.errors import ExportError
 
 from ..engines.interpreter import inference_of
 from ..engines.litert import open_interpreter
-from .int8_network import (
-    Convolution,
-    Int8Network,
-    Layer,
-    MaxPool,
-    Mean,
-    Multiplier,
-    Pair,
-    Requantization,
-    Shape,
-    Table,
-)
+from .int8_network import Convolution, Int8Network, Layer, MaxPool, Mean, Multiplier, Pair, Requantization, Shape, Table
 
 Op = schema.BuiltinOperator
 Activation = schema.ActivationFunctionType
@@ -49,19 +38,21 @@ class _Tensor:
     def scale(self) -> float:
         return self.scales[0]
 
+    @property
+    def picture(self) -> Shape:
+        """Its shape without the batch, where it has rows and columns."""
+        _, height, width, channels = self.shape
+        return height, width, channels
+
 
 def read_network(data: bytes) -> Int8Network:
-    """Read the layers of an int8 TFLite model that digits-edge exported.
-
-    Raises:
-        ExportError: The model has an unsupported layer, which the message names.
-    """
+    """Read an int8 TFLite model that digits-edge exported; raises ExportError, which names a layer it cannot read."""
     model = schema.ModelT.InitFromPackedBuf(data, 0)
     (graph,) = model.subgraphs
     tensors = [_tensor(tensor, model.buffers) for tensor in graph.tensors]
     codes = [model.operatorCodes[operator.opcodeIndex].builtinCode for operator in graph.operators]
     current = graph.inputs[0]
-    shape = _as_shape(tensors[current].shape[1:])
+    shape = tensors[current].picture
     layers: list[Layer] = []
     rescaling = next((index for index, code in enumerate(codes) if code not in RESCALING), 0)
     if rescaling:
@@ -85,21 +76,13 @@ def read_network(data: bytes) -> Int8Network:
 
 @dataclass(frozen=True)
 class _Operator:
-    """One operator of the graph.
+    """One operator of the graph."""
 
-    Attributes:
-        where: Name of its layer, which begins messages.
-        shape: Shape of its input before any reshaping.
-        inputs: Its input, weights and bias.
-        output: Its output.
-        options: Its options, as the schema has them for its kind.
-    """
-
-    where: str
-    shape: Shape
-    inputs: list[_Tensor]
+    where: str  # name of its layer, which begins messages
+    shape: Shape  # of its input before any reshaping
+    inputs: list[_Tensor]  # its input, weights and bias
     output: _Tensor
-    options: Any
+    options: Any  # as the schema has them for its kind
 
     def refuse(self, expected: str, received: Any) -> ExportError:
         return ExportError(f"{self.where}: expected {expected}, received {received}")
@@ -110,9 +93,13 @@ class _Operator:
             raise self.refuse(f"a picture of {self.shape}", f"one reshaped to {self.inputs[0].shape[1:]}")
         return self.shape
 
-    def made(self) -> Shape:
-        """The shape of its output, which has rows and columns."""
-        return _as_shape(self.output.shape[1:])
+    def padding(self, shape: Shape, kernel: Pair, stride: Pair) -> Pair:
+        """Rows above and columns before its input: half of what the windows of this output need beyond the input."""
+        down, across = (
+            max(0, (made - 1) * step + window - side) // 2
+            for made, step, window, side in zip(shape[:2], stride, kernel, self.shape[:2], strict=True)
+        )
+        return down, across
 
     def low_high(self) -> Pair:
         """The least and the greatest value that its activation leaves, as uint8."""
@@ -126,9 +113,35 @@ class _Operator:
         names = {code: name for name, code in vars(Activation).items() if isinstance(code, int)}
         raise self.refuse("no activation, RELU or RELU6", names.get(kind, kind))
 
-    def requantization(self, factors: list[float]) -> Requantization:
+    def convolution(
+        self, weights: npt.NDArray[np.int8], factors: list[float], shape: Shape, stride: Pair = (1, 1)
+    ) -> Convolution:
+        """A convolution with weights int8[O, down, across, channels], whose sums times `factors` are in output steps.
+
+        What the zero point of the input adds to every sum is taken from the bias. One factor may stand for all.
+        """
+        source, kernel = self.inputs[0], weights.shape[1:3]
+        factors = np.broadcast_to(factors, len(weights)).tolist()
+        bias = _constant(self.inputs[2], np.int32) if len(self.inputs) > 2 else 0
+        filters = weights.reshape(len(weights), -1).astype(np.int64)
+        folded = bias - source.zero * filters.sum(axis=1)
+        # neither a sum nor twice its product with its factor may overflow
+        largest = int((np.abs(folded) + 255 * np.abs(filters).sum(axis=1)).max() * max(1, 2 * max(factors)))
+        if largest >= 2**31:
+            raise self.refuse("sums that 32 bits hold", f"up to {largest:,} of {filters.shape[1]:,} products")
         low, high = self.low_high()
-        return Requantization(tuple(Multiplier.of(factor) for factor in factors), self.output.zero, low, high)
+        return Convolution(
+            name=self.where,
+            source=self.shape,
+            shape=shape,
+            kernel=kernel,
+            stride=stride,
+            padding=self.padding(shape, kernel, stride),
+            fill=source.zero,
+            weights=weights,
+            bias=folded.astype(np.int32),
+            requantization=Requantization(tuple(map(Multiplier.of, factors)), self.output.zero, low, high),
+        )
 
 
 def _convolution(operator: _Operator) -> Layer:
@@ -138,20 +151,8 @@ def _convolution(operator: _Operator) -> Layer:
     shape, weights = operator.as_image(), _constant(filters, np.int8)
     if weights.shape[3] != shape[2]:
         raise operator.refuse(f"a convolution over all {shape[2]} channels", f"groups of {weights.shape[3]}")
-    factors = [source.scale * scale / operator.output.scale for scale in _each(filters.scales, len(weights))]
-    kernel, stride, padding = _window(shape, weights.shape[1:3], options)
-    return Convolution(
-        name=operator.where,
-        source=shape,
-        shape=operator.made(),
-        kernel=kernel,
-        stride=stride,
-        padding=padding,
-        fill=source.zero,
-        weights=weights,
-        bias=_folded(operator, weights, factors),
-        requantization=operator.requantization(factors),
-    )
+    factors = [source.scale * scale / operator.output.scale for scale in filters.scales]
+    return operator.convolution(weights, factors, operator.output.picture, (options.strideH, options.strideW))
 
 
 def _dense(operator: _Operator) -> Layer:
@@ -165,28 +166,19 @@ def _dense(operator: _Operator) -> Layer:
     # over all values at once, or over the channels of each pixel
     kernel, made = ((height, width), (1, 1, outputs)) if whole else ((1, 1), (height, width, outputs))
     # TFLite multiplies the scales in float32 for dense layers, but not for convolutions
-    products = [np.float32(source.scale) * np.float32(scale) for scale in _each(filters.scales, outputs)]
+    products = [np.float32(source.scale) * np.float32(scale) for scale in filters.scales]
     factors = [float(product) / operator.output.scale for product in products]
-    return Convolution(
-        name=operator.where,
-        source=operator.shape,
-        shape=made,
-        kernel=kernel,
-        fill=source.zero,
-        weights=weights.reshape(outputs, *kernel, channels),
-        bias=_folded(operator, weights, factors),
-        requantization=operator.requantization(factors),
-    )
+    return operator.convolution(weights.reshape(outputs, *kernel, channels), factors, made)
 
 
 def _max_pool(operator: _Operator) -> Layer:
     shape, options = operator.as_image(), operator.options
     if operator.low_high() != (0, 255):
         raise operator.refuse("max pooling without an activation", "one with")
-    kernel, stride, padding = _window(shape, (options.filterHeight, options.filterWidth), options)
-    return MaxPool(
-        name=operator.where, source=shape, shape=operator.made(), kernel=kernel, stride=stride, padding=padding
-    )
+    kernel, stride = (options.filterHeight, options.filterWidth), (options.strideH, options.strideW)
+    made = operator.output.picture
+    padding = operator.padding(made, kernel, stride)
+    return MaxPool(name=operator.where, source=shape, shape=made, kernel=kernel, stride=stride, padding=padding)
 
 
 def _mean(operator: _Operator) -> Layer:
@@ -226,10 +218,6 @@ def _table(data: bytes, count: int, shape: Shape) -> Table:
     return Table(name=where, source=shape, shape=shape, entries=entries.astype(np.uint8))
 
 
-def _reshaped(_operator: _Operator) -> None:
-    """No layer: the values stay in the same order."""
-
-
 RESCALING: Final = (Op.MUL, Op.ADD)  # before the first layer, in models whose pixel range is not 0..1
 Reader = Callable[[_Operator], Layer | None]
 READERS: Final[dict[int, Reader]] = {
@@ -237,49 +225,13 @@ READERS: Final[dict[int, Reader]] = {
     Op.FULLY_CONNECTED: _dense,
     Op.MAX_POOL_2D: _max_pool,
     Op.MEAN: _mean,
-    Op.RESHAPE: _reshaped,
+    Op.RESHAPE: lambda _: None,  # the values stay in the same order
 }
 
 
-def _window(shape: Shape, kernel: tuple[int, ...], options: Any) -> tuple[Pair, Pair, Pair]:
-    """Kernel, stride and padding of a layer."""
-    stride = (int(options.strideH), int(options.strideW))
-    before = (0, 0)
-    if options.padding == schema.Padding.SAME:
-        down, across = (
-            max(0, (-(-side // step) - 1) * step + window - side) // 2
-            for side, step, window in zip(shape[:2], stride, kernel, strict=True)
-        )
-        before = (down, across)
-    return (int(kernel[0]), int(kernel[1])), stride, before
-
-
-def _each(scales: tuple[float, ...], channels: int) -> tuple[float, ...]:
-    """One scale per channel, where one may stand for all."""
-    return scales * channels if len(scales) == 1 else scales
-
-
-def _folded(operator: _Operator, weights: npt.NDArray[np.int8], factors: list[float]) -> npt.NDArray[np.int32]:
-    """The bias int32[O], or zeros without one, less what the zero point of the input adds to every sum.
-
-    Raises:
-        ExportError: A sum, or twice its product with its factor, may overflow 32 bits.
-    """
-    bias = _constant(operator.inputs[2], np.int32) if len(operator.inputs) > 2 else 0
-    filters = weights.reshape(len(weights), -1).astype(np.int64)
-    folded = bias - operator.inputs[0].zero * filters.sum(axis=1)
-    largest = int((np.abs(folded) + 255 * np.abs(filters).sum(axis=1)).max() * max(1, 2 * max(factors)))
-    if largest >= 2**31:
-        raise operator.refuse("sums that 32 bits hold", f"up to {largest:,} of {filters.shape[1]:,} products")
-    return np.asarray(folded, np.int32)
-
-
 def _tensor(tensor: Any, buffers: list[Any]) -> _Tensor:
-    quantization, data = tensor.quantization, buffers[tensor.buffer].data
-    scales, zeros = (
-        [] if part is None else part.tolist()
-        for part in (getattr(quantization, "scale", None), getattr(quantization, "zeroPoint", None))
-    )
+    quantization, data = tensor.quantization or schema.QuantizationParametersT(), buffers[tensor.buffer].data
+    scales, zeros = ([] if part is None else part.tolist() for part in (quantization.scale, quantization.zeroPoint))
     return _Tensor(
         name=tensor.name.decode(errors="replace"),
         shape=() if tensor.shape is None else tuple(tensor.shape.tolist()),
@@ -291,8 +243,3 @@ def _tensor(tensor: Any, buffers: list[Any]) -> _Tensor:
 
 def _constant(tensor: _Tensor, dtype: Any) -> npt.NDArray[Any]:
     return np.frombuffer(tensor.data or b"", dtype).reshape(tensor.shape)
-
-
-def _as_shape(sides: tuple[int, ...]) -> Shape:
-    height, width, channels = sides
-    return height, width, channels

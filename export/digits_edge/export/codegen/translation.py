@@ -25,17 +25,11 @@ NOT_COMPILED: Final = "not compiled, because there is no C compiler: its arithme
 
 @dataclass(frozen=True, eq=False)
 class Translated(Attempt):
-    """A translation, judged by the gate.
+    """A translation, judged by the gate."""
 
-    Attributes:
-        note: Its memory and its size, in words.
-        costs: Its costs on a device, for the manifest; empty for a page.
-        beside: Content of the files that belong to it, by their names in the bundle.
-    """
-
-    note: str
-    costs: dict[str, int] = field(default_factory=dict)
-    beside: dict[str, bytes] = field(default_factory=dict)
+    note: str  # its memory and its size, in words
+    costs: dict[str, int] = field(default_factory=dict)  # on a device, for the manifest; empty for a page
+    beside: dict[str, bytes] = field(default_factory=dict)  # files that belong to it, by their names in the bundle
 
     @property
     def bytes(self) -> int:
@@ -46,14 +40,8 @@ class Translated(Attempt):
 def to_c(tflite: Quantized, contract: Contract, gate: Gate, running: ExitStack) -> Translated:
     """Translate to C, run it and judge it. Without a C compiler, the same arithmetic runs in numpy.
 
-    Args:
-        tflite: The gated int8 model.
-        contract: The description of the model.
-        gate: The judge.
-        running: Keeps the compiled program, so that it is compiled once.
-
-    Raises:
-        ExportError: The model has a layer that C does not have, or the C does not compile or run.
+    `running` keeps the compiled program, so that it is compiled once. Raises ExportError for a layer that C does not
+    have, and for C that does not compile or run.
     """
     network, spec = _opened(tflite)
     sources = write_sources(network, contract, spec.output)
@@ -82,16 +70,8 @@ def to_c(tflite: Quantized, contract: Contract, gate: Gate, running: ExitStack) 
 def to_web(tflite: Quantized, contract: Contract, parameters: int | None, gate: Gate, running: ExitStack) -> Translated:
     """Translate to a web page, run its scripts and judge them.
 
-    Args:
-        tflite: The gated int8 model.
-        contract: The description of the model.
-        parameters: Number of parameters of the network, if known.
-        gate: The judge.
-        running: Keeps the loaded scripts, so that they are loaded once.
-
-    Raises:
-        ExportError: The model has a layer that the page does not have, or its scripts fail.
-        MissingExtra: V8 is not installed, which runs the scripts.
+    `running` keeps the loaded scripts, so that they are loaded once. Raises ExportError for a layer that the page does
+    not have, and for a script that fails.
     """
     network, spec = _opened(tflite)
     engine = _engine(running.enter_context(scripts_in_v8(network)), spec)

@@ -22,32 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KerasModelFile:
-    """A Keras model in a file.
-
-    Attributes:
-        path: Path of the `.keras` file.
-        pixel_range: The pixel range that it was trained on, one of `tensor_spec.PIXEL_RANGES`.
-    """
+    """A Keras model in a `.keras` file."""
 
     path: Path
-    pixel_range: str = "0..1"
+    pixel_range: str = "0..1"  # that it was trained on, one of `tensor_spec.PIXEL_RANGES`
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What is known about a network.
+    """What is known about a network."""
 
-    Attributes:
-        name: Its Keras name.
-        shape: Shape of a picture, (H, W) or (H, W, 3).
-        classes: Number of outputs.
-        cost: Cost of one picture, as `model_cost` counts it; empty if a layer is used more than once.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    classes: int
-    cost: dict[str, int]
+    name: str  # in Keras
+    shape: tuple[int, ...]  # of a picture, (H, W) or (H, W, 3)
+    classes: int  # number of outputs
+    cost: dict[str, int]  # of one picture, as `model_cost` counts it; empty if a layer is used more than once
 
 
 def open_network(path: Path) -> keras.Model:
@@ -89,14 +77,9 @@ def facts(model: keras.Model) -> ModelFacts:
 
 
 def adapt(model: keras.Model, pixel_range: str) -> keras.Model:
-    """Adapt a classifier to take float32[N, H, W, C] in [0, 1] and return logits float32[N, classes].
+    """Adapt a model by `open_network` to take float32[N, H, W, C] in [0, 1] and return logits float32[N, classes].
 
-    Args:
-        model: A model by `open_network`; its softmax may be removed in place.
-        pixel_range: The pixel range that it was trained on.
-
-    Raises:
-        ExportError: The model ends in neither logits nor their softmax.
+    Its softmax may be removed in place. Raises ExportError if it ends in neither logits nor their softmax.
     """
     keras = import_keras()
     try:
@@ -118,18 +101,15 @@ def _sizes(shape: Any) -> str:
     return " and ".join(map(str, shape)) if isinstance(shape, list | dict) else str(shape)
 
 
-def as_function(model: keras.Model, name: str, batch: int | None = 1) -> tuple[Any, Any]:
-    """A model as a TensorFlow function from float32[batch, H, W, C] in [0, 1] to logits.
+def as_function(model: keras.Model, name: str, batch: int | None = 1) -> Any:
+    """A model as a `tf.function` from float32[batch, H, W, C] in [0, 1], with this name, to logits.
 
     TFLite needs a batch of 1, and with it every shape in the ONNX graph is a constant.
-
-    Returns:
-        The `tf.function`, and the `tf.TensorSpec` of its input, which is named `name`.
     """
     import tensorflow as tf
 
     spec = tf.TensorSpec((batch, *model.input_shape[1:]), tf.float32, name=name)
-    return tf.function(lambda pixels: model(pixels, training=False), input_signature=[spec]), spec
+    return tf.function(lambda pixels: model(pixels, training=False), input_signature=[spec])
 
 
 def read_facts(source: KerasModelFile) -> ModelFacts:

@@ -19,11 +19,8 @@ GOLDEN_BYTES: Final = 64 * 1024  # of their pixels, so that they stay small besi
 def describe(name: str, preprocess: Preprocess, validation: Validation, reference: npt.NDArray[np.float32]) -> Contract:
     """Make the contract of all models of one export; each file fills in its own golden probabilities later.
 
-    Args:
-        name: What the model is called.
-        preprocess: How a photograph becomes pixels.
-        validation: The N pictures from which thresholds and golden pictures are taken.
-        reference: Keras's probabilities for them, float32[N, C].
+    Thresholds and golden pictures are taken from the validation pictures; `reference` holds Keras's probabilities for
+    them, float32[N, C].
     """
     pixels, targets = validation.pixels, validation.targets
     min_score, min_familiarity = thresholds(reference)

@@ -28,9 +28,7 @@ def to_onnx_core(source: KerasModelFile) -> bytes:
 
     A batch of 1 makes every shape in the graph known, so that more can be folded; the batch is freed afterwards. Where
     that fails, as in attention, which mixes pictures with other axes, the model is converted again with a free batch.
-
-    Raises:
-        ExportError: tf2onnx cannot convert the model.
+    Raises ExportError if tf2onnx cannot convert the model.
     """
     model = adapted(source)
     core = clean(_convert(model, batch=1))
@@ -43,12 +41,12 @@ def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
     """Convert with tf2onnx, then fold constants and batch normalisations with onnxruntime's basic optimizations."""
     import tf2onnx
 
-    function, spec = as_function(model, PIXELS, batch)
+    function = as_function(model, PIXELS, batch)
     try:
         with muted(), tempfile.TemporaryDirectory() as folder:
             proto, _ = tf2onnx.convert.from_function(
                 function,
-                input_signature=[spec],
+                input_signature=function.input_signature,
                 opset=OPSET,
                 inputs_as_nchw=[PIXELS],
                 custom_op_handlers={"Erfc": (_complement_of_erf, [])},

@@ -33,15 +33,8 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
 
     tf2onnx's names and order of nodes change from process to process, so nodes are sorted by their connections, and
     nodes and constants are named by their place (`conv_1`, `conv_1.weight`): the same function gives the same bytes.
-
-    Args:
-        core: A graph with a batch of 1, so that all shapes are known, or with any batch.
-
-    Returns:
-        The same function for any batch, with named input and output, and without opsets other than ONNX's own.
-
-    Raises:
-        ExportError: The graph does not have exactly one input and one output, or contains loops.
+    A batch of 1, with which all shapes are known, becomes any batch. Opsets other than ONNX's own are dropped.
+    Raises ExportError for loops, and for more or less than one input and one output.
     """
     core = shape_inference.infer_shapes(core)
     graph = core.graph
@@ -69,10 +62,8 @@ def spare_first_convolution(core: onnx.ModelProto) -> tuple[onnx.ModelProto, tup
 
     onnxruntime computes such a convolution more slowly in int8 than in float (see `benchmarks/first_convolution.py`).
     The pooling is moved before the ReLU, which does not change the result: onnxruntime would move a quantization that
-    follows a pooling to its front, and pool slowly in int8.
-
-    Returns:
-        The core, and the names of the nodes to leave in float; no names where the first layer is another one.
+    follows a pooling to its front, and pool slowly in int8. Returned are the core, and the names of the nodes to leave
+    in float: none where the first layer is another one.
     """
     spared = deepcopy(core)
     nodes = edit.chain(spared.graph, PIXELS, {"Conv"}, {"Relu"}, {"MaxPool"})
@@ -94,11 +85,8 @@ def wrap(core: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.ModelProto:
     """Put uint8 pixels in front of a core and a float softmax behind it.
 
     The scaling to [0, 1] is folded into the first weights of a float core. A quantized core quantizes its input with
-    scale 1/255 and zero point 0, which gives back the pixels, so they are passed on directly.
-
-    Args:
-        core: A float core, or a quantized one with QuantizeLinear and DequantizeLinear nodes.
-        shape: Shape of a picture, (H, W) or (H, W, 3).
+    scale 1/255 and zero point 0, which gives back the pixels, so they are passed on directly. `shape` is that of a
+    picture, (H, W) or (H, W, 3).
     """
     model = deepcopy(core)
     graph = model.graph

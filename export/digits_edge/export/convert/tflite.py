@@ -15,24 +15,16 @@ from .keras_model import KerasModelFile, adapted, as_function
 
 
 def to_tflite(source: KerasModelFile, calibration: npt.NDArray[np.uint8] | None = None) -> bytes:
-    """Convert a Keras model file to a TFLite model with a batch of 1.
+    """Convert a Keras model file to a TFLite model with a batch of 1; raises ExportError where TensorFlow cannot.
 
-    Args:
-        source: The model file.
-        calibration: Pixels from the training part, uint8[K, H, W] or uint8[K, H, W, 3]. They make a full-integer model
-            with int8 input, int8 output and built-in int8 operators only; None makes a float model.
-
-    Returns:
-        The flatbuffer.
-
-    Raises:
-        ExportError: TensorFlow cannot convert the model.
+    Calibration pixels, uint8[K, H, W] or uint8[K, H, W, 3], make a full-integer model with int8 input, int8 output and
+    built-in int8 operators only; None makes a float model.
     """
     import tensorflow as tf
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     model = adapted(source)
-    function, _ = as_function(model, "pixels")
+    function = as_function(model, "pixels")
     with muted():
         # Frozen, because the converter's calibrator cannot read the variables of Keras 3.
         frozen = convert_variables_to_constants_v2(function.get_concrete_function())

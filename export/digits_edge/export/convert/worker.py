@@ -21,11 +21,7 @@ T = TypeVar("T")
 
 
 class Worker:
-    """Runs functions in one child process, with a time limit for each call.
-
-    Args:
-        time_limit: Time limit of a call, in seconds.
-    """
+    """Runs functions in one child process, with a time limit for each call, in seconds."""
 
     def __init__(self, time_limit: float) -> None:
         if not time_limit > 0:

@@ -14,23 +14,14 @@ from .scheme import Scheme
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """A model, judged by the gate.
+    """A model, judged by the gate."""
 
-    Attributes:
-        file: Name of the file in the bundle.
-        rung: How the model was made, in words.
-        data: Content of the file.
-        engine: Class probabilities of pictures, by this very model.
-        answers: Its class probabilities for the validation pictures, float32[N, C].
-        verdict: The gate's verdict on them.
-    """
-
-    file: str
-    rung: str
-    data: bytes
-    engine: Engine
-    answers: npt.NDArray[np.float32]
-    verdict: Verdict
+    file: str  # name in the bundle
+    rung: str  # how the model was made, in words
+    data: bytes  # content of the file
+    engine: Engine  # class probabilities of pictures, by this very model
+    answers: npt.NDArray[np.float32]  # its class probabilities for the validation pictures, [N, C]
+    verdict: Verdict  # of the gate, on `answers`
 
     @property
     def bytes(self) -> int:
@@ -40,27 +31,16 @@ class Attempt:
 
 @dataclass(frozen=True, eq=False)
 class Quantized(Attempt):
-    """An int8 model, judged by the gate.
-
-    Attributes:
-        scheme: How it was quantized.
-        in_float: Nodes that still compute in float, as `name (Operator)`.
-    """
+    """An int8 model, judged by the gate."""
 
     scheme: Scheme
-    in_float: tuple[str, ...] = ()
+    in_float: tuple[str, ...] = ()  # nodes that still compute in float, as `name (Operator)`
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A rung that was not tried.
+    """A rung that was not tried."""
 
-    Attributes:
-        file: Name of the file in the bundle.
-        rung: What would have been tried, in words.
-        reason: Why it was skipped.
-    """
-
-    file: str
-    rung: str
+    file: str  # name in the bundle
+    rung: str  # what would have been tried, in words
     reason: str

@@ -32,16 +32,7 @@ from .sensitivity import LayerNoise, sensitivity
 
 @dataclass(frozen=True, eq=False)
 class Backend(ABC):
-    """The models of one format, each of them judged by the gate.
-
-    Attributes:
-        network: The exported model.
-        calibration: Pictures of the training part, uint8[K, H, W] or uint8[K, H, W, 3].
-        contract: The description that is written into ONNX files.
-        worker: The child process that converts.
-        gate: The judge of each model.
-        work: A folder for networks that a remedy changed.
-    """
+    """The models of one format, each of them judged by the gate."""
 
     file: ClassVar[str]  # name of the int8 model
     float_file: ClassVar[str]
@@ -49,11 +40,11 @@ class Backend(ABC):
     supports_mixed_precision: ClassVar[bool]  # other calibrations and weights, and layers that stay in float
 
     network: KerasModelFile
-    calibration: npt.NDArray[np.uint8]
-    contract: Contract
-    worker: Worker
+    calibration: npt.NDArray[np.uint8]  # pictures of the training part, [K, H, W] or [K, H, W, 3]
+    contract: Contract  # written into ONNX files
+    worker: Worker  # the child process that converts
     gate: Gate
-    work: Path
+    work: Path  # a folder for networks that a remedy changed
 
     @abstractmethod
     def _convert(self) -> bytes:
@@ -74,33 +65,17 @@ class Backend(ABC):
 
     def float_model(self) -> Attempt:
         """Convert, and ask the gate."""
-        data = self._convert()
-        engine = open_engine(data, self.float_file)
-        answers = engine(self.gate.validation.pixels)
-        return Attempt(
-            file=self.float_file,
-            rung=self.converter,
-            data=data,
-            engine=engine,
-            answers=answers,
-            verdict=self.gate.judge("float32", answers),
-        )
+        return self._judged(self.float_file, self.converter, self._convert(), "float32")
 
     def attempt(self, rung: str, scheme: Scheme) -> Quantized:
         """Quantize, and ask the gate."""
         data, floats = self._quantize(scheme)
-        engine = open_engine(data, self.file)
+        return Quantized(**vars(self._judged(self.file, rung, data, "int8")), scheme=scheme, in_float=floats)
+
+    def _judged(self, file: str, rung: str, data: bytes, precision: str) -> Attempt:
+        engine = open_engine(data, file)
         answers = engine(self.gate.validation.pixels)
-        return Quantized(
-            file=self.file,
-            rung=rung,
-            data=data,
-            engine=engine,
-            answers=answers,
-            verdict=self.gate.judge("int8", answers),
-            scheme=scheme,
-            in_float=floats,
-        )
+        return Attempt(file, rung, data, engine, answers, self.gate.judge(precision, answers))
 
     def equalized(self) -> KerasModelFile | None:
         """The network with equalized weights; None where no layers allow it."""

@@ -7,7 +7,6 @@ it are multiplied by s, as long as everything between them is positively homogen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,15 +29,6 @@ HOMOGENEOUS: Final = (
 Array = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class _LayerPair:
-    """Two neighbouring layers with weights; `norm` is a batch normalisation right after the first, or None."""
-
-    first: Any
-    norm: Any
-    second: Any
-
-
 def equalized(source: KerasModelFile, target: Path) -> KerasModelFile | None:
     """Write the same function with equalized weights to `target`; None where no layers allow it."""
     model = open_network(source.path)
@@ -49,36 +39,32 @@ def equalized(source: KerasModelFile, target: Path) -> KerasModelFile | None:
 
 
 def equalize(model: keras.Model) -> int:
-    """Equalize a model's weights in place.
-
-    Returns:
-        The number of equalized pairs of layers.
-    """
+    """Equalize a model's weights in place, and return the number of equalized pairs of layers."""
     pairs = _pairs(model)
     for _ in range(SWEEPS):
-        for pair in pairs:
-            _equalize(pair)
+        for first, norm, second in pairs:
+            _equalize(first, norm, second)
     return len(pairs)
 
 
-def _equalize(pair: _LayerPair) -> None:
-    outputs = _output_ranges(pair.first)
-    if pair.norm is not None:
-        gamma, _, _, variance = (np.asarray(weight) for weight in pair.norm.get_weights())
-        outputs = outputs * np.abs(gamma) / np.sqrt(variance + pair.norm.epsilon)
-    inputs = _input_ranges(pair.second, channels=len(outputs))
+def _equalize(first: Any, norm: Any, second: Any) -> None:
+    outputs = _output_ranges(first)
+    if norm is not None:
+        gamma, beta, mean, variance = norm.get_weights()
+        outputs = outputs * np.abs(gamma) / np.sqrt(variance + norm.epsilon)
+    inputs = _input_ranges(second, channels=len(outputs))
     both = (outputs > 0) & (inputs > 0)
     divisors = np.ones_like(outputs)
     divisors[both] = np.sqrt(outputs[both] / inputs[both])
-    if pair.norm is not None:
-        gamma, beta, mean, variance = pair.norm.get_weights()
-        pair.norm.set_weights([gamma / divisors, beta / divisors, mean, variance])
+    if norm is not None:
+        norm.set_weights([gamma / divisors, beta / divisors, mean, variance])
     else:
-        kernel, *bias = pair.first.get_weights()
-        pair.first.set_weights([kernel / _along(pair.first, divisors), *(b / divisors for b in bias)])
-    kernel, *bias = pair.second.get_weights()
+        kernel, *bias = first.get_weights()
+        along = divisors[:, None] if _depthwise(first) else divisors
+        first.set_weights([kernel / along, *(b / divisors for b in bias)])
+    kernel, *bias = second.get_weights()
     repeats = kernel.shape[-2] // len(divisors)  # after a flatten, the channels repeat
-    pair.second.set_weights([kernel * np.tile(divisors, repeats)[:, None], *bias])
+    second.set_weights([kernel * np.tile(divisors, repeats)[:, None], *bias])
 
 
 def _output_ranges(layer: Any) -> Array:
@@ -94,15 +80,12 @@ def _input_ranges(layer: Any, channels: int) -> Array:
     return np.asarray(kernel.max(axis=-1).reshape(-1, channels).max(axis=0))  # (h x w or places, channels)
 
 
-def _along(layer: Any, values: Array) -> Array:
-    return values[:, None] if _depthwise(layer) else values
-
-
 def _depthwise(layer: Any) -> bool:
     return isinstance(layer, import_keras().layers.DepthwiseConv2D)
 
 
-def _pairs(model: keras.Model) -> list[_LayerPair]:
+def _pairs(model: keras.Model) -> list[tuple[Any, Any, Any]]:
+    """Neighbouring layers with weights, and between them a batch normalisation right after the first, or None."""
     layers = import_keras().layers
     pairs = []
     for first in model.layers:
@@ -122,7 +105,7 @@ def _pairs(model: keras.Model) -> list[_LayerPair]:
             following = _only_user(model, following)
         plain = isinstance(following, layers.Conv2D | layers.Dense) and getattr(following, "groups", 1) == 1
         if plain or (following is not None and _depthwise(following) and following.depth_multiplier == 1):
-            pairs.append(_LayerPair(first, norm, following))
+            pairs.append((first, norm, following))
     return pairs
 
 

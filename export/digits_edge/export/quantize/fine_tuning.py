@@ -32,8 +32,7 @@ WEIGHT_LEVELS: Final = 63  # of the 7-bit weights in ONNX
 def fine_tuned(source: KerasModelFile, target: Path, pixels: npt.NDArray[np.uint8]) -> KerasModelFile:
     """Fine-tune a network on its own float answers for `pixels`, and write it to `target`.
 
-    Raises:
-        ExportError: The network has a layer that Keras cannot clone or differentiate.
+    Raises ExportError for a layer that Keras cannot clone or differentiate.
     """
     model = open_network(source.path)
     teacher = keras_probabilities(source, pixels)
@@ -46,14 +45,9 @@ def fine_tuned(source: KerasModelFile, target: Path, pixels: npt.NDArray[np.uint
 
 
 def fine_tune(model: keras.Model, pixels: npt.NDArray[np.uint8], teacher: npt.NDArray[np.float32]) -> None:
-    """Change a model's weights so that its quantized answers come nearer to its float answers.
+    """Change the weights of a model by `adapt` so that its quantized answers come nearer to its float answers.
 
-    Batch normalisations keep their statistics.
-
-    Args:
-        model: A model by `keras_model.adapt`; changed in place.
-        pixels: Pictures of the training part, uint8[K, H, W] or uint8[K, H, W, 3].
-        teacher: The float probabilities for them, float32[K, C].
+    Batch normalisations keep their statistics. `teacher` holds the float probabilities for `pixels`, float32[K, C].
     """
     import tensorflow as tf
 
@@ -65,7 +59,8 @@ def fine_tune(model: keras.Model, pixels: npt.NDArray[np.uint8], teacher: npt.ND
     )
     student.set_weights(model.get_weights())
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
-    kernels = [layer.kernel for layer in leaves(student) if _has_kernel(layer)]
+    weighted = keras.layers.Conv2D | keras.layers.Dense
+    kernels = [layer.kernel for layer in leaves(student) if isinstance(layer, weighted)]
     variables = list(student.trainable_variables)
     optimizer.build(variables)
 
@@ -116,8 +111,3 @@ def _rounded(kernel: Any) -> Any:
     largest = ops.max(ops.abs(kernel), axis=tuple(range(len(kernel.shape) - 1)), keepdims=True)
     size = ops.maximum(largest, 1e-12) / WEIGHT_LEVELS
     return ops.round(kernel / size) * size
-
-
-def _has_kernel(layer: Any) -> bool:
-    layers = import_keras().layers
-    return isinstance(layer, layers.Conv2D | layers.Dense)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from math import inf
 from typing import Final, TypeVar
 
@@ -29,11 +30,7 @@ AnyAttempt = TypeVar("AnyAttempt", bound=Attempt)
 
 
 def climb(backend: Backend, *, ladder: bool) -> Generator[Quantized | Skipped, None, Quantized]:
-    """Quantize, and try remedies rung by rung until an attempt passes the gate.
-
-    Args:
-        backend: The backend of a format.
-        ladder: Whether to go on after the first rung.
+    """Quantize, and try remedies rung by rung until an attempt passes the gate; the first rung only without `ladder`.
 
     Yields:
         The outcome of each rung.
@@ -62,14 +59,6 @@ def climb(backend: Backend, *, ladder: bool) -> Generator[Quantized | Skipped, N
 def best(tried: Sequence[AnyAttempt]) -> AnyAttempt:
     """The attempt that came nearest to passing; the earliest of equals."""
     return min(tried, key=lambda attempt: attempt.verdict.badness)
-
-
-def _entropy(backend: Backend, tried: Sequence[Quantized]) -> Outcomes:
-    return _calibrated(backend, tried, ENTROPY, "entropy")
-
-
-def _percentile(backend: Backend, tried: Sequence[Quantized]) -> Outcomes:
-    return _calibrated(backend, tried, PERCENTILE, "percentile")
 
 
 def _calibrated(backend: Backend, tried: Sequence[Quantized], name: str, method: Method) -> Outcomes:
@@ -126,8 +115,8 @@ def _fine_tuned(backend: Backend, tried: Sequence[Quantized]) -> Outcomes:
 
 
 REMEDIES: Final[dict[str, Remedy]] = {
-    ENTROPY: _entropy,
-    PERCENTILE: _percentile,
+    ENTROPY: partial(_calibrated, name=ENTROPY, method="entropy"),
+    PERCENTILE: partial(_calibrated, name=PERCENTILE, method="percentile"),
     MORE_PICTURES: _more_pictures,
     EQUALIZED: _equalized,
     FINER_WEIGHTS: _finer_weights,

@@ -34,12 +34,9 @@ PERCENTILE: Final = 99.99
 
 
 def quantize(
-    core: onnx.ModelProto,
-    calibration: npt.NDArray[np.uint8],
-    scheme: Scheme,
-    nodes: Sequence[str] = (),
+    core: onnx.ModelProto, calibration: npt.NDArray[np.uint8], scheme: Scheme, nodes: Sequence[str] = ()
 ) -> onnx.ModelProto:
-    """Quantize a float core to int8 by onnxruntime's `quantize_static`.
+    """Quantize a float core to int8 by onnxruntime's `quantize_static`; raises ExportError where it cannot.
 
     Weights have 7 bits (`reduce_range`). With 8 bits, the 16-bit sum of two uint8 x int8 products saturates on CPUs
     without VNNI, so that some pictures get another label there (see onnxruntime, "Quantize ONNX models", "When and why
@@ -47,12 +44,9 @@ def quantize(
 
     Args:
         core: The float core.
-        calibration: Pictures of the training part, uint8[K, H, W] or uint8[K, H, W, 3].
-        scheme: How to quantize; the first `pictures` of `calibration` are used.
+        calibration: Pixels uint8[K, H, W] or uint8[K, H, W, 3], of which the scheme's first `pictures` are used.
+        scheme: How to quantize.
         nodes: Names of the only nodes to quantize; empty for all nodes.
-
-    Raises:
-        ExportError: onnxruntime cannot quantize it.
     """
     core, spared = spare_first_convolution(core)
     reduced = scheme.weights == "7-bit"

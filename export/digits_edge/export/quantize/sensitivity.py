@@ -24,32 +24,18 @@ ACTIVATIONS: Final = ("Relu", "Clip")  # onnxruntime fuses them with the layer b
 
 @dataclass(frozen=True)
 class LayerNoise:
-    """The noise of one layer of a core.
+    """The noise of one layer of a core."""
 
-    Attributes:
-        name: Name of its node, e.g. `conv_2`.
-        operator: Its ONNX operator.
-        nodes: Its node, and the node of the activation that is fused with it.
-        snr: Signal-to-noise ratio in dB of the logits if only this layer is quantized; infinite if nothing changes.
-    """
-
-    name: str
-    operator: str
-    nodes: tuple[str, ...]
-    snr: float
+    name: str  # of its node, e.g. `conv_2`
+    operator: str  # of ONNX
+    nodes: tuple[str, ...]  # its node, and the node of the activation that is fused with it
+    snr: float  # signal-to-noise ratio in dB of the logits if only it is quantized; infinite if nothing changes
 
 
 def sensitivity(core: onnx.ModelProto, calibration: npt.NDArray[np.uint8], scheme: Scheme) -> list[LayerNoise]:
-    """Quantize each layer of a float core alone, and compare the logits with the float logits.
+    """Quantize each layer of a float core alone, in the order of the graph, and compare its logits with the float ones.
 
-    Args:
-        core: The float core.
-        calibration: Pictures of the training part, uint8[K, H, W] or uint8[K, H, W, 3]; logits are compared on the
-            first 256.
-        scheme: How to quantize the layers.
-
-    Returns:
-        The layers, in the order of the graph.
+    They are compared on the first 256 of the calibration pictures, uint8[K, H, W] or uint8[K, H, W, 3].
     """
     pixels = to_nchw(calibration[:PICTURES])
     exact = _logits(core, pixels)

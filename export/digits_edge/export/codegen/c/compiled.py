@@ -29,15 +29,10 @@ TIME_LIMIT: Final = 600  # seconds, of the compilation and of each run
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C compiler.
-
-    Attributes:
-        command: Its command line.
-        version: The first line that it prints about itself.
-    """
+    """A C compiler."""
 
     command: tuple[str, ...]
-    version: str
+    version: str  # the first line that it prints about itself
 
     @classmethod
     def find(cls) -> Compiler | None:
@@ -56,12 +51,8 @@ class Compiler:
 def compiled(sources: Sources, compiler: Compiler, flags: tuple[str, ...] = FLAGS) -> Iterator[Logits]:
     """Compile a network once, to run it as often as needed in the block.
 
-    Yields:
-        A function from pictures uint8[N, H, W] or uint8[N, H, W, 3] to logits int8[N, C]. It raises ExportError if the
-        program does not exit with code 0, or prints something else than logits.
-
-    Raises:
-        ExportError: The C does not compile.
+    Raises ExportError if the C does not compile. What it yields raises it if the program does not exit with code 0, or
+    prints something else than logits.
     """
     with TemporaryDirectory() as work:
         folder = Path(work)

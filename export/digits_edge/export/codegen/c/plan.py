@@ -15,25 +15,15 @@ from ..int8_network import Copy, Int8Network, Layer, Pair, Shape
 
 @dataclass(frozen=True)
 class RowBuffer:
-    """The ring buffer of a layer's rows.
+    """The ring buffer of a layer's rows."""
 
-    Attributes:
-        shape: Shape of the layer's output.
-        depth: Rows kept at once, row r in slot r modulo depth; all rows of the picture, which the caller keeps.
-        left: Bytes of padding before a row.
-        slot: Bytes of a row with the padding before and after it.
-        slots: `depth`, and one more where there are padding rows.
-        fill: Value of the padding.
-        offset: Place of the first slot in the arena.
-    """
-
-    shape: Shape
-    depth: int
-    left: int
-    slot: int
-    slots: int
-    fill: int
-    offset: int = 0
+    shape: Shape  # of the layer's output
+    depth: int  # rows kept at once, row r in slot r modulo depth; all rows of the picture, which the caller keeps
+    left: int  # bytes of padding before a row
+    slot: int  # bytes of a row with the padding before and after it
+    slots: int  # `depth`, and one more where there are padding rows
+    fill: int  # value of the padding
+    offset: int = 0  # place of the first slot in the arena
 
     @property
     def bytes(self) -> int:
@@ -43,19 +33,12 @@ class RowBuffer:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """How a network is computed.
+    """How a network is computed."""
 
-    Attributes:
-        layers: The layers, each of which reads the output of the one before it.
-        rows: Buffers of the picture and of every layer.
-        schedule: Numbers of the layers, in the order in which each makes its next row.
-        arena: Bytes of memory for all rows but the picture's.
-    """
-
-    layers: tuple[Layer, ...]
-    rows: tuple[RowBuffer, ...]
-    schedule: tuple[int, ...]
-    arena: int
+    layers: tuple[Layer, ...]  # each of which reads the output of the one before it
+    rows: tuple[RowBuffer, ...]  # buffers of the picture and of every layer
+    schedule: tuple[int, ...]  # numbers of the layers, in the order in which each makes its next row
+    arena: int  # bytes of memory for all rows but the picture's
 
 
 def plan(network: Int8Network) -> Plan:
@@ -64,12 +47,11 @@ def plan(network: Int8Network) -> Plan:
     if any(map(any, layers[0].padded)):  # the caller's picture has no room for padding
         layers = (Copy(name="image", source=network.shape, shape=network.shape), *layers)
     schedule = _schedule(layers)
-    depths = _depths(layers, schedule)
-    rows = [_rows(layer.shape, layers[place + 1 :], depths[place]) for place, layer in enumerate(layers)]
-    height, width, channels = network.shape
-    picture = RowBuffer(network.shape, depth=height, left=0, slot=width * channels, slots=height, fill=0)
+    readers, depths = [*layers[1:], None], _depths(layers, schedule)
+    rows = [_rows(layer.shape, reader, depth) for layer, reader, depth in zip(layers, readers, depths, strict=True)]
     offsets = _places([row.bytes for row in rows], _lives(len(layers), schedule))
     placed = [replace(row, offset=offset) for row, offset in zip(rows, offsets, strict=True)]
+    picture = _rows(network.shape, None, depth=network.shape[0])
     return Plan(layers, (picture, *placed), schedule, max(row.offset + row.bytes for row in placed))
 
 
@@ -101,18 +83,16 @@ def _depths(layers: Sequence[Layer], schedule: Sequence[int]) -> list[int]:
     return depths
 
 
-def _rows(shape: Shape, readers: Sequence[Layer], depth: int) -> RowBuffer:
-    """A buffer with room for the padding of the layer that reads it, the first of `readers`."""
-    if not readers:
-        return RowBuffer(shape, depth=depth, left=0, slot=shape[1] * shape[2], slots=depth, fill=0)
-    above_below, (left, right) = readers[0].padded
+def _rows(shape: Shape, reader: Layer | None, depth: int) -> RowBuffer:
+    """A buffer with room for the padding of the layer that reads it."""
+    above_below, (left, right) = reader.padded if reader else ((0, 0), (0, 0))
     return RowBuffer(
         shape,
         depth=depth,
         left=left * shape[2],
         slot=(left + shape[1] + right) * shape[2],
         slots=depth + any(above_below),
-        fill=readers[0].fill,
+        fill=reader.fill if reader else 0,
     )
 
 

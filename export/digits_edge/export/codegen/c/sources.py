@@ -33,21 +33,13 @@ TAKEN: Final = ("all", "clean", "main", "selftest", "test")  # names of other fi
 
 @dataclass(frozen=True, eq=False)
 class Sources:
-    """A network in C.
+    """A network in C."""
 
-    Attributes:
-        name: Name of its files and functions.
-        files: Text of each file, by file name.
-        classes: Number of logits.
-        flash: Bytes of constants and code on a Cortex-M4.
-        arena: Bytes of memory for activations.
-    """
-
-    name: str
-    files: dict[str, str]
-    classes: int
-    flash: int
-    arena: int
+    name: str  # of its files and functions
+    files: dict[str, str]  # text of each file, by file name
+    classes: int  # number of logits
+    flash: int  # bytes of constants and code on a Cortex-M4
+    arena: int  # bytes of memory for activations
 
     def with_accuracy(self, accuracy: str) -> Sources:
         """The same sources, with the gate's accuracy in the header."""
@@ -63,13 +55,7 @@ def identifier(name: str) -> str:
 
 
 def write_sources(network: Int8Network, contract: Contract, output: Quantization) -> Sources:
-    """Write a network in C, with no accuracy in its header yet.
-
-    Args:
-        network: The network of an int8 TFLite model.
-        contract: Its name, labels, preprocessing and golden pictures.
-        output: Quantization of the logits.
-    """
+    """Write a network in C, with no accuracy in its header yet; `output` is the quantization of its logits."""
     planned = plan(network)
     kinds = [kind for of, kind in KINDS.items() if any(isinstance(layer, of) for layer in planned.layers)]
     arrays, layers = _constants(planned, kinds)
@@ -123,19 +109,11 @@ def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[st
     arrays, layers = [], []
     for place, layer in enumerate(planned.layers):
         made: dict[str, str] = {}
-        for label, type_, values in _arrays(layer):
-            arrays.append(_array(f"{label}{place}", type_, values))
+        for label, values in _arrays(layer):
             made[label] = f"{label}{place}"
+            arrays.append(_array(made[label], values))
         sums = layer.requantization if isinstance(layer, Convolution | Mean) else Requantization((), zero=0)
-        fields = [
-            KINDS[type(layer)],
-            sums.low,
-            sums.high,
-            sums.zero,
-            *layer.kernel,
-            *layer.stride,
-            layer.padding[0],
-        ]
+        fields = [KINDS[type(layer)], sums.low, sums.high, sums.zero, *layer.kernel, *layer.stride, layer.padding[0]]
         if "CONVOLUTION" in kinds:
             fields.append(made.get("weights", "0"))
         if "TABLE" in kinds:
@@ -147,31 +125,29 @@ def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[st
     return arrays, layers
 
 
-def _arrays(layer: Layer) -> Iterable[tuple[str, str, npt.NDArray[Any]]]:
-    """Name, C type and values of each array of a layer."""
+def _arrays(layer: Layer) -> Iterable[tuple[str, npt.NDArray[Any]]]:
+    """Name and values of each array of a layer, with the dtype that it has in C."""
     if isinstance(layer, Table):
-        yield "table", "uint8_t", layer.entries
+        yield "table", layer.entries
     if isinstance(layer, Convolution):
         channels = len(layer.weights)
         weights = np.pad(layer.weights.reshape(channels, -1), ((0, -channels % TILE), (0, 0)))
-        yield "weights", "int8_t", weights.reshape(-1, TILE, weights.shape[1]).transpose(0, 2, 1)
-        yield "bias", "int32_t", layer.bias
-    if isinstance(layer, Mean):
-        yield "bias", "int32_t", np.array([layer.bias])
+        yield "weights", weights.reshape(-1, TILE, weights.shape[1]).transpose(0, 2, 1)
     if isinstance(layer, Convolution | Mean):
-        yield "multiplier", "int32_t", np.array([m.value for m in layer.requantization.multipliers])
-        yield "shift", "uint8_t", np.array([m.shift for m in layer.requantization.multipliers])
+        yield "bias", np.array(layer.bias, np.int32, ndmin=1)
+        yield "multiplier", np.array([m.value for m in layer.requantization.multipliers], np.int32)
+        yield "shift", np.array([m.shift for m in layer.requantization.multipliers], np.uint8)
 
 
 def _constant_bytes(planned: Plan) -> int:
     """Size of all constants where pointers have 32 bits."""
-    sizes = {"int32_t": 4}
-    arrays = sum(values.size * sizes.get(type_, 1) for layer in planned.layers for _, type_, values in _arrays(layer))
+    arrays = sum(values.nbytes for layer in planned.layers for _, values in _arrays(layer))
     return arrays + len(planned.rows) * TENSOR_BYTES + len(planned.layers) * LAYER_BYTES + len(planned.schedule)
 
 
-def _array(name: str, type_: str, values: npt.NDArray[Any]) -> str:
-    return f"static const {type_} {name}[{values.size}] = {{\n{_wrapped(map(_number, values.ravel().tolist()), 4)}\n}};"
+def _array(name: str, values: npt.NDArray[Any]) -> str:
+    numbers = _wrapped(map(_number, values.ravel().tolist()), 4)
+    return f"static const {values.dtype}_t {name}[{values.size}] = {{\n{numbers}\n}};"
 
 
 def _number(value: int) -> str:

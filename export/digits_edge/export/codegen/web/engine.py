@@ -41,14 +41,7 @@ def engine_of(network: Int8Network) -> dict[str, Any]:
 
 
 def model_of(network: Int8Network, contract: Contract, output: Quantization, facts: dict[str, Any]) -> dict[str, Any]:
-    """All that the page knows about its model, as `page.page` takes it.
-
-    Args:
-        network: The network of an int8 TFLite model.
-        contract: Its name, labels, shape, preprocessing and thresholds.
-        output: Quantization of the logits.
-        facts: Figures for the footer, see `page.page`.
-    """
+    """All that the page knows about its model, as `page.page` takes it; `output` is the quantization of the logits."""
     described = contract.to_json()
     return {
         **{key: described[key] for key in ("name", "labels", "preprocess", "thresholds")},
@@ -61,16 +54,7 @@ def model_of(network: Int8Network, contract: Contract, output: Quantization, fac
 
 @contextmanager
 def scripts_in_v8(network: Int8Network) -> Iterator[Logits]:
-    """Load the page's scripts once, to run them as often as needed in the block.
-
-    Yields:
-        A function from pictures uint8[N, H, W] or uint8[N, H, W, 3] to logits int8[N, C]. It raises ExportError if a
-        script fails.
-
-    Raises:
-        MissingExtra: V8 is not installed.
-        ExportError: The scripts cannot be loaded.
-    """
+    """Load the page's scripts once, to run them as often as needed in the block; ExportError if a script fails."""
     check_v8()
     from py_mini_racer import MiniRacer
 
@@ -91,11 +75,7 @@ def scripts_in_v8(network: Int8Network) -> Iterator[Logits]:
 
 
 def check_v8() -> None:
-    """Check that V8 is installed, which runs a page's scripts.
-
-    Raises:
-        MissingExtra: It is not installed.
-    """
+    """Raise MissingExtra unless V8 is installed, which runs a page's scripts."""
     if find_spec("py_mini_racer") is None:
         raise MissingExtra("mini-racer", "web", "running the scripts of a web page")
 

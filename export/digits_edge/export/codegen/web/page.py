@@ -15,8 +15,6 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 
-TEMPLATE: Final = "page.html.jinja"
-STYLE: Final = "page.css"
 DOM_FREE: Final = (
     "resize.js",
     "mnist_form.js",
@@ -30,7 +28,6 @@ DOM_FREE: Final = (
     "engine.js",
     "verdict.js",
 )
-PAGE: Final = "scripts/page.js"
 
 
 def scripts() -> str:
@@ -44,22 +41,21 @@ def scripts() -> str:
 def page(model: dict[str, Any]) -> bytes:
     """Write the page of a model, in UTF-8.
 
-    Args:
-        model: Plain JSON values: `name`, `labels`, `shape`, `preprocess`, `thresholds` and `output` as the scripts
-            read them, `engine` as engine.js reads it, and `facts` for the footer: `accuracy` from 0 to 1, the number
-            of `pictures` that it was measured on, and the number of `parameters` or None.
+    `model` holds plain JSON values: `name`, `labels`, `shape`, `preprocess`, `thresholds` and `output` as the scripts
+    read them, `engine` as engine.js reads it, and `facts` for the footer: `accuracy` from 0 to 1, the number of
+    `pictures` that it was measured on, and the number of `parameters` or None.
     """
     # The blocks keep the scripts' names out of the global scope, and page.js's names apart from the others'.
-    script = f'"use strict";\n{{\n{scripts()}\n{{\n{_read(PAGE)}}}\n}}\n'
+    script = f'"use strict";\n{{\n{scripts()}\n{{\n{_read("scripts/page.js")}}}\n}}\n'
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # A label such as `</script>` or `<!--` would end or hide the script, so `<` is written as a JSON escape.
     data = json.dumps(model, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    text = environment.from_string(_read(TEMPLATE)).render(
+    text = environment.from_string(_read("page.html.jinja")).render(
         model=model,
-        style=Markup(_read(STYLE)),
+        style=Markup(_read("page.css")),
         script=Markup(script),
         script_hash=f"sha256-{digest}",
         json=Markup(data),
