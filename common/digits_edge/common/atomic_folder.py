@@ -25,13 +25,8 @@ RENAME_EXCHANGE = 2
 def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
     """Replace a folder by a new one when the block ends without an exception; otherwise leave it as it was.
 
-    Args:
-        target: Folder to replace or create.
-        marker: Name of the JSON file by which our folders are recognised, e.g. `run.json`.
-        kind: Value of `kind` in that file.
-
-    Yields:
-        An empty folder beside `target` to write into.
+    Yields an empty folder beside `target` to write into. Our folders are recognised by a JSON file, the `marker`, e.g.
+    `run.json`, with this `kind` in it.
 
     Raises:
         UsageError: `target` holds something else, cannot be written, or is being written by another process.
@@ -51,11 +46,7 @@ def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
 
 
 def check_ours(target: Path, *, marker: str, kind: str) -> None:
-    """Check that a path is free, or holds an earlier result of the same kind.
-
-    Raises:
-        UsageError: It is a file, or a folder with other content.
-    """
+    """Raise a UsageError unless a path is free, or holds an earlier result of the same kind."""
     if target.is_dir():
         if Path.cwd().is_relative_to(target):
             raise UsageError(f"{target}: expected a folder other than the current one, which cannot be replaced")
@@ -141,13 +132,12 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def _flush(folder: Path) -> None:
     """Flush everything in a folder to disk before it is renamed."""
-    for path in folder.rglob("*"):
+    for path in (*folder.rglob("*"), folder):
         if path.is_file():
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
         else:
             _flush_folder(path)
-    _flush_folder(folder)
 
 
 def _flush_folder(folder: Path) -> None:
