@@ -82,7 +82,7 @@ print(f"pillow {PIL.__version__} ({', '.join(formats)})")
     *(Part(f"Keras on {name}", (name, "keras"), KERAS, {"KERAS_BACKEND": name}) for name in BACKENDS),
     Part("conversion to ONNX", ("tf2onnx",), "import onnx, tf2onnx; print('tf2onnx', tf2onnx.__version__)"),
     Part("LiteRT", ("ai_edge_litert",), _imports("ai_edge_litert.interpreter")),
-    Part("TensorFlow Lite Micro", ("tflite_micro",), _imports("tflite_micro.runtime")),
+    Part("TensorFlow Lite Micro", ("tflite_micro",), _imports("tflite_micro")),
     Part(
         "V8",
         ("py_mini_racer",),

@@ -32,11 +32,19 @@ def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
         UsageError: `target` holds something else, cannot be written, or is being written by another process.
     """
     target = target.resolve()  # follow links, so that a link is kept
+    work, old = partial(target), set_aside(target)
     check_ours(target, marker=marker, kind=kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(_lock(target), timeout=0):
-            yield from _publish(target)
+            _tidy(work, target, old)
+            work.mkdir()
+            try:
+                yield work
+                _flush(work)
+                _swap(work, target, old)
+            finally:
+                _tidy(work, target, old)
     except Timeout:
         raise UsageError(
             f"{target}: another digits-edge is writing there; wait for it or choose another --out"
@@ -84,18 +92,6 @@ def partial(target: Path) -> Path:
 
 def _lock(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
-
-
-def _publish(target: Path) -> Iterator[Path]:
-    work, old = partial(target), set_aside(target)
-    _tidy(work, target, old)
-    work.mkdir()
-    try:
-        yield work
-        _flush(work)
-        _swap(work, target, old)
-    finally:
-        _tidy(work, target, old)
 
 
 def _tidy(work: Path, target: Path, old: Path) -> None:

@@ -23,7 +23,7 @@ NVIDIA: Final = Path("/dev/nvidia0")
 
 
 def import_keras() -> Any:
-    """Import Keras with the backend that `KERAS_BACKEND` or Keras's settings name; a UsageError if it fails."""
+    """Import Keras with the backend that `KERAS_BACKEND` or Keras's settings name; a UsageError if it cannot use it."""
     # TensorFlow logs CPU kernels and missing GPUs at import, before a log level could be set in Python.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:

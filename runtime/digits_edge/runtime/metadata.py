@@ -100,11 +100,10 @@ class Contract:
             shape = tuple(int(side) for side in data["input"]["shape"])
             if len(shape) not in (2, 3) or not all(1 <= side <= 4096 for side in shape) or shape[2:] not in ((), (3,)):
                 raise BundleError(f"{where}: expected an input shape [H, W] or [H, W, 3], received {list(shape)}")
-            labels = tuple(data["labels"]) if isinstance(data["labels"], list) else ()
+            given = data["labels"]
+            labels = tuple(given) if isinstance(given, list) else ()
             if len(labels) < 2 or not all(_is_text(label) for label in labels) or len(set(labels)) < len(labels):
-                raise BundleError(
-                    f"{where}: expected two or more labels, all text, none twice, received {data['labels']!r:.80}"
-                )
+                raise BundleError(f"{where}: expected two or more labels, all text, none twice, received {given!r:.80}")
             if not _is_text(data["name"]):
                 raise BundleError(f"{where}: expected a name, received {data['name']!r:.80}")
             if data["preprocess"] not in PREPROCESS:

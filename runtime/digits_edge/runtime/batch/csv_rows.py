@@ -30,6 +30,7 @@ BLOCK: Final = 2**19  # characters, about 290 rows
 LONGEST: Final = 2**24  # characters in a line, or between two quotes
 GZIP: Final = b"\x1f\x8b"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+Source = str | os.PathLike[str] | BufferedReader  # a path, or an open stream
 
 
 class Header(NamedTuple):
@@ -60,7 +61,7 @@ def begins_a_csv(beginning: bytes) -> bool:
     return beginning.startswith(GZIP) or name.startswith((b"pixel", b"label"))
 
 
-def read_rows(source: str | os.PathLike[str] | BufferedReader, *, name: str | None = None) -> Iterator[Rows]:
+def read_rows(source: Source, *, name: str | None = None) -> Iterator[Rows]:
     """Read the pictures of a CSV in blocks, in memory that does not grow with the file. A `label` column is ignored.
 
     Raises:
@@ -84,9 +85,7 @@ def read_rows(source: str | os.PathLike[str] | BufferedReader, *, name: str | No
 
 
 @contextmanager
-def open_csv(
-    source: str | os.PathLike[str] | BufferedReader, name: str
-) -> Iterator[tuple[TextIO, Callable[[], float | None]]]:
+def open_csv(source: Source, name: str) -> Iterator[tuple[TextIO, Callable[[], float | None]]]:
     """Open a CSV, plain or packed with gzip, as text, with a function that tells the share that was read; see `Rows`.
 
     Bytes that are not UTF-8 become U+FFFD. An open stream stays open. What fails within the `with` block, too, is a
