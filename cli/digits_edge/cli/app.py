@@ -55,11 +55,7 @@ def _options(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line.
-
-    Returns:
-        The exit code: 0 done, 1 the gate or a self-test said no, 2 the input or the arguments are wrong.
-    """
+    """Run one command line, and return 0 if all is done, 1 if the gate or a self-test said no, 2 for wrong input."""
     debug = "--debug" in arguments
     words = [argument for argument in arguments if argument != "--debug"]
     try:

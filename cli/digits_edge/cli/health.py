@@ -21,41 +21,33 @@ from .extras import BASE, DISTRIBUTION, distribution_of, extra_with, extras, ins
 
 TIME_LIMIT: Final = 120.0  # seconds for one part; TensorFlow's first import from a slow disk can take 30
 
-State = Literal["works", "missing", "broken"]
+State = Literal["works", "missing", "broken"]  # missing: not installed, or not completely; broken: installed and fails
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The state of one extra or of one part.
-
-    Attributes:
-        name: Name of the extra or of the part.
-        state: `works`, `missing` (it is not installed, or not completely), or `broken` (it is installed and fails).
-        detail: Versions and devices, what is missing, or the error, on one line.
-        remedy: What to do about it, most often a command; None where nothing needs to be done.
-    """
+    """The state of one extra or of one part."""
 
     name: str
     state: State
-    detail: str
-    remedy: str | None = None
+    detail: str  # versions and devices, what is missing, or the error, on one line
+    remedy: str | None = None  # most often a command; None where nothing needs to be done
 
 
 @dataclass(frozen=True)
 class Part:
-    """Something that an extra brings and that can be tried.
-
-    Attributes:
-        name: Name that is shown.
-        modules: Modules that it needs; to repair the part is to install the first one again.
-        program: Python that prints one line about the part, or fails.
-        environment: Environment variables under which it runs.
-    """
+    """Something that an extra brings and that can be tried."""
 
     name: str
-    modules: tuple[str, ...]
-    program: str
+    modules: tuple[str, ...]  # that it needs; to repair the part is to install the first one again
+    program: str  # Python that prints one line about the part, or fails
     environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def _imports(module: str) -> str:
+    """A program that imports a module, and prints the name and the version of its distribution."""
+    name = distribution_of(module)
+    return f"import {module}, importlib.metadata as m; print('{name}', m.version('{name}'))"
 
 
 RUNTIME: Final = Part(
@@ -89,24 +81,8 @@ print(f"pillow {PIL.__version__} ({', '.join(formats)})")
     ),
     *(Part(f"Keras on {name}", (name, "keras"), KERAS, {"KERAS_BACKEND": name}) for name in BACKENDS),
     Part("conversion to ONNX", ("tf2onnx",), "import onnx, tf2onnx; print('tf2onnx', tf2onnx.__version__)"),
-    Part(
-        "LiteRT",
-        ("ai_edge_litert",),
-        """
-from importlib.metadata import version
-import ai_edge_litert.interpreter
-print("ai-edge-litert", version("ai-edge-litert"))
-""",
-    ),
-    Part(
-        "TensorFlow Lite Micro",
-        ("tflite_micro",),
-        """
-from importlib.metadata import version
-from tflite_micro import runtime
-print("tflite-micro", version("tflite-micro"))
-""",
-    ),
+    Part("LiteRT", ("ai_edge_litert",), _imports("ai_edge_litert.interpreter")),
+    Part("TensorFlow Lite Micro", ("tflite_micro",), _imports("tflite_micro")),
     Part(
         "V8",
         ("py_mini_racer",),
@@ -122,14 +98,14 @@ with MiniRacer() as context:
 
 def check_extras() -> list[Finding]:
     """One finding for the base install, and one for each extra."""
-    findings = []
-    for extra in (BASE, *extras()):
-        if lacks := missing(extra):
-            state: State = "missing" if extra else "broken"
-            findings.append(Finding(extra or "base", state, f"missing: {', '.join(lacks)}", install_command(extra)))
-        else:
-            findings.append(Finding(extra or "base", "works", "complete"))
-    return findings
+    return [_check_extra(extra) for extra in (BASE, *extras())]
+
+
+def _check_extra(extra: str) -> Finding:
+    name = extra or "base"
+    if lacks := missing(extra):
+        return Finding(name, "missing" if extra else "broken", f"missing: {', '.join(lacks)}", install_command(extra))
+    return Finding(name, "works", "complete")
 
 
 def check_parts() -> list[Finding]:

@@ -25,23 +25,26 @@ RENAME_EXCHANGE = 2
 def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
     """Replace a folder by a new one when the block ends without an exception; otherwise leave it as it was.
 
-    Args:
-        target: Folder to replace or create.
-        marker: Name of the JSON file by which our folders are recognised, e.g. `run.json`.
-        kind: Value of `kind` in that file.
-
-    Yields:
-        An empty folder beside `target` to write into.
+    Yields an empty folder beside `target` to write into. Our folders are recognised by a JSON file, the `marker`, e.g.
+    `run.json`, with this `kind` in it.
 
     Raises:
         UsageError: `target` holds something else, cannot be written, or is being written by another process.
     """
     target = target.resolve()  # follow links, so that a link is kept
+    work, old = partial(target), set_aside(target)
     check_ours(target, marker=marker, kind=kind)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(_lock(target), timeout=0):
-            yield from _publish(target)
+            _tidy(work, target, old)
+            work.mkdir()
+            try:
+                yield work
+                _flush(work)
+                _swap(work, target, old)
+            finally:
+                _tidy(work, target, old)
     except Timeout:
         raise UsageError(
             f"{target}: another digits-edge is writing there; wait for it or choose another --out"
@@ -51,11 +54,7 @@ def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
 
 
 def check_ours(target: Path, *, marker: str, kind: str) -> None:
-    """Check that a path is free, or holds an earlier result of the same kind.
-
-    Raises:
-        UsageError: It is a file, or a folder with other content.
-    """
+    """Raise a UsageError unless a path is free, or holds an earlier result of the same kind."""
     if target.is_dir():
         if Path.cwd().is_relative_to(target):
             raise UsageError(f"{target}: expected a folder other than the current one, which cannot be replaced")
@@ -95,18 +94,6 @@ def _lock(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 
 
-def _publish(target: Path) -> Iterator[Path]:
-    work, old = partial(target), set_aside(target)
-    _tidy(work, target, old)
-    work.mkdir()
-    try:
-        yield work
-        _flush(work)
-        _swap(work, target, old)
-    finally:
-        _tidy(work, target, old)
-
-
 def _tidy(work: Path, target: Path, old: Path) -> None:
     if old.is_dir() and not target.exists():  # killed between the two renames of a swap
         old.rename(target)
@@ -141,13 +128,12 @@ def _exchange(one: Path, other: Path) -> bool:
 
 def _flush(folder: Path) -> None:
     """Flush everything in a folder to disk before it is renamed."""
-    for path in folder.rglob("*"):
+    for path in (*folder.rglob("*"), folder):
         if path.is_file():
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
         else:
             _flush_folder(path)
-    _flush_folder(folder)
 
 
 def _flush_folder(folder: Path) -> None:

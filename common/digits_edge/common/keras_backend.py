@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from digits_edge.runtime.errors import UsageError, first_line
 
@@ -18,17 +18,12 @@ if TYPE_CHECKING:
     import keras
 
 Device = Literal["auto", "cpu", "gpu"]
-DEVICES: Final[tuple[Device, ...]] = get_args(Device)
 BACKENDS: Final = ("tensorflow", "jax", "torch")
 NVIDIA: Final = Path("/dev/nvidia0")
 
 
 def import_keras() -> Any:
-    """Import Keras with the backend that `KERAS_BACKEND` or Keras's own settings name.
-
-    Raises:
-        UsageError: `KERAS_BACKEND` names a backend that is not installed or not supported.
-    """
+    """Import Keras with the backend that `KERAS_BACKEND` or Keras's settings name; a UsageError if it cannot use it."""
     # TensorFlow logs CPU kernels and missing GPUs at import, before a log level could be set in Python.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -46,15 +41,10 @@ def import_keras() -> Any:
 
 @contextmanager
 def on_device(wanted: Device, distribute: bool, batch_size: int) -> Iterator[str]:
-    """Compute on a device, or on all devices at once, inside the block.
+    """Compute on a device inside the block; `auto` takes a GPU or TPU if Keras's backend sees one.
 
-    Args:
-        wanted: Kind of device; `auto` takes a GPU or TPU if Keras's backend sees one.
-        distribute: Split each batch across all devices of that kind, with the same variables on each.
-        batch_size: Number of pictures in a batch.
-
-    Yields:
-        The name of the device, such as `cpu:0`, or number and kind of several, such as `2 x cpu`.
+    With `distribute`, each batch is split across all devices of that kind, with the same variables on each. Yields the
+    name of the device, such as `cpu:0`, or number and kind of several, such as `2 x cpu`.
 
     Raises:
         UsageError: The backend sees no such device, or cannot distribute.

@@ -20,11 +20,7 @@ BATCH: Final = 512  # pictures per call
 
 
 def load_model(path: Path) -> keras.Model:
-    """Load a `.keras` file in safe mode, uncompiled, to compute in float32.
-
-    Raises:
-        ValueError: It is not readable as a Keras model.
-    """
+    """Load a `.keras` file in safe mode, uncompiled, to compute in float32; a ValueError if it is not readable."""
     try:
         return in_float32(import_keras().models.load_model(path, compile=False, safe_mode=True))
     except Exception as error:  # zipfile, h5py, JSON and Keras errors alike
@@ -32,12 +28,7 @@ def load_model(path: Path) -> keras.Model:
 
 
 def load_to_train(path: Path, shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Load a model to train or to distil from, without its softmax.
-
-    Args:
-        path: `.keras` file, or folder of a run.
-        shape: Size of a picture, (H, W) or (H, W, 3).
-        classes: Number of classes.
+    """Load a `.keras` file or a run's model to train or to distil from, without its softmax.
 
     Raises:
         RunError: The file is damaged, does not fit these pictures and classes, does not end in a dense layer or its
@@ -67,11 +58,7 @@ def load_to_train(path: Path, shape: tuple[int, ...], classes: int) -> keras.Mod
 def without_softmax(model: keras.Model) -> keras.Model:
     """Take off the softmax that a classifier ends in, whether it is an activation, a layer or an operation.
 
-    Args:
-        model: Classifier; the activation of its last layer may be changed in place.
-
-    Returns:
-        The same classifier, with logits as output.
+    The activation of its last layer may be changed in place.
 
     Raises:
         ValueError: It ends in neither logits nor their softmax, or the softmax is a layer inside a nested model.
@@ -123,20 +110,12 @@ def activation_of(layer: Any) -> str:
 
 
 def predict(model: keras.Model, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Compute class probabilities with a model that ends in logits.
-
-    Args:
-        model: Model from float32[N, H, W, 1 or 3] in [0, 1] to logits.
-        pixels: Pixels uint8[N, H, W] or uint8[N, H, W, 3].
-
-    Returns:
-        Probabilities float32[N, C].
-    """
+    """Compute probabilities float32[N, C] for pixels uint8[N, H, W] or uint8[N, H, W, 3] with a model of logits."""
     return softmax(predict_logits(model, pixels))
 
 
 def predict_logits(model: keras.Model, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Compute logits, float32[N, C], in padded batches of one size, so that one graph is traced; see `predict`."""
+    """Compute logits float32[N, C] in padded batches of one size, so that one graph is traced; see `predict`."""
     keras = import_keras()
     # With several processes, `predict_on_batch` would treat the pictures of each as its share of a larger batch.
     answer = model.predict_on_batch if keras.distribution.distribution() is None else model

@@ -17,16 +17,12 @@ IN_PLACE = (layers.BatchNormalization, layers.ReLU, layers.Activation, layers.Dr
 class Cost:
     """Cost of one picture.
 
-    Attributes:
-        parameters: Number of parameters, as `count_params()` counts them.
-        macs: Multiply-accumulates of Conv2D, DepthwiseConv2D and Dense layers; other layers are not counted.
-        activation_bytes: Peak memory for activations in an int8 model: the largest sum of one layer's inputs and
-            outputs, at one byte per number. Exact for networks without branches.
+    Activations need the largest sum of one layer's inputs and outputs. That is exact for networks without branches.
     """
 
-    parameters: int
-    macs: int
-    activation_bytes: int
+    parameters: int  # as `count_params()` counts them
+    macs: int  # multiply-accumulates of Conv2D, DepthwiseConv2D and Dense layers; other layers are not counted
+    activation_bytes: int  # peak memory for activations in an int8 model, at one byte per number
 
 
 def cost(network: keras.Model) -> Cost:

@@ -44,12 +44,7 @@ def cross_entropy(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.int64
 
 
 def expected_calibration_error(probabilities: npt.NDArray[np.float32], targets: npt.NDArray[np.int64]) -> float:
-    """Expected calibration error (Guo et al. 2017) of the most probable class, over 15 bins of equal width.
-
-    Args:
-        probabilities: Probabilities float32[N, C].
-        targets: Targets int64[N].
-    """
+    """Expected calibration error (Guo et al. 2017) of the most probable class, over 15 bins of equal width."""
     scores, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == targets
     bins = np.minimum((scores * BINS).astype(int), BINS - 1)
     gaps = np.bincount(bins, weights=right - scores.astype(float), minlength=BINS)

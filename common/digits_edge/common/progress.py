@@ -30,11 +30,7 @@ def bar(*columns: ProgressColumn) -> Progress:
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show a bar of `total` steps, or print a line with its title if stderr is not a terminal.
-
-    Yields:
-        A function to call after each step.
-    """
+    """Show a bar, or print a line with its title if stderr is no terminal; yield a function to call after each step."""
     from rich.progress import MofNCompleteColumn
 
     with bar(MofNCompleteColumn()) as shown:
@@ -48,13 +44,8 @@ def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
 def picture_progress(title: str, *, prints: bool) -> Iterator[Callable[[int, float | None], None]]:
     """Show a bar that counts pictures; nothing if stderr is not a terminal.
 
-    Args:
-        title: Text in front of the bar.
-        prints: Results are printed on stdout meanwhile. If that is a terminal they show progress enough, without a bar.
-
-    Yields:
-        A function to call with the number of pictures so far and the finished share of the work, from 0 to 1, or None
-        if that is unknown.
+    Yields a function to call with the number of pictures so far and the finished share of the work, from 0 to 1, or
+    None if that is unknown. Results that are printed on a terminal meanwhile show progress enough, without a bar.
     """
     if not sys.stderr.isatty() or (prints and sys.stdout.isatty()):
         yield lambda _pictures, _share: None

@@ -13,13 +13,7 @@ WIDEST = 10_000  # characters in a line, so that nothing is wrapped
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[object]], *, markdown: bool = True) -> str:
-    """Draw a table with aligned columns: the first to the left, the others to the right.
-
-    Args:
-        header: Titles of the columns.
-        rows: Cells; `str` is called on each.
-        markdown: Whether to draw the lines of a Markdown table; otherwise columns are only aligned.
-    """
+    """Draw a table, with or without Markdown's lines: the first column to the left, the others to the right."""
     columns = [Column(Text(title), justify="right" if place else "left") for place, title in enumerate(header)]
     drawn = Table(*columns, box=MARKDOWN if markdown else None, pad_edge=markdown, header_style="")
     for row in rows:

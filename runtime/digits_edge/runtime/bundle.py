@@ -177,18 +177,9 @@ class Bundle:
 
 
 def read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
-    """Read the model at a path.
+    """Read a bundle's best ONNX model, an `.onnx` file or, for None, the package's model; also its path for messages.
 
-    Args:
-        path: A bundle's folder, from which the best ONNX model is read, or one `.onnx` file; None for the package's own
-            model. If a manifest beside the file lists it, its hash is checked.
-
-    Returns:
-        The model's bytes, and its path for messages.
-
-    Raises:
-        BundleError: There is no model, or it cannot be read.
-        IntegrityError: The bundle's model is missing or was altered.
+    The hash of a file is checked if a manifest beside it lists it.
     """
     if path is None:
         return read_file(os.path.join(os.path.dirname(__file__), DEFAULT_MODEL), MAX_MODEL_BYTES), DEFAULT_MODEL

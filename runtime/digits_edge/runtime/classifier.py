@@ -171,12 +171,7 @@ class Classifier:
             PictureError: The array has another shape or dtype.
         """
         shape = self._contract.shape
-        if (
-            not isinstance(pixels, np.ndarray)
-            or pixels.dtype != np.uint8
-            or pixels.shape[1:] != shape
-            or not pixels.ndim
-        ):
+        if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != shape:
             got = f"{pixels.dtype}{list(pixels.shape)}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
             raise PictureError(f"expected pixels uint8[N, {', '.join(map(str, shape))}], received {got}")
         if len(pixels) <= CHUNK and len(pixels):
@@ -201,10 +196,7 @@ class Classifier:
                 "cannot: load it in each process, or give threads= and providers= instead"
             )
         again = partial(
-            type(self),
-            threads=settings.threads,
-            providers=settings.providers,
-            min_score=self._contract.min_score,
+            type(self), threads=settings.threads, providers=settings.providers, min_score=self._contract.min_score
         )
         return again, (self._model,)
 
@@ -214,9 +206,9 @@ class Classifier:
     def _open(self, where: str) -> onnxruntime.InferenceSession:
         session = self._session = open_session(self._model, where, self._settings)
         if has_threads(session):
-            from .fork_safety import forget_session_in_children
+            from .fork_safety import owners
 
-            forget_session_in_children(self)
+            owners.add(self)
         return session
 
     def _run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

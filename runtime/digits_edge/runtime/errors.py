@@ -1,17 +1,5 @@
 """All errors that digits-edge raises on purpose.
 
-    DigitsEdgeError
-    ├── UsageError         an argument has an invalid value
-    ├── MissingExtra       a package is needed that is not installed
-    ├── DatasetError       labelled pictures cannot be read, trained on or judged by
-    ├── PictureError       a picture cannot be read
-    ├── RunError           a training run is missing, unfinished or in the way
-    ├── BundleError        a bundle or a model file cannot be used
-    │   └── IntegrityError     because its bytes differ from those that were published
-    ├── ExportError        a conversion failed
-    ├── GateFailed         an exported model is worse than allowed, and nothing was published
-    └── SelfTestFailed     this device's answers differ from those of the machine that exported
-
 Each message is one line that says what was expected, what was received, and where.
 """
 
@@ -95,16 +83,7 @@ class SelfTestFailed(DigitsEdgeError):
 
 
 def one_of(what: str, value: str, choices: Iterable[T]) -> T:
-    """Return `value` if it is one of `choices`.
-
-    Args:
-        what: Name of the choice for the error message.
-        value: The value that was received.
-        choices: All valid values.
-
-    Raises:
-        UsageError: `value` is not valid; the message names the nearest valid one.
-    """
+    """Return `value` if it is one of `choices`; otherwise raise a UsageError about `what` with the nearest one."""
     known = list(choices)
     for choice in known:
         if choice == value:

@@ -12,15 +12,7 @@ BYTES_FOR_OPENSSL: Final = 2**20
 
 
 def read_file(path: str, limit: int) -> bytes:
-    """Read a regular file.
-
-    Args:
-        path: Path of the file.
-        limit: Largest accepted size, in bytes.
-
-    Raises:
-        OSError: The file cannot be read, is a pipe or a device, or is larger than `limit`; then nothing is read.
-    """
+    """Read a regular file of at most `limit` bytes; a larger one, a pipe or a device is an OSError and is not read."""
     found = os.stat(path)
     if not stat.S_ISREG(found.st_mode):
         raise OSError(errno.EINVAL, "expected a regular file")

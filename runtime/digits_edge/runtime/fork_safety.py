@@ -10,28 +10,17 @@ from __future__ import annotations
 import ctypes
 import os
 import weakref
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-
-class Owner(Protocol):
-    """An object that has a session with threads, and opens a new one where it finds None."""
-
-    _session: Any
-
-
-_owners: Final[weakref.WeakSet[Owner]] = weakref.WeakSet()
-
-
-def forget_session_in_children(owner: Owner) -> None:
-    """Set `owner._session` to None in every child that this process forks from now on."""
-    _owners.add(owner)
+# The objects whose `_session` has threads. It becomes None in every child that this process forks from now on.
+owners: Final[weakref.WeakSet[Any]] = weakref.WeakSet()
 
 
 def _after_fork() -> None:
-    for owner in list(_owners):
+    for owner in list(owners):
         ctypes.pythonapi.Py_IncRef(ctypes.py_object(owner._session))  # never freed
         owner._session = None
-    _owners.clear()
+    owners.clear()
 
 
 if hasattr(os, "register_at_fork"):

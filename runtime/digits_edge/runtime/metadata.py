@@ -25,15 +25,10 @@ PREPROCESS: Final[tuple[Preprocess, ...]] = ("digit", "resize")
 
 
 class Golden(NamedTuple):
-    """Golden vectors: pictures with the answers that the exporting machine got for them.
+    """Golden vectors: pictures with the answers that the exporting machine got for them from this file."""
 
-    Attributes:
-        pixels: K pictures, uint8[K, H, W] or uint8[K, H, W, 3].
-        probabilities: What this file answered on that machine, float32[K, C].
-    """
-
-    pixels: npt.NDArray[np.uint8]
-    probabilities: npt.NDArray[np.float32]
+    pixels: npt.NDArray[np.uint8]  # uint8[K, H, W] or uint8[K, H, W, 3]
+    probabilities: npt.NDArray[np.float32]  # float32[K, C]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +71,7 @@ class Contract:
         import binascii
         import zlib
 
+        deflated = zlib.compress(self.golden.pixels.tobytes(), 9)
         return {
             "schema": SCHEMA,
             "name": self.name,
@@ -84,20 +80,14 @@ class Contract:
             "preprocess": self.preprocess,
             "thresholds": {"min_score": self.min_score, "min_familiarity": self.min_familiarity},
             "golden": {
-                "pixels": binascii.b2a_base64(zlib.compress(self.golden.pixels.tobytes(), 9), newline=False).decode(
-                    "ascii"
-                ),
+                "pixels": binascii.b2a_base64(deflated, newline=False).decode("ascii"),
                 "probabilities": [[round(float(p), 6) for p in row] for row in self.golden.probabilities],
             },
         }
 
     @classmethod
     def from_json(cls, data: Any, where: str) -> Contract:
-        """Read and check what `to_json` wrote.
-
-        Args:
-            data: Parsed JSON, which may be anything.
-            where: Path or name for the error message.
+        """Read what `to_json` wrote from parsed JSON, which may be anything.
 
         Raises:
             BundleError: A part is missing, has the wrong type, or a newer digits-edge wrote it.
@@ -110,19 +100,16 @@ class Contract:
             shape = tuple(int(side) for side in data["input"]["shape"])
             if len(shape) not in (2, 3) or not all(1 <= side <= 4096 for side in shape) or shape[2:] not in ((), (3,)):
                 raise BundleError(f"{where}: expected an input shape [H, W] or [H, W, 3], received {list(shape)}")
-            labels = tuple(data["labels"]) if isinstance(data["labels"], list) else ()
+            given = data["labels"]
+            labels = tuple(given) if isinstance(given, list) else ()
             if len(labels) < 2 or not all(_is_text(label) for label in labels) or len(set(labels)) < len(labels):
-                raise BundleError(
-                    f"{where}: expected two or more labels, all text, none twice, received {data['labels']!r:.80}"
-                )
+                raise BundleError(f"{where}: expected two or more labels, all text, none twice, received {given!r:.80}")
             if not _is_text(data["name"]):
                 raise BundleError(f"{where}: expected a name, received {data['name']!r:.80}")
             if data["preprocess"] not in PREPROCESS:
                 raise BundleError(f"{where}: expected preprocess {PREPROCESS}, received {data['preprocess']!r:.80}")
             min_score = float(data["thresholds"]["min_score"])
-            min_familiarity = float(
-                data["thresholds"].get("min_familiarity", 0)
-            )  # absent in models of earlier versions
+            min_familiarity = float(data["thresholds"].get("min_familiarity", 0))  # earlier versions wrote none
             for name, value in (("min_score", min_score), ("min_familiarity", min_familiarity)):
                 if not (math.isfinite(value) and 0 <= value <= 1):
                     raise BundleError(f"{where}: expected a {name} from 0 to 1, received {value}")
@@ -161,11 +148,7 @@ def _is_text(value: Any) -> bool:
 
 
 def check_schema(schema: Any, where: str) -> None:
-    """Check that this version of digits-edge can read a contract.
-
-    Raises:
-        BundleError: `schema` is not a whole number from 1 to `SCHEMA`.
-    """
+    """Check that this digits-edge can read a contract: its `schema` is a whole number from 1 to `SCHEMA`."""
     if type(schema) is not int or schema < 1:
         raise BundleError(f"{where}: expected schema 1 to {SCHEMA}, received {schema!r:.80}")
     if schema > SCHEMA:

@@ -20,8 +20,7 @@ MAX_VALUES: Final = 2**28  # of one activation of one picture: a gigabyte in flo
 MAX_DIMS: Final = 64
 
 # The fields of each message that hold another message.
-_Message = dict[int, str]
-_FIELDS: Final[dict[str, _Message]] = {
+_FIELDS: Final[dict[str, dict[int, str]]] = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
@@ -34,22 +33,15 @@ _FIELDS: Final[dict[str, _Message]] = {
 _DIMS: Final = {"tensor": 1, "sparse": 3}
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # of a tensor
 _NODE_OUTPUT: Final = 2
+_FIXED_LENGTH: Final = {1: 8, 5: 4}  # bytes of a value by its wire type
 
 
 def check_model_limits(model: bytes, where: str) -> None:
-    """Reject a model that has weights outside its bytes, or that would allocate a huge tensor for any picture.
-
-    Args:
-        model: The file's bytes.
-        where: Path or name for the error message.
-
-    Raises:
-        BundleError: The model is rejected, or the bytes are no ONNX model.
-    """
+    """Raise a BundleError if a model has weights outside its bytes or huge tensors for any picture, or is no model."""
     outputs: list[bytes] = []
     try:
         _walk(memoryview(model), "model", outputs, len(model), where)
-    except (IndexError, RecursionError):
+    except (LookupError, RecursionError):
         raise BundleError(f"{where}: expected an ONNX model, received other or damaged bytes") from None
     try:
         shapes = _shapes(model + _as_graph_outputs(outputs))
@@ -72,7 +64,7 @@ def _walk(data: memoryview, kind: str, outputs: list[bytes], size: int, where: s
         inner = _FIELDS[kind].get(number)
         if inner is not None:
             if isinstance(value, int):
-                raise IndexError
+                raise LookupError
             below = [] if kind in ("attribute", "function") else outputs  # only the main graph's outputs are collected
             _walk(value, inner, below, size, where)
         elif kind == "node" and number == _NODE_OUTPUT and not isinstance(value, int):
@@ -87,11 +79,7 @@ def _walk(data: memoryview, kind: str, outputs: list[bytes], size: int, where: s
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
-    """Iterate over the fields of a protobuf message: number, and an int or the bytes of the value.
-
-    Raises:
-        IndexError: The bytes are no protobuf message, or end too early.
-    """
+    """Iterate over a protobuf message's fields: number, and int or bytes; a LookupError if it is none or ends early."""
     place, end = 0, len(data)
     while place < end:
         key, place = _varint(data, place)
@@ -102,27 +90,23 @@ def _fields(data: memoryview) -> Iterator[tuple[int, Any]]:
             continue
         if wire == 2:
             length, place = _varint(data, place)
-        elif wire in (1, 5):
-            length = 8 if wire == 1 else 4
         else:
-            raise IndexError
+            length = _FIXED_LENGTH[wire]
         if length > end - place:
-            raise IndexError
+            raise LookupError
         yield number, data[place : place + length]
         place += length
 
 
 def _varint(data: memoryview, place: int) -> tuple[int, int]:
     """Read a base-128 varint of up to 64 bits; return it and the place of the next byte."""
-    value = shift = 0
-    while shift < 70:
-        byte = data[place]
-        place += 1
-        value |= (byte & 127) << shift
+    value = 0
+    for count in range(10):
+        byte = data[place + count]
+        value |= (byte & 127) << 7 * count
         if byte < 128:
-            return value, place
-        shift += 7
-    raise IndexError
+            return value, place + count + 1
+    raise LookupError
 
 
 def _varints(data: memoryview) -> list[int]:
@@ -135,8 +119,7 @@ def _varints(data: memoryview) -> list[int]:
 
 def _as_graph_outputs(names: list[bytes]) -> bytes:
     """Bytes that, appended to a model, declare inner values as outputs: protobuf merges repeated messages."""
-    outputs = b"".join(_field(12, _field(1, name)) for name in dict.fromkeys(names) if name)
-    return _field(7, outputs)
+    return _field(7, b"".join(_field(12, _field(1, name)) for name in dict.fromkeys(names) if name))
 
 
 def _field(number: int, data: bytes) -> bytes:
@@ -144,12 +127,7 @@ def _field(number: int, data: bytes) -> bytes:
 
 
 def _as_varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + _as_varint(value >> 7)
 
 
 def _shapes(model: bytes) -> dict[str, list[Any]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any, Final, NamedTuple
 
 from .errors import BundleError, UsageError, first_line
@@ -14,21 +14,14 @@ from .ort import onnxruntime
 
 Provider = str | tuple[str, dict[str, Any]]
 MAX_THREADS: Final = 256  # onnxruntime needs minutes to start more
-DEFAULT_PROVIDERS: Final = ("CPUExecutionProvider",)
 
 
 class SessionSettings(NamedTuple):
-    """How to run a model; `open_session` checks the values.
+    """How to run a model; `open_session` checks the values."""
 
-    Attributes:
-        threads: Threads for one operator, 1 to 256; None for one thread, or for what `session_options` say.
-        providers: Execution providers as onnxruntime takes them, the preferred one first; None for the CPU.
-        session_options: The caller's own options, used unchanged; None for ours.
-    """
-
-    threads: int | None = None
-    providers: Sequence[Provider] | None = None
-    session_options: onnxruntime.SessionOptions | None = None
+    threads: int | None = None  # for one operator, 1 to 256; None for one thread, or for what `session_options` say
+    providers: Sequence[Provider] | None = None  # as onnxruntime takes them, preferred one first; None for the CPU
+    session_options: onnxruntime.SessionOptions | None = None  # the caller's own, used unchanged; None for ours
 
 
 def open_session(
@@ -36,18 +29,13 @@ def open_session(
 ) -> onnxruntime.InferenceSession:
     """Open a session: one thread, no spinning, no memory arena and no log, unless `settings` say otherwise.
 
-    Args:
-        model: Bytes of an ONNX file.
-        where: Path or name for the error message.
-        settings: Changes to the defaults.
-
     Raises:
         UsageError: A setting is invalid, or this onnxruntime lacks a provider.
         BundleError: onnxruntime cannot load the model.
     """
     settings = settings or SessionSettings()
     options = _options(settings)
-    providers = _providers(settings)
+    providers = _providers(settings.providers)
     if settings.session_options is None:  # with own options, the model may use operators that only they register
         check_model_limits(model, where)
     try:
@@ -75,19 +63,17 @@ def has_threads(session: onnxruntime.InferenceSession) -> bool:
 
 
 def _options(settings: SessionSettings) -> onnxruntime.SessionOptions:
-    threads = settings.threads
-    if settings.session_options is not None:
-        if not isinstance(settings.session_options, onnxruntime.SessionOptions):
-            raise UsageError(
-                "session_options: expected an onnxruntime.SessionOptions, "
-                f"received {type(settings.session_options).__name__}"
-            )
+    threads, own = settings.threads, settings.session_options
+    if own is not None:
+        if not isinstance(own, onnxruntime.SessionOptions):
+            raise UsageError(f"session_options: expected an onnxruntime.SessionOptions, received {type(own).__name__}")
         if threads is not None:
             raise UsageError(
                 "expected threads or session_options, received both: set intra_op_num_threads of the session_options"
             )
-        return settings.session_options
-    if threads is not None and (type(threads) is bool or not _is_whole(threads) or not 1 <= threads <= MAX_THREADS):
+        return own
+    whole = not isinstance(threads, bool) and isinstance(threads, Integral)
+    if threads is not None and not (whole and 1 <= threads <= MAX_THREADS):
         raise UsageError(f"threads: expected a whole number from 1 to {MAX_THREADS}, received {threads!r:.80}")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1 if threads is None else int(threads)
@@ -100,18 +86,9 @@ def _options(settings: SessionSettings) -> onnxruntime.SessionOptions:
     return options
 
 
-def _is_whole(value: Any) -> bool:
-    try:
-        operator.index(value)
-    except TypeError:
-        return False
-    return True
-
-
-def _providers(settings: SessionSettings) -> list[Provider]:
-    if settings.providers is None:
-        return list(DEFAULT_PROVIDERS)
-    given = settings.providers
+def _providers(given: Sequence[Provider] | None) -> list[Provider]:
+    if given is None:
+        return ["CPUExecutionProvider"]
     providers = list(given) if isinstance(given, list | tuple) else []
     if not providers or not all(_is_provider(provider) for provider in providers):
         raise UsageError(
@@ -138,11 +115,7 @@ def _name(provider: Provider) -> str:
 
 
 def checked_min_score(min_score: Any) -> float:
-    """Check that `min_score` is a number from 0 to 1.
-
-    Raises:
-        UsageError: It is not.
-    """
+    """Return `min_score` as a float; raise a UsageError unless it is a number from 0 to 1."""
     try:
         value = math.nan if isinstance(min_score, bool | str | bytes) else float(min_score)
     except (TypeError, ValueError, OverflowError):
@@ -153,15 +126,7 @@ def checked_min_score(min_score: Any) -> float:
 
 
 def read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract:
-    """Read the contract of a session's model, and check the model's input and first output against it.
-
-    Args:
-        session: The model's session.
-        where: Path or name for the error message.
-
-    Raises:
-        BundleError: The model has no contract, or does not keep it.
-    """
+    """Read the contract of a session's model; raise a BundleError if it has none, or its input or output break it."""
     import json
 
     try:

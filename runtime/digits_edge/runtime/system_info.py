@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -28,13 +29,11 @@ def instruction_sets() -> tuple[str, ...]:
 
 def _cpuinfo(key: str) -> str:
     """A field of the first processor in /proc/cpuinfo; empty where it is missing."""
-    try:
+    with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             name, _, value = line.partition(":")
             if name.strip() == key:
                 return value.strip()
-    except OSError:
-        pass
     return ""
 
 
@@ -42,8 +41,6 @@ def versions(packages: Sequence[str] = PACKAGES) -> dict[str, str]:
     """Versions of Python and of the installed packages among `packages`, without importing them."""
     found = {"python": platform.python_version()}
     for package in packages:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found

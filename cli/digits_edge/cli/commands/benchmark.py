@@ -54,12 +54,7 @@ def command(
     starts = min(STARTS, rounds)
     with progress("measuring", steps(models.files, validation, rounds, starts)) as step:
         result = benchmark(
-            models.files,
-            accuracies=models.accuracies(),
-            validation=validation,
-            rounds=rounds,
-            starts=starts,
-            step=step,
+            models.files, accuracies=models.accuracies(), validation=validation, rounds=rounds, starts=starts, step=step
         )
     if json:
         print_json(result.to_json())

@@ -28,8 +28,7 @@ def command(
         list[str], typer.Argument(metavar="PATH…", help="Pictures, folders of them, a Kaggle test.csv, or - for stdin.")
     ],
     bundle: Annotated[
-        Path | None,
-        typer.Option(metavar="B", help="Use this bundle or .onnx; the package's own model unless given."),
+        Path | None, typer.Option(metavar="B", help="Use this bundle or .onnx; the package's own model unless given.")
     ] = None,
     submission: Annotated[
         Path | None,

@@ -35,18 +35,11 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Override any field of the recipe. May be repeated."),
 ]
-Init = Annotated[
-    Path | None,
-    typer.Option(metavar="KERAS|RUN", help="Start from this model and its weights."),
-]
+Init = Annotated[Path | None, typer.Option(metavar="KERAS|RUN", help="Start from this model and its weights.")]
 Teacher = Annotated[
-    Path | None,
-    typer.Option(metavar="KERAS|RUN", help="Distil: learn this model's answers as well as the labels."),
+    Path | None, typer.Option(metavar="KERAS|RUN", help="Distil: learn this model's answers as well as the labels.")
 ]
-Seed = Annotated[
-    int,
-    typer.Option(help="Seed the initial weights, the order, augmentation and dropout."),
-]
+Seed = Annotated[int, typer.Option(help="Seed the initial weights, the order, augmentation and dropout.")]
 SplitSeed = Annotated[int, typer.Option(help="Seed the split into training and validation pictures.")]
 ValidationFraction = Annotated[float, typer.Option(help="Hold out this share of the pictures for validation.")]
 DeviceName = Annotated[
@@ -54,17 +47,13 @@ DeviceName = Annotated[
     typer.Option(help="Train on this device; auto takes a GPU or TPU where Keras sees one."),
 ]
 Distribute = Annotated[
-    bool,
-    typer.Option("--distribute", help="Split each batch across all devices (Keras's JAX backend)."),
+    bool, typer.Option("--distribute", help="Split each batch across all devices (Keras's JAX backend).")
 ]
 Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="Write the run to this folder; artifacts/runs/RECIPE-DATA unless given."),
 ]
-Resume = Annotated[
-    bool,
-    typer.Option("--resume", help="Resume an interrupted run after its last whole epoch."),
-]
+Resume = Annotated[bool, typer.Option("--resume", help="Resume an interrupted run after its last whole epoch.")]
 Force = Annotated[
     bool,
     typer.Option("--force", help="Replace a finished run together with its bundle, and discard an interrupted one."),

@@ -1,8 +1,5 @@
 """Read a CSV of Kaggle's Digit Recognizer as a stream, with numpy alone.
 
-for rows in read_rows("test.csv"):
-    rows.pixels  # uint8[N, 28, 28]
-
 The columns are `pixel0` to `pixel783` and perhaps `label`, in any order.
 """
 
@@ -33,36 +30,24 @@ BLOCK: Final = 2**19  # characters, about 290 rows
 LONGEST: Final = 2**24  # characters in a line, or between two quotes
 GZIP: Final = b"\x1f\x8b"
 BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+Source = str | os.PathLike[str] | BufferedReader  # a path, or an open stream
 
 
 class Header(NamedTuple):
-    """The first line of a CSV.
+    """The first line of a CSV."""
 
-    Attributes:
-        where: The file's name in messages.
-        columns: The names of the columns, in the file's order.
-        separator: The character between two cells: a comma, a semicolon or a tab.
-        pixels: The columns of `pixel0` to `pixel783`, from 0.
-        labelled: Whether the labels are read; otherwise a `label` column is ignored.
-    """
-
-    where: str
-    columns: tuple[str, ...]
-    separator: str
-    pixels: list[int]
-    labelled: bool
+    where: str  # the file's name in messages
+    columns: tuple[str, ...]  # names in the file's order
+    separator: str  # between two cells: a comma, a semicolon or a tab
+    pixels: list[int]  # the columns of `pixel0` to `pixel783`, from 0
+    labelled: bool  # whether the labels are read; otherwise a `label` column is ignored
 
 
 class Rows(NamedTuple):
-    """Rows that were read together.
+    """Rows that were read together."""
 
-    Attributes:
-        pixels: uint8[N, 28, 28].
-        share: How much of the file has been read, from 0 to 1; None if its size is unknown.
-    """
-
-    pixels: npt.NDArray[np.uint8]
-    share: float | None = None
+    pixels: npt.NDArray[np.uint8]  # uint8[N, 28, 28]
+    share: float | None = None  # of the file that has been read, from 0 to 1; None if its size is unknown
 
 
 def is_csv(path: str | os.PathLike[str]) -> bool:
@@ -76,12 +61,8 @@ def begins_a_csv(beginning: bytes) -> bool:
     return beginning.startswith(GZIP) or name.startswith((b"pixel", b"label"))
 
 
-def read_rows(source: str | os.PathLike[str] | BufferedReader, *, name: str | None = None) -> Iterator[Rows]:
+def read_rows(source: Source, *, name: str | None = None) -> Iterator[Rows]:
     """Read the pictures of a CSV in blocks, in memory that does not grow with the file. A `label` column is ignored.
-
-    Args:
-        source: The path of a CSV, plain or packed with gzip, or an open stream of one.
-        name: The file's name in messages; its path by default.
 
     Raises:
         DatasetError: The file cannot be read, its header is not that of a Digit Recognizer CSV, it has no rows, or a
@@ -104,20 +85,11 @@ def read_rows(source: str | os.PathLike[str] | BufferedReader, *, name: str | No
 
 
 @contextmanager
-def open_csv(
-    source: str | os.PathLike[str] | BufferedReader, name: str
-) -> Iterator[tuple[TextIO, Callable[[], float | None]]]:
-    """Open a CSV, plain or packed with gzip, as text; bytes that are not UTF-8 become U+FFFD.
+def open_csv(source: Source, name: str) -> Iterator[tuple[TextIO, Callable[[], float | None]]]:
+    """Open a CSV, plain or packed with gzip, as text, with a function that tells the share that was read; see `Rows`.
 
-    Args:
-        source: The path of the file, or an open stream, which stays open.
-        name: The file's name in messages.
-
-    Returns:
-        The text, and a function that tells how much of the file has been read, from 0 to 1; None if unknown.
-
-    Raises:
-        DatasetError: The file cannot be opened, or not be read within the `with` block.
+    Bytes that are not UTF-8 become U+FFFD. An open stream stays open. What fails within the `with` block, too, is a
+    DatasetError.
     """
     try:
         with ExitStack() as stack:
@@ -137,15 +109,9 @@ def open_csv(
 
 
 def read_header(text: TextIO, where: str, *, labelled: bool = False) -> Header:
-    """Read the first line of a CSV.
+    """Read the first line of a CSV; a DatasetError if a column is missing, unknown, or there twice.
 
-    Args:
-        text: The CSV; its names may stand in quotes or between spaces.
-        where: The file's name in messages.
-        labelled: Whether a column `label` is needed; an index column may then come first.
-
-    Raises:
-        DatasetError: The line is not a header, or a column is missing, unknown, or there twice.
+    If it is `labelled`, a column `label` is needed, and an index column may come first.
     """
     line = text.readline(LONGEST)
     if not line.strip():
@@ -171,18 +137,9 @@ def read_header(text: TextIO, where: str, *, labelled: bool = False) -> Header:
 
 
 def read_cells(lines: Iterable[str], header: Header, first: int) -> Iterator[bytes]:
-    """Read rows cell by cell: slowly, but numbers in all notations, and with the place of a cell that is wrong.
+    """Read the 784 pixels of each row cell by cell: slowly, but in all notations, and with the place of a wrong cell.
 
-    Args:
-        lines: Lines of the file after its header.
-        header: What the columns are; if it is `labelled`, the labels are checked, too.
-        first: The number of the first of these lines in the file, from 1.
-
-    Returns:
-        The 784 pixels of each row.
-
-    Raises:
-        DatasetError: A row is wrong.
+    The line numbers in a DatasetError count from `first`, the number of the first of these lines in the file.
     """
     reader = csv.reader(lines, delimiter=header.separator, strict=True)
     line = first - 1
@@ -237,11 +194,7 @@ def _read_block(block: str, header: Header, first: int) -> tuple[npt.NDArray[np.
 
 
 def _read_integers(block: str, header: Header) -> npt.NDArray[np.uint8]:
-    """Read the pixels uint8[N, 28, 28] of rows in which each is written as a plain integer.
-
-    Raises:
-        ValueError: A row is not like that.
-    """
+    """Read the pixels uint8[N, 28, 28] of rows in which each is a plain integer; a ValueError for other rows."""
     lines = [line for line in block.split("\n") if line.strip(" ")]
     if not lines or block.count('"') % 2 or any(mark in block for mark in ".eEnN"):
         raise ValueError("no row, an open quote, or a fraction or nan, from which NumPy 1.26 would make an integer")

@@ -23,16 +23,8 @@ def cores() -> int:
 def ordered_map(work: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
     """Yield `work(item)` for each item, in the order of `items`.
 
-    Threads help where the work releases Python's lock, as onnxruntime, pillow and zlib do.
-
-    Args:
-        work: The function, called on a thread of the pool.
-        items: Its arguments, read on the calling thread, a few ahead of the results.
-        threads: How many items are worked on at the same time.
-
-    Raises:
-        DigitsEdgeError: Reading the items failed; it is raised after the results of the items before.
-        Exception: What `work` raised, when its result is due.
+    Threads help where the work releases Python's lock, as onnxruntime, pillow and zlib do. The items are read on the
+    calling thread. If that fails, the DigitsEdgeError is raised after the results of the items before.
     """
     from concurrent.futures import Future, ThreadPoolExecutor  # here, because the import is slow
 
@@ -49,14 +41,11 @@ def ordered_map(work: Callable[[Item], Result], items: Iterable[Item], threads: 
                 except DigitsEdgeError as error:
                     failure = error
                     break
-                while len(waiting) > AHEAD * threads or waiting[0].done():
+                while waiting and (len(waiting) > AHEAD * threads or waiting[0].done()):
                     yield waiting.popleft().result()
-                    if not waiting:
-                        break
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            for future in waiting:
-                future.cancel()
+            pool.shutdown(cancel_futures=True)
     if failure:
         raise failure

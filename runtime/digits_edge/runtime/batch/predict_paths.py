@@ -22,30 +22,19 @@ BATCH: Final = 32  # pictures; benchmarks/bulk.py --batches measures that fewer 
 
 @dataclass(frozen=True)
 class PictureResult:
-    """The result for one picture.
+    """The result for one picture."""
 
-    Attributes:
-        name: The path of the file; for a row of a CSV `test.csv:17`, counted from 1.
-        prediction: What the classifier returned; None if nothing could be read.
-        error: What is wrong with the picture, the folder or the CSV; None if nothing is.
-    """
-
-    name: str
-    prediction: Prediction | None
-    error: DigitsEdgeError | None = None
+    name: str  # the path of the file; for a row of a CSV `test.csv:17`, counted from 1
+    prediction: Prediction | None  # None if nothing could be read
+    error: DigitsEdgeError | None = None  # what is wrong with the picture, the folder or the CSV
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Results that became ready together.
-
-    Attributes:
-        results: In the order of the pictures.
-        share: How much of their file has been read, from 0 to 1; None if unknown.
-    """
+    """Results that became ready together, in the order of the pictures."""
 
     results: tuple[PictureResult, ...]
-    share: float | None = None
+    share: float | None = None  # of their file that has been read, from 0 to 1; None if unknown
 
 
 def predict_paths(
@@ -56,18 +45,11 @@ def predict_paths(
     batch_size: int = BATCH,
     threads: int = 1,
 ) -> Iterator[Batch]:
-    """Classify the pictures at these paths, lazily and in order.
+    """Classify pictures, folders of them, and Digit Recognizer CSVs (`.csv`, `.csv.gz`), lazily and in order.
 
-    A picture, folder or CSV that cannot be read is a result with `error` set, and the next paths follow. A CSV ends at
-    its first wrong row.
-
-    Args:
-        classifier: The classifier, shared by all threads.
-        paths: Paths of pictures, of folders of pictures, and of Digit Recognizer CSVs (`.csv`, `.csv.gz`); `-` stands
-            for `stdin`.
-        stdin: An open stream of one picture or one CSV.
-        batch_size: How many pictures the model sees at once.
-        threads: How many batches are classified at the same time.
+    The path `-` stands for `stdin`, a stream of one picture or one CSV. What cannot be read is a result with `error`
+    set, and the next paths follow. A CSV ends at its first wrong row. The model sees `batch_size` pictures at once, and
+    `threads` batches are classified at the same time.
 
     Raises:
         MissingExtra: A picture must be decoded, and pillow is not installed.
@@ -105,9 +87,7 @@ def _predict_csv(
     row = 0
     try:
         for predictions, share in ordered_map(predict, read_rows(source, name=name), threads):
-            results = (
-                PictureResult(f"{name}:{at}", found, found.error) for at, found in enumerate(predictions, row + 1)
-            )
+            results = [PictureResult(f"{name}:{at}", p, p.error) for at, p in enumerate(predictions, row + 1)]
             yield Batch(tuple(results), share)
             row += len(predictions)
     except DatasetError as error:
@@ -117,9 +97,8 @@ def _predict_csv(
 def _predict_files(classifier: Classifier, paths: Iterable[str], batch_size: int, threads: int) -> Iterator[Batch]:
     def predict(found: list[str | PictureResult]) -> Batch:
         predictions = classifier.predict_many([f for f in found if isinstance(f, str)], batch_size=batch_size)
-        return Batch(
-            tuple(PictureResult(f, p := next(predictions), p.error) if isinstance(f, str) else f for f in found)
-        )
+        results = [PictureResult(f, p := next(predictions), p.error) if isinstance(f, str) else f for f in found]
+        return Batch(tuple(results))
 
     found = (one for path in paths for one in _found(path))
     yield from ordered_map(predict, iter(lambda: list(islice(found, batch_size)), []), threads)

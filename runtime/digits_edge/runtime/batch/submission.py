@@ -23,22 +23,10 @@ def write_submission(
     threads: int = 1,
     seen: Callable[[int, float | None], None] | None = None,
 ) -> int:
-    """Classify every row of a Kaggle test.csv, in memory that does not grow with the file.
+    """Classify every row of a Kaggle test.csv, in memory that does not grow with the file, and return their number.
 
-    Args:
-        classifier: A classifier of 28 x 28 pictures.
-        source: The test.csv, plain or packed with gzip.
-        target: The CSV to write; it is replaced only when the new one is complete.
-        batch_size: How many pictures the model sees at once.
-        threads: How many blocks of rows are classified at the same time.
-        seen: Called now and then with the number of rows done, and the share of the source that has been read.
-
-    Returns:
-        The number of rows.
-
-    Raises:
-        DatasetError: The source cannot be read, or a row is wrong.
-        UsageError: The target cannot be written.
+    `target` is replaced only when the new one is complete. `seen` is called now and then with the number of rows done,
+    and the share of the source that has been read. A target that cannot be written is a UsageError.
     """
     target = target.resolve()
     if target == source.resolve():

@@ -24,28 +24,19 @@ TRUSTED: Final = 0.05  # smallest share of paper in a window whose mean is used
 
 @dataclass(frozen=True, eq=False)
 class Ink:
-    """Ink on a picture.
+    """Ink on a picture."""
 
-    Attributes:
-        strength: float32[H, W], 0 on paper, 1 where no light of the paper is left.
-        noise: Standard deviation of `strength` on paper.
-        dark: Whether the ink is dark on light paper.
-    """
-
-    strength: Floats
-    noise: float
-    dark: bool
+    strength: Floats  # float32[H, W], 0 on paper, 1 where no light of the paper is left
+    noise: float  # standard deviation of `strength` on paper
+    dark: bool  # on light paper
 
 
 def find_ink(grey: Floats) -> Ink:
-    """Estimate the paper under a picture, and from it the ink.
+    """Estimate the paper under a picture float32[H, W] from 0 to 255, and from it the ink.
 
     The overall shade is a quadratic surface, fitted repeatedly to the pixels near it. Local changes, such as the edge
     of a shadow, are means over windows of the pixels that count as paper (normalized convolution, Knutsson and Westin
     1993). Ink is measured as a share of the paper's light, so that it counts the same in a shadow.
-
-    Args:
-        grey: float32[H, W], from 0 to 255.
     """
     shade = _shade(grey)
     residual = grey - shade
@@ -117,11 +108,9 @@ def _is_dark(grey: Floats) -> bool:
 def flat_ink(grey: Floats) -> Ink | None:
     """Find ink on paper of one shade, as in scans, drawings and small pictures; None if the paper has several shades.
 
-    The picture is split into dark and light (Otsu 1979). The paper is the side with the larger share of the picture,
-    its border and its corners together, because a digit that fills the picture can cover most of one of them.
-
-    Args:
-        grey: float32[H, W], from 0 to 255.
+    The picture float32[H, W] from 0 to 255 is split into dark and light (Otsu 1979). The paper is the side with the
+    larger share of the picture, its border and its corners together, because a digit that fills the picture can cover
+    most of one of them.
     """
     light = grey > 255 * otsu(grey / np.float32(255))
     border = np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]])

@@ -17,22 +17,15 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """K connected components of a mask, with 8-connectivity.
+    """K connected components of a mask, with 8-connectivity."""
 
-    Attributes:
-        shape: Shape of the mask.
-        top, bottom, left, right: Bounding boxes, int64[K], bottom and right exclusive.
-        area: Areas in pixels, int64[K].
-        sums: Sums over each component's pixels, float64[K] for each of the images.
-    """
-
-    shape: tuple[int, int]
-    top: Ints
-    bottom: Ints
+    shape: tuple[int, int]  # of the mask
+    top: Ints  # int64[K], as the other sides of the bounding boxes and the areas
+    bottom: Ints  # exclusive
     left: Ints
-    right: Ints
-    area: Ints
-    sums: tuple[npt.NDArray[np.float64], ...]
+    right: Ints  # exclusive
+    area: Ints  # in pixels
+    sums: tuple[npt.NDArray[np.float64], ...]  # float64[K] for each image: the sum over each component's pixels
     _starts: Ints  # of the runs, in the mask with two empty columns behind each row, flattened
     _ends: Ints
     _labels: Ints

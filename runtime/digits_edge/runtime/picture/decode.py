@@ -23,14 +23,9 @@ SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".t
 
 
 def read_picture(source: Any) -> npt.NDArray[np.uint8]:
-    """Read the pixels of a picture.
+    """Read a path, bytes, PIL image, or uint8[H, W], uint8[H, W, 3] or uint8[H, W, 4] to uint8[H, W] or uint8[H, W, 3].
 
-    Args:
-        source: `str`, `os.PathLike`, `bytes`, `PIL.Image.Image`, or uint8[H, W], uint8[H, W, 3], uint8[H, W, 4].
-
-    Returns:
-        uint8[H, W] or uint8[H, W, 3], turned upright by the EXIF orientation. Transparent pixels become white, or black
-        behind light ink.
+    It is turned upright by the EXIF orientation. Transparent pixels become white, or black behind light ink.
 
     Raises:
         PictureError: The picture cannot be read, has a side of fewer than 8 pixels or more than 64 megapixels, or is

@@ -22,16 +22,7 @@ PAGE, DARK, QUIET, GOOD, BAD = "white", "#222222", "#8a8a8a", "#2b7a3d", "#b3261
 
 
 def explain(found: Finding, prediction: Prediction, labels: Sequence[str]) -> Image.Image:
-    """Draw the steps side by side, with the probabilities at the right end.
-
-    Args:
-        found: What `Classifier.find` returned for a picture.
-        prediction: What `Classifier.predict` returned for it.
-        labels: Names of the classes.
-
-    Raises:
-        MissingExtra: pillow is not installed.
-    """
+    """Draw the steps that `Classifier.find` returned side by side, with the prediction for it at the right end."""
     try:
         from PIL import Image, ImageDraw
     except ImportError:
@@ -42,8 +33,7 @@ def explain(found: Finding, prediction: Prediction, labels: Sequence[str]) -> Im
     for index, step in enumerate(found.steps):
         left = GAP + index * (PANEL + GAP)
         draw.text((left, GAP // 2), f"{index + 1}. {step.name}", DARK, font_size=TEXT)
-        panel = _panel(step)
-        page.paste(panel, (left, TITLE + GAP // 2))
+        page.paste(_panel(step), (left, TITLE + GAP // 2))
     _bars(draw, GAP + (count - 1) * (PANEL + GAP), prediction, labels)
     return page
 

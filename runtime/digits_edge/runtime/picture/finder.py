@@ -17,10 +17,10 @@ import numpy.typing as npt
 from .background import FEW, find_ink, flat_ink
 from .connected_components import Components, components
 from .decode import MIN_SIDE
-from .mnist_form import in_box, is_normalised
+from .mnist_form import bounding_box, in_box, is_normalised
 from .resize import resize
 from .ruled_lines import without_lines
-from .stroke_width import evened, outline
+from .stroke_width import evened, outline, widened
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -71,29 +71,15 @@ class Step:
 
 @dataclass(frozen=True, eq=False)
 class Finding:
-    """What was found in a picture.
+    """What was found in a picture, and how."""
 
-    Attributes:
-        pixels: uint8 in the model's form; None without ink.
-        several: Whether other figures of a digit's size are beside the digit.
-        steps: How the digit was found.
-    """
-
-    pixels: Pixels | None
-    several: bool = False
+    pixels: Pixels | None  # uint8 in the model's form; None without ink
+    several: bool = False  # whether other figures of a digit's size are beside the digit
     steps: tuple[Step, ...] = ()
 
 
 def find_digit(grey: Pixels) -> Finding:
-    """Find the digit in a picture and bring it to MNIST's form.
-
-    Args:
-        grey: uint8[H, W], dark ink on light paper or light on dark.
-
-    Returns:
-        The digit as uint8[28, 28], white ink (255) on black (0). A picture that already has this form is returned
-        unchanged.
-    """
+    """Find the digit in a picture uint8[H, W], and bring it to uint8[28, 28], white ink (255) on black (0)."""
     if is_normalised(grey):
         return Finding(grey, steps=(Step("has MNIST's form", grey),))
     return _find(grey)
@@ -116,7 +102,7 @@ def _find(grey: Pixels) -> Finding:
         return Finding(None, steps=steps)
     parts, several = _parts(figures, main, WEAKEST * seed.strong)
     mask = figures.mask(parts)
-    box = _box(mask)
+    box = bounding_box(mask)
     size = max(side.stop - side.start for side in box)
     if size < ZOOMED and factor > 1:
         surroundings = grey[_around(box, size, factor, grey.shape)]
@@ -125,7 +111,8 @@ def _find(grey: Pixels) -> Finding:
             return replace(found, several=found.several or several)
     if size < SMALLEST:
         return Finding(None, steps=steps)
-    digit = ((strength / seed.strong - OFFSET) / (1 - OFFSET)).clip(0, 1) * _fringed(mask)
+    fringed = widened(mask)  # strokes fade into paper
+    digit = ((strength / seed.strong - OFFSET) / (1 - OFFSET)).clip(0, 1) * fringed
     drawn = evened(digit[box], narrow=max(grey.shape) > FEW and size * factor >= RESOLVED)
     pixels = in_box(drawn)
     last = (Step("digit", digit), Step("even strokes", drawn), Step("28 x 28", pixels))
@@ -180,14 +167,8 @@ def _scores(figures: Components) -> npt.NDArray[np.float64]:
     away = np.hypot((figures.top + figures.bottom) / height - 1, (figures.left + figures.right) / width - 1) / 2
     contrast = figures.sums[INK] / figures.area
     thin = (1.5 - _thickness(figures) * 4).clip(0.05, 1)
-    return np.asarray(
-        np.minimum(1, size / 0.3)
-        * BY_SIDES[figures.sides]
-        * (1 - away)
-        * np.sqrt(contrast)
-        * thin
-        * ~_is_cut_off(figures)
-    )
+    weight = BY_SIDES[figures.sides] * ~_is_cut_off(figures)
+    return np.asarray(np.minimum(1, size / 0.3) * weight * (1 - away) * np.sqrt(contrast) * thin)
 
 
 def _is_cut_off(figures: Components) -> npt.NDArray[np.bool_]:
@@ -210,8 +191,7 @@ def _is_no_speck(figures: Components, index: int) -> bool:
 def _grown(strength: Floats, seed: Seed, noise: float) -> tuple[Components, int]:
     """All figures at the lowest level at which the seed's figure still has strokes and touches no more of the border.
 
-    Returns:
-        The figures, and the index of the one that contains the seed.
+    The number is the index of the figure that contains the seed.
     """
     for cut in CUTS:
         figures = _figures(strength, max(cut * seed.strong, noise), seed.mask)
@@ -222,15 +202,9 @@ def _grown(strength: Floats, seed: Seed, noise: float) -> tuple[Components, int]
 
 
 def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[np.bool_], bool]:
-    """Which figures belong to the main one, such as the bar of a 5, and whether there is another digit.
+    """Which figures bool[K] belong to the main one, such as the bar of a 5, and whether another digit is beside it.
 
-    Args:
-        figures: All K figures.
-        main: Index of the main figure.
-        weakest: Smallest mean ink of a figure that counts.
-
-    Returns:
-        The parts bool[K], and whether a figure of a digit's size is beside the main one.
+    Figures with less than `weakest` mean ink do not count.
     """
     parts = np.arange(len(figures)) == main
     digits = (figures.sides == 0) & (figures.sums[INK] >= weakest * figures.area)
@@ -248,23 +222,6 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
         if not joined.any():
             return parts, bool((alike & (np.maximum(below, beside) > 0)).any())
         parts |= joined
-
-
-def _fringed(mask: Mask) -> Mask:
-    """Grow a mask by one pixel, where strokes fade into paper."""
-    wider = mask.copy()
-    wider[1:] |= mask[:-1]
-    wider[:-1] |= mask[1:]
-    mask = wider.copy()
-    wider[:, 1:] |= mask[:, :-1]
-    wider[:, :-1] |= mask[:, 1:]
-    return wider
-
-
-def _box(mask: Mask) -> Box:
-    """Bounding box of a mask."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def _around(box: Box, size: int, factor: int, shape: tuple[int, ...]) -> Box:

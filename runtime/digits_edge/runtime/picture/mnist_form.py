@@ -6,7 +6,7 @@ scaled to fit 20 x 20 pixels with its proportions kept, and placed in 28 x 28 wi
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,22 +18,20 @@ BOX: Final = 20
 
 
 def in_box(ink: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    """Scale ink to fit 20 x 20 pixels and place it in 28 x 28 with its centre of mass in the middle.
-
-    Args:
-        ink: float32[H, W], 0 on paper and larger where there is more ink.
-
-    Returns:
-        uint8[28, 28], the strongest ink 255; all 0 without ink.
-    """
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if not len(rows):
+    """Bring ink float32[H, W], 0 on paper, to MNIST's form uint8[28, 28], the strongest ink 255; all 0 without ink."""
+    if not ink.any():
         return np.zeros((SIDE, SIDE), np.uint8)
-    box = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    box = ink[bounding_box(ink)]
     scale = BOX / max(box.shape)
     height, width = (max(1, round(side * scale)) for side in box.shape)
     small = resize(box, height, width)
     return _centre(small * (255 / small.max())).astype(np.uint8)
+
+
+def bounding_box(ink: npt.NDArray[Any]) -> tuple[slice, slice]:
+    """The rows and columns of an image [H, W] outside of which it is 0 everywhere."""
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
 
 
 def is_normalised(grey: npt.NDArray[np.uint8]) -> bool:

@@ -14,15 +14,10 @@ from .resize import resize
 
 
 def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple[int, ...]) -> Finding:
-    """Bring a picture to a model's form.
+    """Bring a picture uint8[H, W] or uint8[H, W, 3] to a model's form: a finding with pixels uint8 of that shape.
 
-    Args:
-        picture: uint8[H, W] or uint8[H, W, 3].
-        preprocess: `digit` (find, box and centre one digit, 28 x 28) or `resize` (the whole picture, polarity kept).
-        shape: Shape of the result, (H, W) or (H, W, 3).
-
-    Returns:
-        The finding, with pixels uint8 of that shape, or None if `digit` finds no ink.
+    `digit` finds, boxes and centres one digit, and has no pixels without ink; `resize` keeps the whole picture and its
+    polarity.
     """
     if preprocess == "digit":
         found = find_digit(to_grey(picture))

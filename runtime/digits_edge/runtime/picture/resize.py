@@ -9,17 +9,10 @@ import numpy.typing as npt
 
 
 def resize(image: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArray[np.float32]:
-    """Resize with a separable triangle filter that is widened when shrinking, so that no pixel is skipped.
+    """Resize float32[H, W] or float32[H, W, C] with a triangle filter that is widened when shrinking, to skip no pixel.
 
-    The filter is that of Pillow's BILINEAR (Graphics Gems III, "Filtered Image Rescaling", Schumacher 1992).
-
-    Args:
-        image: float32[H, W] or float32[H, W, C], of any range.
-        height: Height of the result, in pixels.
-        width: Width of the result, in pixels.
-
-    Returns:
-        float32[height, width] or float32[height, width, C], within the range of `image`.
+    The filter is that of Pillow's BILINEAR (Graphics Gems III, "Filtered Image Rescaling", Schumacher 1992). The result
+    is within the range of `image`.
     """
     return _along_rows(_along_rows(image, height).swapaxes(0, 1), width).swapaxes(0, 1)
 

@@ -31,17 +31,10 @@ class Line(NamedTuple):
 
 
 def without_lines(strength: Floats, level: float) -> Floats:
-    """Remove straight lines that run from side to side.
+    """Remove straight lines that run from side to side from ink float32[H, W]; there is none below `level`.
 
     Lines are peaks of projections along nearly horizontal and nearly vertical directions (the Radon transform at few
     angles). Two or more of them count as print. Strokes that cross them are kept where they are stronger.
-
-    Args:
-        strength: Strength of the ink, float32[H, W].
-        level: Strength below which there is no ink.
-
-    Returns:
-        float32[H, W]; `strength` itself if there are no lines.
     """
     across = _level_lines(strength, level)
     cleared = _taken_off(strength, across)  # except where vertical lines cross

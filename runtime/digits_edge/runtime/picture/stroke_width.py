@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from .resize import resize
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
+T = TypeVar("T", np.float32, np.bool_)
 
 DRAWN: Final = 80  # pixels of the longer side while strokes are widened or narrowed
 FINE: Final = 0.125  # strokes finer than this share of the longer side are widened
@@ -20,18 +21,11 @@ MOST_TAKEN: Final = 0.04  # largest narrowing on each side
 
 
 def evened(ink: Floats, narrow: bool) -> Floats:
-    """Widen fine strokes and narrow thick ones.
+    """Widen fine strokes of a digit float32[H, W] from 0 to 1 in its bounding box, and narrow thick ones.
 
     The width of a stroke is twice its area over the length of its outline, as for a long ribbon. Strokes are dilated or
-    eroded with a disk (Serra 1982), the last step in part.
-
-    Args:
-        ink: float32[H, W] from 0 to 1, a digit in its bounding box.
-        narrow: Whether to narrow thick strokes. Strokes that are a pixel or two wide would lose their detail.
-
-    Returns:
-        float32[H', W'] from 0 to 1, the longer side about 80 pixels plus a margin; `ink` itself if its strokes are
-        neither too fine nor too thick.
+    eroded with a disk (Serra 1982), the last step in part. What is changed has a longer side of about 80 pixels plus a
+    margin. Without `narrow` thick strokes stay: those that are a pixel or two wide would lose their detail.
     """
     scale = DRAWN / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
@@ -48,7 +42,7 @@ def evened(ink: Floats, narrow: bool) -> Floats:
 def _dilated(drawn: Floats, by: float) -> Floats:
     """Grow strokes by this many pixels on each side."""
     for step in range(int(np.ceil(by))):
-        wider = _cross(drawn) if step % 2 else _square(drawn)  # alternating, they make an octagon
+        wider = _cross(drawn) if step % 2 else widened(drawn)  # alternating, they make an octagon
         drawn = drawn + np.float32(min(1.0, by - step)) * (wider - drawn)
     return drawn
 
@@ -65,10 +59,11 @@ def outline(mask: Mask) -> Mask:
     return mask & ~inner
 
 
-def _square(image: Floats) -> Floats:
+def widened(image: npt.NDArray[T]) -> npt.NDArray[T]:
+    """The largest of each pixel [H, W] and its eight neighbours: strokes get one pixel wider on each side."""
     padded = np.pad(image, 1, mode="edge")
     rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    return np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
+    return np.asarray(np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:]))
 
 
 def _cross(image: Floats) -> Floats:
