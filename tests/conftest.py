@@ -22,6 +22,7 @@ from loky.process_executor import ProcessPoolExecutor
 from digits_edge.cli.app import run as command_line
 from digits_edge.export.convert import keras_model, worker
 from digits_edge.export.formats import TRANSLATIONS
+from digits_edge.export.verify import rejection
 from digits_edge.export.verify.criteria import Limits
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
@@ -69,10 +70,11 @@ class WarmPool:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def warm_worker() -> Iterator[None]:
-    """One process converts for all tests of the session."""
+def short_exports() -> Iterator[None]:
+    """One process converts for all tests of the session, and few outliers are drawn."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "ProcessPoolExecutor", WarmPool)
+        patch.setattr(rejection, "OUTLIERS", 300)
         yield
     for pool in WarmPool.idle:
         pool.shutdown(kill_workers=True)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from digits_edge.common.numerics import one_hot, softmax
+from digits_edge.export.verify import rejection
 from digits_edge.export.verify.rejection import measure_rejection, thresholds
 from digits_edge.runtime.metadata import Contract, Golden, familiarity
 from digits_edge.trainer.fitting.outliers import outliers
@@ -106,7 +107,7 @@ def test_an_export_reports_what_its_models_reject(exported):
     assert [entry["file"] for entry in reported] == [name for name in exported.names if name.startswith("model.")]
     for entry in reported:
         assert entry["refused"] < 0.03
-        assert entry["outliers"] == 2000
+        assert entry["outliers"] == rejection.OUTLIERS
         assert entry["auroc_outliers"] > 0.8
         assert entry["refused_outliers"] > 0.3
         risks = [risk["risk"] for risk in entry["risks"]]
