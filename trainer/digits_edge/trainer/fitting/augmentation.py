@@ -104,9 +104,10 @@ def sample(pictures: Tensor, x: Tensor, y: Tensor, fill: str) -> Tensor:
 
 def _warp(pictures: Tensor, augmentation: Augmentation, seed: keras.random.SeedGenerator) -> Tensor:
     """Apply the affine map and the elastic displacement in one resampling."""
-    turn, slant, shift = np.deg2rad(augmentation.rotation), np.deg2rad(augmentation.shear), augmentation.shift
-    if not (turn or slant or shift or augmentation.elastic) and augmentation.zoom == (1, 1):
+    moved = augmentation.rotation or augmentation.shear or augmentation.shift or augmentation.elastic
+    if not moved and augmentation.zoom == (1.0, 1.0):
         return pictures
+    turn, slant, shift = np.deg2rad(augmentation.rotation), np.deg2rad(augmentation.shear), augmentation.shift
     ranges = ((-turn, turn), (-slant, slant), *[augmentation.zoom] * 2, *[(-shift, shift)] * 2)
     x, y = affine([_draw(low, high, pictures, seed)[..., 0] for low, high in ranges], pictures.shape[1:3])
     if augmentation.elastic:
