@@ -127,7 +127,6 @@ def _fit(options: TrainOptions, parts: Split, model: TrainingModel) -> Fitted:
     checkpoint = checkpoint_path(options.out)
     plan = FitPlan(
         model=model,
-        recipe=options.recipe,
         training=parts.dataset.take(parts.train),
         validation=parts.dataset.take(parts.validation),
         seed=options.seed,

@@ -23,14 +23,9 @@ def draw_samples(
     labels: Sequence[str],
     augmented: npt.NDArray[np.float32],
 ) -> None:
-    """Draw pictures under their labels, and augmented versions of each below it.
+    """Draw pictures uint8[N, H, W] under their labels.
 
-    Args:
-        path: PNG file to write.
-        pixels: Pixels uint8[N, H, W].
-        targets: Targets int64[N].
-        labels: Class names.
-        augmented: Augmented pictures float32[K * N, H, W] in [0, 1], K versions of all N pictures.
+    Below are augmented versions of each: float32[K * N, H, W] in [0, 1], K versions of all N pictures.
     """
     names = [labels[t] for t in targets] + [""] * len(augmented)
     rows = np.concatenate([pixels, np.rint(augmented * 255).astype(np.uint8)])
@@ -40,14 +35,7 @@ def draw_samples(
 def draw_confusion(
     path: Path, targets: npt.NDArray[np.int64], guesses: npt.NDArray[np.int64], labels: Sequence[str]
 ) -> None:
-    """Draw the confusion matrix without its diagonal: right answers would outshine the rest.
-
-    Args:
-        path: PNG file to write.
-        targets: Targets int64[N].
-        guesses: Predicted classes int64[N].
-        labels: Class names.
-    """
+    """Draw the confusion matrix without its diagonal: right answers would outshine the rest."""
     size = len(labels)
     counts = np.bincount(targets * size + guesses, minlength=size * size).reshape(size, size)
     np.fill_diagonal(counts, 0)
@@ -57,9 +45,7 @@ def draw_confusion(
     image = axes.imshow(counts, cmap="Reds", vmin=0, vmax=max(1, counts.max()))
     axes.set_xticks(range(size), labels, rotation=90 if max(map(len, labels)) > 2 else 0, parse_math=False)
     axes.set_yticks(range(size), labels, parse_math=False)
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("true class")
-    axes.set_title(f"{counts.sum()} wrong of {len(targets):,}")
+    axes.set(xlabel="predicted class", ylabel="true class", title=f"{counts.sum()} wrong of {len(targets):,}")
     if size <= 30:
         for row, column in zip(*counts.nonzero(), strict=True):
             dark = counts[row, column] > counts.max() / 2
@@ -69,13 +55,7 @@ def draw_confusion(
 
 
 def draw_curves(path: Path, history: Sequence[EpochMetrics], batches: Sequence[tuple[int, int, float]]) -> None:
-    """Draw loss and accuracy of each epoch, and the loss of each batch.
-
-    Args:
-        path: PNG file to write.
-        history: Metrics of each epoch.
-        batches: Epoch, batch and loss of each batch.
-    """
+    """Draw loss and accuracy of each epoch, and the loss of each batch from its (epoch, batch, loss)."""
     figure = Figure(figsize=(11, 3.6), layout="constrained")
     losses, accuracies, steps = figure.subplots(1, 3)
     epochs, loss, accuracy, val_loss, val_accuracy = zip(*map(astuple, history), strict=True)
@@ -85,8 +65,7 @@ def draw_curves(path: Path, history: Sequence[EpochMetrics], batches: Sequence[t
     ):
         axes.plot(epochs, train, marker=".", label="training (augmented)")
         axes.plot(epochs, validation, marker=".", label="validation")
-        axes.set_xlabel("epoch")
-        axes.set_title(name)
+        axes.set(xlabel="epoch", title=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
         axes.grid(alpha=0.3)
@@ -98,8 +77,7 @@ def draw_curves(path: Path, history: Sequence[EpochMetrics], batches: Sequence[t
     steps.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     steps.yaxis.set_major_formatter("{x:g}")
     steps.yaxis.set_minor_formatter(NullFormatter())
-    steps.set_xlabel("batch")
-    steps.set_title("loss of each batch")
+    steps.set(xlabel="batch", title="loss of each batch")
     steps.legend()
     steps.grid(alpha=0.3)
     figure.savefig(path, dpi=100)
@@ -114,15 +92,7 @@ def draw_mistakes(
 ) -> int:
     """Draw up to 60 pictures that are classified wrongly, those with the highest probability first.
 
-    Args:
-        path: PNG file to write.
-        pixels: Pixels uint8[N, H, W] or uint8[N, H, W, 3].
-        targets: Targets int64[N].
-        probabilities: Probabilities float32[N, C].
-        labels: Class names.
-
-    Returns:
-        Number of mistakes.
+    The number of all mistakes is returned. Pixels are uint8[N, H, W] or uint8[N, H, W, 3].
     """
     guesses = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(guesses != targets)
@@ -145,13 +115,7 @@ def draw_flips(
 ) -> None:
     """Draw up to 60 pictures that two models label differently, those that the second gets wrong first.
 
-    Args:
-        path: PNG file to write.
-        pixels: Pixels uint8[N, H, W] or uint8[N, H, W, 3].
-        targets: Targets int64[N].
-        before: Probabilities of the first model, float32[N, C].
-        after: Probabilities of the second model, float32[N, C].
-        labels: Class names.
+    Pixels are uint8[N, H, W] or uint8[N, H, W, 3]; `before` and `after` are the models' probabilities float32[N, C].
     """
     old, new = before.argmax(axis=1), after.argmax(axis=1)
     flipped = np.flatnonzero(old != new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
@@ -11,6 +12,8 @@ from digits_edge.runtime.errors import UsageError, one_of
 Architecture = Literal["micro", "compact", "notebook", "fast"]  # named here, so that recipes need no Keras
 MODELS: Final[tuple[str, ...]] = get_args(Architecture)
 
+# The fields of `Augmentation` that are probabilities.
+_CHANCES: Final = ("thickness", "blur", "low_resolution", "contrast", "erasing", "line", "noise")
 # The lowest and the highest allowed value of a number, or of each number of a pair.
 LIMITS: Final[dict[str, tuple[float, float]]] = {
     "epochs": (1, 100_000),
@@ -27,13 +30,7 @@ LIMITS: Final[dict[str, tuple[float, float]]] = {
     "shift": (0, 14),
     "shear": (0, 60),
     "elastic": (0, 14),
-    "thickness": (0, 1),
-    "blur": (0, 1),
-    "low_resolution": (0, 1),
-    "contrast": (0, 1),
-    "erasing": (0, 1),
-    "line": (0, 1),
-    "noise": (0, 1),
+    **dict.fromkeys(_CHANCES, (0, 1)),
 }
 
 
@@ -88,10 +85,7 @@ class Augmentation(_Checked):
     def gentle(self) -> Augmentation:
         """The same changes, milder: geometric ones half as strong, all others a quarter as likely."""
         halved = {name: getattr(self, name) / 2 for name in ("rotation", "shift", "shear", "elastic")}
-        rarer = {
-            name: getattr(self, name) / 4
-            for name in ("thickness", "blur", "low_resolution", "contrast", "erasing", "line", "noise")
-        }
+        rarer = {name: getattr(self, name) / 4 for name in _CHANCES}
         low, high = self.zoom
         return replace(self, **halved, **rarer, zoom=((1 + low) / 2, (1 + high) / 2))
 
@@ -175,15 +169,11 @@ def _override(owner: T, name: str, text: str, full_name: str) -> T:
     hints = get_type_hints(type(owner))
     hint = hints[one_of(f"recipe: {full_name}", name, [k for k in hints if k not in ("name", "augmentation")])]
     value: Any = text
-    try:
-        if hint is int:
-            value = int(text)
-        elif hint is float:
-            value = float(text)
+    with suppress(ValueError):  # `_check` reports what was expected
+        if hint in (int, float):
+            value = hint(text)
         elif hint == tuple[float, float]:
             value = tuple(float(part) for part in text.split(","))
-    except ValueError:
-        pass  # `_check` reports what was expected
     return replace(owner, **{name: value})  # type: ignore[type-var]  # a dataclass
 
 
@@ -227,34 +217,19 @@ COMPACT: Final = Recipe(
 )
 
 # Milder augmentation than compact: a network with so few parameters cannot learn more.
-MICRO: Final = Recipe(
+MICRO: Final = replace(
+    COMPACT,
     name="micro",
     model="micro",
     epochs=64,
-    gentle_epochs=12,
-    batch_size=128,
-    optimizer="adamw",
     learning_rate=2e-2,
-    weight_decay=0.05,
-    outliers=0.25,
     augmentation=replace(
         _ROBUST, elastic=0.8, blur=0.1, low_resolution=0.18, contrast=0.1, erasing=0.0, line=0.08, noise=0.1
     ),
 )
 
 # The blog notebook's network, trained the way this project trains its own.
-WIDE: Final = Recipe(
-    name="wide",
-    model="notebook",
-    epochs=20,
-    gentle_epochs=5,
-    batch_size=128,
-    optimizer="adamw",
-    learning_rate=1e-3,
-    weight_decay=0.05,
-    outliers=0.25,
-    augmentation=_ROBUST,
-)
+WIDE: Final = replace(COMPACT, name="wide", model="notebook", epochs=20, gentle_epochs=5, learning_rate=1e-3)
 
 # The blog notebook that this project started from, unchanged. Its ImageDataGenerator(zoom_range=1) draws the zoom of
 # each axis from [0, 2], which makes many training pictures illegible: training accuracy stays near 90 % while

@@ -7,7 +7,6 @@ from typing import Final
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
 from digits_edge.common.keras_models import in_float32, predict_logits
 from digits_edge.common.numerics import expected_calibration_error, scale, softmax
@@ -16,7 +15,7 @@ from .datasets.dataset import Dataset
 from .datasets.split import Split
 from .fitting.augmentation import augment
 from .fitting.calibration import calibrate
-from .fitting.fit import Fitted, Pictures
+from .fitting.fit import Fitted
 from .options import TrainOptions
 from .plots import draw_confusion, draw_curves, draw_mistakes, draw_samples
 from .run_info import Metrics
@@ -25,26 +24,25 @@ CALIBRATION_PICTURES: Final = 1024
 
 
 def write_results(folder: Path, options: TrainOptions, parts: Split, network: keras.Model, fitted: Fitted) -> Metrics:
-    """Write everything but `run.json`.
+    """Write everything but `run.json`, and return the metrics of the calibrated network after the last epoch.
 
-    Args:
-        folder: Empty folder of the run.
-        options: Options of the run.
-        parts: Dataset and its split.
-        network: Network that was trained; its weights are changed.
-        fitted: Result of the fit.
-
-    Returns:
-        Metrics of the calibrated network after the last epoch.
+    The weights of the network are changed.
     """
     dataset = parts.dataset
     x, y = dataset.take(parts.validation)
-    logits, temperature = _save_models(folder, network, fitted, (x, y))
+    exact = in_float32(network)
+    for name, snapshot in (("best", fitted.best), ("model", fitted.last)):
+        exact.set_weights(snapshot.weights)
+        logits = snapshot.logits if exact is network else predict_logits(exact, x)
+        temperature = calibrate(exact, logits, y)
+        exact.save(folder / f"{name}.keras")
     np.savez_compressed(folder / "validation.npz", x=x, y=y)
-    np.savez_compressed(folder / "calibration.npz", x=dataset.pixels[_calibration_rows(parts.train, options.seed)])
+    count = min(CALIBRATION_PICTURES, len(parts.train))
+    rows = np.random.default_rng(options.seed).choice(parts.train, count, replace=False)
+    np.savez_compressed(folder / "calibration.npz", x=dataset.pixels[rows])  # to calibrate int8 models with
     fitted.recorder.write(folder)
 
-    probabilities = softmax(logits / np.float32(temperature))
+    probabilities = softmax(logits / np.float32(temperature))  # of the last epoch
     plots = folder / "plots"
     plots.mkdir()
     _draw_samples(plots / "samples.png", dataset, options)
@@ -64,24 +62,6 @@ def write_results(folder: Path, options: TrainOptions, parts: Split, network: ke
     )
 
 
-def _save_models(
-    folder: Path, network: keras.Model, fitted: Fitted, validation: Pictures
-) -> tuple[npt.NDArray[np.float32], float]:
-    """Calibrate and save the network as it was after its best and its last epoch.
-
-    Returns:
-        Logits of the last on the validation pictures before calibration, float32[N, C], and its temperature.
-    """
-    x, y = validation
-    exact = in_float32(network)
-    for name, snapshot in (("best", fitted.best), ("model", fitted.last)):
-        exact.set_weights(snapshot.weights)
-        logits = snapshot.logits if exact is network else predict_logits(exact, x)
-        temperature = calibrate(exact, logits, y)
-        exact.save(folder / f"{name}.keras")
-    return logits, temperature
-
-
 def _draw_samples(path: Path, dataset: Dataset, options: TrainOptions) -> None:
     """Draw ten pictures, and four augmented versions of each."""
     rows = dataset.first_ten()
@@ -89,8 +69,3 @@ def _draw_samples(path: Path, dataset: Dataset, options: TrainOptions) -> None:
     augmented = augment(scale(np.tile(dataset.pixels[rows], (4, 1, 1))), options.recipe.augmentation, seed)
     pixels = np.asarray(keras.ops.convert_to_numpy(augmented))[..., 0]
     draw_samples(path, dataset.pixels[rows], dataset.targets[rows], dataset.labels, pixels)
-
-
-def _calibration_rows(rows: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
-    """Choose training pictures to calibrate int8 models with; they are saved without augmentation."""
-    return np.random.default_rng(seed).choice(rows, min(CALIBRATION_PICTURES, len(rows)), replace=False)

@@ -27,52 +27,31 @@ _PLAIN: Final[dict[Any, tuple[str, tuple[type, ...]]]] = {
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """The dataset that a run was trained on.
+    """The dataset that a run was trained on."""
 
-    Attributes:
-        name: Its file or folder name, or `sample` or `mnist`.
-        pictures: Number of pictures, both parts together.
-        fingerprint: SHA-256 of pixels, targets and labels.
-    """
-
-    name: str
-    pictures: int
-    fingerprint: str
+    name: str  # file or folder name, or `sample` or `mnist`
+    pictures: int  # both parts together
+    fingerprint: str  # SHA-256 of pixels, targets and labels
 
 
 @dataclass(frozen=True)
 class SplitInfo:
-    """How the dataset was split into training and validation.
-
-    Attributes:
-        seed: Seed of the split.
-        fraction: Share of the pictures held out for validation.
-        training: Number of pictures trained on.
-        validation: Number of pictures held out.
-    """
+    """How the dataset was split into training and validation."""
 
     seed: int
-    fraction: float
-    training: int
-    validation: int
+    fraction: float  # of the pictures held out for validation
+    training: int  # pictures trained on
+    validation: int  # pictures held out
 
 
 @dataclass(frozen=True)
 class EpochMetrics:
-    """Metrics of one epoch.
+    """Metrics of one epoch."""
 
-    Attributes:
-        epoch: Number of the epoch, from 1.
-        loss: Mean loss over the epoch's batches, on augmented pictures.
-        accuracy: Mean accuracy over the epoch's batches, on augmented pictures.
-        val_loss: Cross-entropy on the validation split after the epoch, in nats.
-        val_accuracy: Accuracy on the validation split after the epoch.
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float
-    val_loss: float
+    epoch: int  # from 1
+    loss: float  # mean over the epoch's batches, on augmented pictures
+    accuracy: float  # likewise
+    val_loss: float  # cross-entropy on the validation split after the epoch, in nats
     val_accuracy: float
 
     def rounded(self) -> EpochMetrics:
@@ -82,86 +61,47 @@ class EpochMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """Metrics of the model after the last epoch.
-
-    Attributes:
-        loss: See `EpochMetrics`.
-        accuracy: See `EpochMetrics`.
-        val_loss: Before calibration, see `EpochMetrics`.
-        val_accuracy: See `EpochMetrics`.
-        val_wrong: Number of validation pictures that are classified wrongly.
-        temperature: What the logits were divided by to calibrate the probabilities.
-        val_ece: Expected calibration error on the validation split, after calibration.
-        val_ece_uncalibrated: The same before calibration.
-    """
+    """Metrics of the model after the last epoch; the first four as in `EpochMetrics`."""
 
     loss: float
     accuracy: float
-    val_loss: float
+    val_loss: float  # before calibration
     val_accuracy: float
-    val_wrong: int
-    temperature: float
-    val_ece: float
+    val_wrong: int  # validation pictures that are classified wrongly
+    temperature: float  # what the logits were divided by to calibrate the probabilities
+    val_ece: float  # expected calibration error on the validation split, after calibration
     val_ece_uncalibrated: float
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """All of `run.json`, in the order of the file.
+    """All of `run.json`, in the order of the file."""
 
-    Attributes:
-        name: Name of the run's folder, and of the model.
-        created: When the run was finished, ISO 8601 in UTC.
-        recipe: Recipe that the model was trained with.
-        init: File or folder name of the model that training started from, or None for fresh weights.
-        teacher: File or folder name of the teacher, or None.
-        labels: Class names, in the order of the model's outputs.
-        preprocess: How a photograph becomes pixels.
-        seed: Seed of weights, order, augmentation and dropout.
-        dataset: Dataset that it was trained on.
-        split: Split of that dataset.
-        parameters: Number of parameters.
-        macs: Multiply-accumulates per picture.
-        activation_bytes: Peak memory of activations per picture in an int8 model, see `model_cost`.
-        metrics: Metrics after the last epoch.
-        best: Metrics of the epoch with the lowest validation loss.
-        backend: Keras backend that it was trained with.
-        precision: Keras dtype policy that it was trained in.
-        cpu: Name of the processor.
-        versions: Versions of Python and of the libraries.
-        wall_seconds: Duration in seconds, all interrupted attempts included.
-        device: Devices that it was trained on, e.g. `cpu:0` or `2 x gpu`.
-    """
-
-    name: str
-    created: str
+    name: str  # of the run's folder, and of the model
+    created: str  # when the run was finished, ISO 8601 in UTC
     recipe: Recipe
-    init: str | None
-    teacher: str | None
-    labels: tuple[str, ...]
+    init: str | None  # file or folder name of the model that training started from, None for fresh weights
+    teacher: str | None  # file or folder name
+    labels: tuple[str, ...]  # in the order of the model's outputs
     preprocess: Preprocess
-    seed: int
+    seed: int  # of weights, order, augmentation and dropout
     dataset: DatasetInfo
     split: SplitInfo
     parameters: int
-    macs: int
-    activation_bytes: int
+    macs: int  # multiply-accumulates per picture
+    activation_bytes: int  # peak memory per picture in an int8 model, see `model_cost`
     metrics: Metrics
-    best: EpochMetrics
-    backend: str
-    precision: str
+    best: EpochMetrics  # of the epoch with the lowest validation loss
+    backend: str  # Keras's
+    precision: str  # Keras dtype policy
     cpu: str
-    versions: dict[str, str]
-    wall_seconds: float
-    device: str
+    versions: dict[str, str]  # of Python and of the libraries
+    wall_seconds: float  # all interrupted attempts included
+    device: str  # e.g. `cpu:0` or `2 x gpu`
 
     @classmethod
     def read(cls, path: Path) -> RunInfo:
-        """Read a `run.json`.
-
-        Raises:
-            RunError: It is damaged, or a newer digits-edge wrote it.
-        """
+        """Read a `run.json`, or raise RunError if it is damaged or a newer digits-edge wrote it."""
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:

@@ -12,37 +12,22 @@ from .fitting.checkpoint import Checkpoint, checkpoint_path, interrupted_runs
 from .run import Run, finished_runs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Summary:
-    """One line of `digits-edge runs`.
-
-    Attributes:
-        run: Folder of the run.
-        recipe: Name of the recipe.
-        model: Name of the architecture, or of the file that training started from.
-        data: Name of the dataset.
-        parameters: Number of parameters; None for an unfinished run.
-        epoch: Last finished epoch.
-        epochs: Number of epochs in all.
-        val_accuracy: Validation accuracy after the last finished epoch; None for an unreadable run.
-        best_epoch: Epoch with the lowest validation loss.
-        seconds: Duration so far; None for an unreadable run.
-        created: When the run was finished, ISO 8601; None for an unfinished run.
-        status: `finished`, `training`, `interrupted`, or why the run cannot be read.
-    """
+    """One line of `digits-edge runs`. The defaults are those of an unfinished or an unreadable run."""
 
     run: Path
-    recipe: str
-    model: str
-    data: str
-    parameters: int | None
-    epoch: int
-    epochs: int
-    val_accuracy: float | None
-    best_epoch: int
-    seconds: float | None
-    created: str | None
-    status: str
+    recipe: str = ""
+    model: str = ""  # name of the architecture, or of the file that training started from
+    data: str = ""
+    parameters: int | None = None
+    epoch: int = 0  # the last finished one
+    epochs: int = 0
+    val_accuracy: float | None = None  # after the last finished epoch; None for an unreadable run
+    best_epoch: int = 0  # with the lowest validation loss
+    seconds: float | None = None  # so far; None for an unreadable run
+    created: str | None = None  # when the run was finished, ISO 8601
+    status: str  # `finished`, `training`, `interrupted`, or why the run cannot be read
 
 
 def list_runs(folder: Path) -> list[Summary]:
@@ -54,7 +39,7 @@ def _finished(path: Path) -> Summary:
     try:
         info = Run.open(path).info
     except RunError as error:
-        return _unreadable(path, error)
+        return Summary(run=path, status=str(error))
     return Summary(
         run=path,
         recipe=info.recipe.name,
@@ -80,18 +65,12 @@ def _interrupted(path: Path) -> Summary:
             recipe=recipe["name"],
             model=checkpoint.settings["init"] or recipe["model"],
             data=checkpoint.settings["data"],
-            parameters=None,
             epoch=len(checkpoint.history),
             epochs=recipe["epochs"],
             val_accuracy=checkpoint.history[-1].val_accuracy,
             best_epoch=checkpoint.best_epoch,
             seconds=checkpoint.seconds,
-            created=None,
             status="training" if is_being_written(path) else "interrupted",
         )
     except (RunError, LookupError) as error:
-        return _unreadable(path, error)
-
-
-def _unreadable(path: Path, error: Exception) -> Summary:
-    return Summary(path, "", "", "", None, 0, 0, None, 0, None, None, str(error))
+        return Summary(run=path, status=str(error))

@@ -21,14 +21,7 @@ def read_sample() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
 
 
 def read_mnist(part: Literal["train", "test"]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Read MNIST from Keras's cache, and download it the first time.
-
-    Returns:
-        Pixels uint8[N, 28, 28] and classes int64[N].
-
-    Raises:
-        DatasetError: It is not in the cache and cannot be downloaded.
-    """
+    """Read MNIST from Keras's cache, and download it the first time: pixels uint8[N, 28, 28], classes int64[N]."""
     keras = import_keras()
     try:
         with muted():

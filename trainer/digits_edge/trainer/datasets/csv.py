@@ -18,12 +18,8 @@ CHUNK: Final = 4096  # rows; with fewer, what pandas does for each column takes 
 def read_labelled(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
     """Read a `train.csv` or `train.csv.gz`; the index that pandas writes is left out.
 
-    Returns:
-        Pixels uint8[N, 28, 28], and classes int64[N] or, if they are not all whole numbers, str[N].
-
-    Raises:
-        DatasetError: The file cannot be read, its header is not that of a Digit Recognizer CSV, it has no rows, or a
-            row is wrong; the message names the row, its line, and the column.
+    The result is pixels uint8[N, 28, 28], and classes int64[N] or, if they are not all whole numbers, str[N]. The
+    DatasetError of a wrong row names the row, its line, and the column.
     """
     with open_csv(path, str(path)) as (text, _):
         header = read_header(text, str(path), labelled=True)
@@ -39,11 +35,7 @@ def read_labelled(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
 
 
 def _read_with_pandas(text: TextIO, header: Header) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
-    """Read the rows after the header.
-
-    Raises:
-        ValueError: A row does not have a whole number from 0 to 255 for each pixel, and a class.
-    """
+    """Read the rows after the header, or raise ValueError unless each has whole numbers from 0 to 255 and a class."""
     import pandas as pd
 
     pixels, labels = [], []

@@ -17,23 +17,14 @@ from digits_edge.runtime.picture.mnist_form import is_normalised
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Labelled pictures.
+    """Labelled pictures."""
 
-    Attributes:
-        pixels: Pixels uint8[N, H, W] or uint8[N, H, W, 3], white ink (255) on black (0).
-        targets: Targets int64[N], indices into `labels`.
-        labels: Class names, in alphabetical order; numbers by value.
-        name: File or folder name without its parents, or `sample` or `mnist`.
-        preprocess: How a photograph becomes such pixels.
-        stratified: Whether a split keeps the share of each class. That of the Kaggle notebook does not.
-    """
-
-    pixels: npt.NDArray[np.uint8]
-    targets: npt.NDArray[np.int64]
-    labels: tuple[str, ...]
-    name: str
-    preprocess: Preprocess
-    stratified: bool = True
+    pixels: npt.NDArray[np.uint8]  # [N, H, W] or [N, H, W, 3], white ink (255) on black (0)
+    targets: npt.NDArray[np.int64]  # [N], indices into `labels`
+    labels: tuple[str, ...]  # in alphabetical order; numbers by value
+    name: str  # file or folder name without its parents, or `sample` or `mnist`
+    preprocess: Preprocess  # how a photograph becomes such pixels
+    stratified: bool = True  # whether a split keeps the share of each class; that of the Kaggle notebook does not
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -61,18 +52,9 @@ class Dataset:
 def encode(
     classes: npt.NDArray[Any], names: Sequence[str] | None, where: str
 ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
-    """Turn the classes in a file into targets and labels.
+    """Turn the classes in a file, int64[N] or str[N], into targets int64[N] and the labels that they index.
 
-    Args:
-        classes: Classes int64[N] or str[N].
-        names: Class names for the numbers 0, 1, …, or None to use the classes themselves as names.
-        where: Source of the classes, for messages.
-
-    Returns:
-        Targets int64[N], and the labels that they index.
-
-    Raises:
-        DatasetError: There are fewer than two classes, or `names` does not fit them.
+    The labels are the names of the numbers 0, 1, … or, without names, the classes themselves.
     """
     present, targets = np.unique(classes, return_inverse=True)
     numbers = np.issubdtype(present.dtype, np.integer)
@@ -91,9 +73,7 @@ def encode(
         labels = tuple(str(value) for value in present)
     else:
         order = sorted(range(len(present)), key=lambda i: _natural(str(present[i])))
-        rank = np.empty(len(order), np.int64)
-        rank[order] = np.arange(len(order))
-        targets, labels = rank[targets], tuple(str(present[i]) for i in order)
+        targets, labels = np.argsort(order)[targets], tuple(str(present[i]) for i in order)
     if len(labels) < 2:
         raise DatasetError(f"{where}: expected at least two classes, found {', '.join(map(repr, labels)) or 'none'}")
     return targets.astype(np.int64), labels
@@ -103,16 +83,7 @@ def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return a dataset's targets as indices into the labels of a model.
 
     Classes are matched by name. If the dataset has numbers and the model has other names, they are matched by position.
-
-    Args:
-        dataset: Dataset to align.
-        labels: Class names of the model, in the order of its outputs.
-
-    Returns:
-        Targets int64[N].
-
-    Raises:
-        DatasetError: The dataset has a class that the model does not have.
+    DatasetError names a class that the model does not have.
     """
     position = {label: index for index, label in enumerate(labels)}
     if all(label in position for label in dataset.labels):
@@ -128,8 +99,6 @@ def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
 def guess_preprocess(pixels: npt.NDArray[np.uint8]) -> Preprocess:
     """`digit` if the pictures have MNIST's form (boxed, centred, on black), else `resize`."""
     some = pixels[:: max(1, len(pixels) // 200)]
-    if some.ndim != 3:
-        return "resize"
     return "digit" if np.mean([is_normalised(picture) for picture in some]) >= 0.9 else "resize"
 
 

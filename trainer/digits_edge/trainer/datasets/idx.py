@@ -22,11 +22,7 @@ UNSIGNED_BYTE: Final = 0x08
 
 
 def find(folder: Path, part: Literal["train", "test"]) -> tuple[Path, Path] | None:
-    """Find the images and labels of a part (plain or .gz, `-idx3-ubyte` or `.idx3-ubyte`); None if there are none.
-
-    Raises:
-        DatasetError: One of the two files is missing.
-    """
+    """Find the images and labels of a part (plain or .gz, `-idx3-ubyte` or `.idx3-ubyte`); None if there are none."""
     images = _one_of(folder, f"{PREFIX[part]}-images", "idx3-ubyte")
     labels = _one_of(folder, f"{PREFIX[part]}-labels", "idx1-ubyte")
     if images and labels:
@@ -37,14 +33,7 @@ def find(folder: Path, part: Literal["train", "test"]) -> tuple[Path, Path] | No
 
 
 def read(images: Path, labels: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Read one part.
-
-    Returns:
-        Pixels uint8[N, H, W] and classes int64[N].
-
-    Raises:
-        DatasetError: A file has the wrong magic number or size, or the numbers of images and labels differ.
-    """
+    """Read one part: pixels uint8[N, H, W] and classes int64[N]."""
     pixels, classes = _read_array(images, 3), _read_array(labels, 1)
     if len(pixels) != len(classes):
         raise DatasetError(

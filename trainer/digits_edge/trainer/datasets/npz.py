@@ -12,14 +12,7 @@ from digits_edge.runtime.errors import DatasetError, first_line
 
 
 def read(path: Path) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
-    """Read the arrays of an `.npz` file; pickled objects are never loaded.
-
-    Returns:
-        Pixels uint8[N, H, W] or uint8[N, H, W, 3], and classes int64[N] or str[N].
-
-    Raises:
-        DatasetError: An array is missing, or has another shape or dtype.
-    """
+    """Read pixels uint8[N, H, W] or uint8[N, H, W, 3], and classes int64[N] or str[N]; pickled objects never."""
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             if missing := {"x", "y"} - set(arrays.files):

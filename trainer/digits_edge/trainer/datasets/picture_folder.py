@@ -16,16 +16,10 @@ from digits_edge.runtime.picture.preprocess import prepare
 
 
 def find(folder: Path) -> list[tuple[Path, str]]:
-    """Find all pictures, each with the name of its sub-folder, sorted by name.
-
-    Hidden files and files that are not pictures are skipped.
-
-    Raises:
-        DatasetError: There are no pictures, or a sub-folder has none.
-    """
+    """Find all pictures, each with the name of its sub-folder, sorted by name; hidden files are skipped."""
     try:
         classes = _by_name(entry for entry in folder.iterdir() if entry.is_dir())
-        found = [(path, entry.name) for entry in classes for path in pictures_in(entry)]
+        found = [(path, entry.name) for entry in classes for path in _pictures_in(entry)]
     except OSError as error:
         raise DatasetError(f"{folder}: cannot be read: {error.strerror}") from None
     if not found:
@@ -35,32 +29,13 @@ def find(folder: Path) -> list[tuple[Path, str]]:
     return found
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """Pictures directly in a folder, sorted by name."""
-    return _by_name(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-
-
-def choose_preprocess(found: list[tuple[Path, str]]) -> Preprocess:
-    """`digit` if each class name is one character, as for handwritten characters; else `resize`."""
-    return "digit" if all(len(name) == 1 for _, name in found) else "resize"
-
-
 def read(
     found: list[tuple[Path, str]], preprocess: Preprocess, shape: tuple[int, ...], step: Callable[[], None]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
     """Read pictures and bring them to the form that models take, with the code that `predict` uses.
 
-    Args:
-        found: Pictures with their class names, from `find`.
-        preprocess: How a picture becomes pixels.
-        shape: Size of a picture, (H, W) or (H, W, 3).
-        step: Function called after each picture.
-
-    Returns:
-        Pixels uint8[N, *shape] and classes str[N].
-
-    Raises:
-        DatasetError: Pictures cannot be read or have no ink; the message names the first and counts the others.
+    The result is pixels uint8[N, *shape] and classes str[N]; `step` is called after each picture. If pictures cannot be
+    read or have no ink, DatasetError names the first and counts the others.
     """
     pixels = np.empty((len(found), *shape), np.uint8)
     bad: list[str] = []
@@ -78,6 +53,10 @@ def read(
         others = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
         raise DatasetError(f"{bad[0]}{others}")
     return pixels, np.array([name for _, name in found])
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    return _by_name(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
 
 
 def _by_name(paths: Iterable[Path]) -> list[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,7 @@ from .dataset import Dataset, encode, guess_preprocess
 
 SHAPE: Final = (28, 28)  # of the pictures that the trainer takes, (H, W)
 Part = Literal["train", "test"]
-
-
-class _Raw(NamedTuple):
-    """What is read from a file: pixels uint8[N, H, W] or uint8[N, H, W, 3], and classes int64[N] or str[N]."""
-
-    pixels: npt.NDArray[np.uint8]
-    classes: npt.NDArray[Any]
-    preprocess: Preprocess | None = None
+Raw = tuple[npt.NDArray[np.uint8], npt.NDArray[Any], Preprocess | None]  # pixels, classes int64[N] or str[N]
 
 
 def read_dataset(
@@ -58,30 +51,25 @@ def read_dataset(
         dataset = read_dataset("sample")
         print(dataset.pixels.shape, dataset.labels)
     """
-    raw = _read(spec, part, preprocess, shape)
-    name = spec if spec in ("sample", "mnist") else Path(spec).resolve().name
-    if not len(raw.pixels):
+    pixels, classes, decided = _read(spec, part, preprocess, shape)
+    if not len(pixels):
         raise DatasetError(f"{spec}: expected pictures, found none")
-    if raw.pixels.shape[1:] != shape:
-        sides = " x ".join(map(str, shape))
-        raise DatasetError(f"{spec}: expected pictures of {sides}, found {' x '.join(map(str, raw.pixels.shape[1:]))}")
-    targets, labels = encode(raw.classes, names, spec)
+    if pixels.shape[1:] != shape:
+        expected, found = (" x ".join(map(str, sides)) for sides in (shape, pixels.shape[1:]))
+        raise DatasetError(f"{spec}: expected pictures of {expected}, found {found}")
+    targets, labels = encode(classes, names, spec)
     return Dataset(
-        pixels=raw.pixels,
+        pixels=pixels,
         targets=targets,
         labels=labels,
-        name=name,
-        preprocess=raw.preprocess or preprocess or guess_preprocess(raw.pixels),
+        name=spec if spec in ("sample", "mnist") else Path(spec).resolve().name,
+        preprocess=decided or guess_preprocess(pixels),
         stratified=not is_csv(spec),
     )
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """Read class names from a labels file with one name per line, the first for class 0.
-
-    Raises:
-        DatasetError: The file cannot be read, has fewer than two names, or has a name twice.
-    """
+    """Read class names from a labels file with one name per line, the first for class 0."""
     try:
         names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
@@ -93,11 +81,11 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _read(spec: str, part: Part, preprocess: Preprocess | None, shape: tuple[int, ...]) -> _Raw:
+def _read(spec: str, part: Part, preprocess: Preprocess | None, shape: tuple[int, ...]) -> Raw:
     if spec == "sample":
-        return _Raw(*builtin.read_sample())
+        return *builtin.read_sample(), preprocess
     if spec == "mnist":
-        return _Raw(*builtin.read_mnist(part))
+        return *builtin.read_mnist(part), preprocess
     path = Path(spec)
     if path.is_dir():
         return _read_folder(path, part, preprocess, shape)
@@ -107,19 +95,20 @@ def _read(spec: str, part: Part, preprocess: Preprocess | None, shape: tuple[int
             "found no such file"
         )
     if path.suffix == ".npz":
-        return _Raw(*npz.read(path))
+        return *npz.read(path), preprocess
     if is_csv(path):
-        return _Raw(*csv.read_labelled(path))
+        return *csv.read_labelled(path), preprocess
     raise DatasetError(f"{spec}: expected a folder, or a file whose name ends in .csv, .csv.gz or .npz")
 
 
-def _read_folder(path: Path, part: Part, preprocess: Preprocess | None, shape: tuple[int, ...]) -> _Raw:
+def _read_folder(path: Path, part: Part, preprocess: Preprocess | None, shape: tuple[int, ...]) -> Raw:
     train, test = idx.find(path, "train"), idx.find(path, "test")
     if files := (test or train) if part == "test" else train:
-        return _Raw(*idx.read(*files))
+        return *idx.read(*files), preprocess
     if test:
         raise DatasetError(f"{path}: expected train-images and train-labels, found only the test part (t10k)")
     found = picture_folder.find(path)
-    preprocess = preprocess or picture_folder.choose_preprocess(found)
+    if preprocess is None:  # a class name of one character speaks for handwritten characters
+        preprocess = "digit" if all(len(name) == 1 for _, name in found) else "resize"
     with progress("reading pictures", len(found)) as step:
-        return _Raw(*picture_folder.read(found, preprocess, shape, step), preprocess)
+        return *picture_folder.read(found, preprocess, shape, step), preprocess

@@ -14,33 +14,18 @@ from .dataset import Dataset
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A dataset in two parts.
-
-    Attributes:
-        dataset: Dataset that was split.
-        train: Row numbers of the training part, int64[N].
-        validation: Row numbers of the validation part, int64[M]; none is in both parts.
-    """
+    """A dataset in two parts."""
 
     dataset: Dataset
-    train: npt.NDArray[np.int64]
-    validation: npt.NDArray[np.int64]
+    train: npt.NDArray[np.int64]  # row numbers, [N]
+    validation: npt.NDArray[np.int64]  # row numbers, [M]; none is in both parts
 
 
 def split(dataset: Dataset, fraction: float, seed: int) -> Split:
     """Split a dataset with scikit-learn's `train_test_split`.
 
     A CSV is split into the same rows as in the Kaggle notebook, without stratification. Other datasets keep the share
-    of each class.
-
-    Args:
-        dataset: Dataset to split.
-        fraction: Share of the pictures for validation, between 0 and 1.
-        seed: Seed of the split, scikit-learn's `random_state`.
-
-    Raises:
-        UsageError: The fraction is out of range.
-        DatasetError: A class has too few pictures to be in both parts.
+    of each class. The fraction is that of the validation part, the seed scikit-learn's `random_state`.
     """
     if not 0 < fraction < 1:
         raise UsageError(f"--validation-fraction: expected a number between 0 and 1, received {fraction:g}")

@@ -42,18 +42,11 @@ _STACKS: Final[dict[str, tuple[tuple[int, int, int, Literal["same", "valid"]] | 
 
 
 def build(name: str, shape: tuple[int, ...], classes: int, steps: int, precision: str = "float32") -> keras.Model:
-    """Build a model with fresh weights.
+    """Build one of `recipes.MODELS` with fresh weights, or raise UsageError if pictures (H, W) are too small for it.
 
-    Args:
-        name: Name of the architecture, one of `recipes.MODELS`.
-        shape: Size of a picture, (H, W).
-        classes: Number of classes.
-        steps: Number of steps of the whole training run. The moving averages of batch normalisation cover about the
-            last fiftieth of them, from 2 to 100 steps, so that they are accurate at the end of a run of any length.
-        precision: Keras dtype policy to compute in; weights and logits are float32 in any case.
-
-    Raises:
-        UsageError: The pictures are too small for the model.
+    The moving averages of batch normalisation cover about the last fiftieth of all training steps, from 2 to 100 steps,
+    so that they are accurate at the end of a run of any length. The precision is a Keras dtype policy to compute in;
+    weights and logits are float32 in any case.
     """
     momentum = min(0.99, max(0.5, 1 - 50 / max(1, steps)))
     policy = keras.config.dtype_policy()

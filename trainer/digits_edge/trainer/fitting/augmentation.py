@@ -41,15 +41,9 @@ KNOTS: Final = 7  # grid points of the elastic displacement along each side
 
 
 def augment(pictures: Tensor, augmentation: Augmentation, seed: keras.random.SeedGenerator) -> Tensor:
-    """Change each picture at random, independently of the others.
+    """Change each picture at random, independently of the others: float32[N, H, W, 1] in [0, 1], before and after.
 
-    Args:
-        pictures: float32[N, H, W, 1] in [0, 1].
-        augmentation: Ranges and chances to draw from.
-        seed: Generator of all random draws. With an integer, every batch would get the same draws.
-
-    Returns:
-        float32[N, H, W, 1] in [0, 1].
+    The seed is a generator of all random draws: with an integer, every batch would get the same draws.
     """
     pictures = _warp(pictures, augmentation, seed)
     if augmentation.thickness:
@@ -78,14 +72,9 @@ def augment(pictures: Tensor, augmentation: Augmentation, seed: keras.random.See
 def affine(draws: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Compute where in the input each output pixel comes from, under an affine map about the picture's centre.
 
-    The map is rotation · shear · zoom about the same centre as in Keras's `ImageDataGenerator`.
-
-    Args:
-        draws: Rotation and shear in radians, zoom of x and y, shift of x and y in pixels; each float32[N, 1, 1].
-        size: Height and width of the pictures.
-
-    Returns:
-        x and y in pixels, each float32[N, H, W].
+    The map is rotation · shear · zoom about the same centre as in Keras's `ImageDataGenerator`. The draws are rotation
+    and shear in radians, zoom of x and y, shift of x and y in pixels, each float32[N, 1, 1]; the result is x and y in
+    pixels, each float32[N, H, W].
     """
     rotation, shear, zoom_x, zoom_y, shift_x, shift_y = draws
     centre_y, centre_x = (size[0] - 1) / 2, (size[1] - 1) / 2
@@ -97,17 +86,7 @@ def affine(draws: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 
 
 def sample(pictures: Tensor, x: Tensor, y: Tensor, fill: str) -> Tensor:
-    """Sample pictures at fractional positions by bilinear interpolation.
-
-    Args:
-        pictures: float32[N, H, W, 1].
-        x: Columns to sample at, float32[N, H, W].
-        y: Rows to sample at, float32[N, H, W].
-        fill: Values outside the picture: `constant` for black, `nearest` for its border.
-
-    Returns:
-        float32[N, H, W, 1].
-    """
+    """Sample pictures at fractional columns x and rows y, float32[N, H, W], by bilinear interpolation."""
     height, width = pictures.shape[1:3]
     if fill == "nearest":
         x, y = ops.clip(x, 0, width - 1), ops.clip(y, 0, height - 1)
@@ -125,8 +104,8 @@ def sample(pictures: Tensor, x: Tensor, y: Tensor, fill: str) -> Tensor:
 
 def _warp(pictures: Tensor, augmentation: Augmentation, seed: keras.random.SeedGenerator) -> Tensor:
     """Apply the affine map and the elastic displacement in one resampling."""
-    still = Augmentation()
-    if all(getattr(augmentation, k) == getattr(still, k) for k in ("rotation", "zoom", "shift", "shear", "elastic")):
+    moved = augmentation.rotation or augmentation.shear or augmentation.shift or augmentation.elastic
+    if not moved and augmentation.zoom == (1.0, 1.0):
         return pictures
     turn, slant, shift = np.deg2rad(augmentation.rotation), np.deg2rad(augmentation.shear), augmentation.shift
     ranges = ((-turn, turn), (-slant, slant), *[augmentation.zoom] * 2, *[(-shift, shift)] * 2)

@@ -14,17 +14,9 @@ Targets = npt.NDArray[np.int64]
 
 
 def fit_temperature(logits: Logits, targets: Targets) -> float:
-    """Find the temperature, from 1/4 to 4, that minimises the cross-entropy.
-
-    Args:
-        logits: Logits float32[N, C].
-        targets: Targets int64[N].
-
-    Returns:
-        The temperature; 1 if all answers are right, since the best temperature would then be 0.
-    """
+    """Find the temperature, from 1/4 to 4, that minimises the cross-entropy of logits float32[N, C]."""
     if not count_wrong(logits, targets):
-        return 1.0
+        return 1.0  # the best temperature would be 0
     best = minimize_scalar(
         lambda log: cross_entropy(logits / np.float32(np.exp(log)), targets),
         bounds=(np.log(0.25), np.log(4)),
@@ -34,15 +26,9 @@ def fit_temperature(logits: Logits, targets: Targets) -> float:
 
 
 def calibrate(network: keras.Model, logits: Logits, targets: Targets) -> float:
-    """Divide the weights of a network's last layer by the temperature that fits its logits best.
+    """Divide the weights of a network's last layer, in place, by the temperature that fits its logits best.
 
-    Args:
-        network: Network whose last layer is changed in place.
-        logits: Logits of the network, float32[N, C].
-        targets: Targets int64[N].
-
-    Returns:
-        The temperature; 1 if the last layer is not dense and was left unchanged.
+    The temperature is returned; it is 1 if the last layer is not dense and was left unchanged.
     """
     layer = network.layers[-1]
     if not isinstance(layer, keras.layers.Dense):

@@ -23,25 +23,15 @@ _SUFFIX: Final = ".checkpoint.npz"
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """The state of a fit between two epochs.
+    """The state of a fit between two epochs."""
 
-    Attributes:
-        settings: JSON values that a resumed run must have in common with this one.
-        history: Metrics of each epoch so far.
-        batches: Epoch, batch and loss of each batch so far.
-        seconds: Duration so far.
-        state: Values of all variables of network, random generators and optimizer.
-        best: Weights of the network after its best epoch, and its validation logits, float32[N, C].
-        best_epoch: Number of the best epoch, from 1.
-    """
-
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # JSON values that a resumed run must have in common with this one
     history: list[EpochMetrics]
-    batches: list[tuple[int, int, float]]
-    seconds: float
-    state: Values
-    best: Values
-    best_epoch: int
+    batches: list[tuple[int, int, float]]  # epoch, batch and loss of each batch so far
+    seconds: float  # so far
+    state: Values  # of all variables of network, random generators and optimizer
+    best: Values  # weights of the network after its best epoch, and its validation logits, float32[N, C]
+    best_epoch: int  # from 1
 
     def save(self, path: Path) -> None:
         """Write the checkpoint; an earlier one is replaced in one step."""
@@ -62,11 +52,7 @@ class Checkpoint:
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
-        """Read a checkpoint.
-
-        Raises:
-            RunError: It is damaged.
-        """
+        """Read a checkpoint, or raise RunError if it is damaged."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 words = json.loads(arrays["words"].tobytes())
@@ -86,11 +72,7 @@ class Checkpoint:
             raise RunError(f"{path}: damaged: {error}; start over with --force") from None
 
     def check(self, settings: dict[str, Any]) -> None:
-        """Check that the run to resume has the settings of the interrupted one.
-
-        Raises:
-            RunError: They differ; the message names the first difference.
-        """
+        """Check that the run to resume has the settings of the interrupted one; RunError names the first difference."""
         ours, theirs = _flat(self.settings), _flat(settings)
         for name in ours | theirs:
             had, received = ours.get(name), theirs.get(name)

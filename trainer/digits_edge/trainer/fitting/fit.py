@@ -15,7 +15,6 @@ from digits_edge.common.keras_models import predict_logits
 from digits_edge.common.numerics import accuracy, count_wrong, cross_entropy, one_hot
 from digits_edge.runtime.errors import RunError
 
-from ..recipes import Recipe
 from .checkpoint import Checkpoint
 from .history import Recorder
 from .steps import training_steps
@@ -26,108 +25,72 @@ Pictures = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]  # pixels uint8[N
 
 @dataclass(frozen=True, eq=False)
 class FitPlan:
-    """What to fit, on what, and for how long.
+    """What to fit, on what, and for how long: up to the last epoch of the model's recipe."""
 
-    Attributes:
-        model: Compiled model to fit.
-        recipe: Recipe with epochs, batch size and augmentation.
-        training: Pictures to train on.
-        validation: Pictures to judge each epoch by.
-        seed: Seed for the order of the training pictures.
-        checkpoint: File of the checkpoint.
-        settings: JSON values that a resumed run must have in common with the interrupted one.
-    """
-
-    model: TrainingModel
-    recipe: Recipe
+    model: TrainingModel  # compiled
     training: Pictures
     validation: Pictures
-    seed: int
+    seed: int  # of the order of the training pictures
     checkpoint: Path
-    settings: dict[str, Any]
+    settings: dict[str, Any]  # JSON values that a resumed run must have in common with the interrupted one
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """A network after an epoch.
+    """A network after an epoch."""
 
-    Attributes:
-        epoch: Number of the epoch, from 1.
-        weights: Weights as `get_weights` returns them.
-        logits: Logits of the validation pictures, float32[N, C].
-    """
-
-    epoch: int
-    weights: list[npt.NDArray[Any]]
-    logits: npt.NDArray[np.float32]
+    epoch: int  # from 1
+    weights: list[npt.NDArray[Any]]  # as `get_weights` returns them
+    logits: npt.NDArray[np.float32]  # of the validation pictures, [N, C]
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """The result of a fit.
-
-    Attributes:
-        recorder: Recorder with the history of epochs and batches.
-        last: Network after the last epoch.
-        best: Network after the epoch with the lowest validation loss.
-        earlier_seconds: Duration of the interrupted attempts before this one.
-    """
+    """The result of a fit."""
 
     recorder: Recorder
     last: Snapshot
-    best: Snapshot
-    earlier_seconds: float
+    best: Snapshot  # after the epoch with the lowest validation loss
+    earlier_seconds: float  # duration of the interrupted attempts before this one
 
 
 def fit(plan: FitPlan, *, resume: bool = False) -> Fitted:
-    """Train a model up to the recipe's last epoch.
-
-    Args:
-        plan: What to fit, on what, and for how long.
-        resume: Start where the checkpoint ends instead of at the first epoch.
+    """Train a model, from where the checkpoint ends if the fit is resumed.
 
     Raises:
         RunError: The checkpoint is damaged or belongs to another plan, or training diverged.
     """
     started = time.monotonic()
-    model, recipe = plan.model, plan.recipe
+    model, recipe = plan.model, plan.model.recipe
     pixels, targets = plan.training
     wanted = one_hot(targets, model.network.output_shape[-1])
-    if resume:
-        fitted: Fitted | None = _restore(plan)
-    else:
-        fitted = None
+    fitted = _restore(plan) if resume else None
+    if fitted is None:
         plan.checkpoint.unlink(missing_ok=True)  # of a discarded run
     recorder = fitted.recorder if fitted else Recorder(recipe.epochs, _batch_sizes(plan))
     earlier = fitted.earlier_seconds if fitted else 0.0
     steps = None
-    with recorder:
+    with recorder.bar:
         for epoch in range(len(recorder.history) + 1, recipe.epochs + 1):
             augmentation = recipe.augmentation_in(epoch)
             if steps is None or augmentation != model.augmentation:
                 model.augmentation = augmentation
                 steps = training_steps(model, pixels, wanted)  # compiled with this augmentation
-            for metrics in steps(_order(plan, epoch), recipe.batch_size):
+            order = np.random.default_rng((plan.seed, epoch - 1)).permutation(len(pixels)).astype(np.int32)
+            for metrics in steps(order, recipe.batch_size):
                 recorder.note_steps(metrics)
             last = _evaluated(plan, recorder, epoch)
             best = last if fitted is None or recorder.best_epoch == epoch else fitted.best
             fitted = Fitted(recorder, last, best, earlier)
             _save(plan, fitted, earlier + time.monotonic() - started)
-    if fitted is None:
-        raise ValueError(f"expected at least one epoch, received {recipe.epochs}")
+    assert fitted is not None  # a recipe has at least one epoch
     return fitted
 
 
 def _batch_sizes(plan: FitPlan) -> list[int]:
     """Pictures in each batch of an epoch: the last batch is what is left over."""
-    pictures, size = len(plan.training[0]), plan.recipe.batch_size
+    pictures, size = len(plan.training[0]), plan.model.recipe.batch_size
     return [min(size, pictures - start) for start in range(0, pictures, size)]
-
-
-def _order(plan: FitPlan, epoch: int) -> npt.NDArray[np.int32]:
-    """The rows of the training pictures, int32[N], in the order of an epoch counted from 1."""
-    rng = np.random.default_rng((plan.seed, epoch - 1))
-    return rng.permutation(len(plan.training[0])).astype(np.int32)
 
 
 def _evaluated(plan: FitPlan, recorder: Recorder, epoch: int) -> Snapshot:
@@ -136,7 +99,7 @@ def _evaluated(plan: FitPlan, recorder: Recorder, epoch: int) -> Snapshot:
     recorder.note_epoch(cross_entropy(last.logits, targets), accuracy(count_wrong(last.logits, targets), len(targets)))
     if not np.isfinite(last.logits).all():
         raise RunError(
-            f"training diverged in epoch {epoch} with a learning rate of {plan.recipe.learning_rate:g}: "
+            f"training diverged in epoch {epoch} with a learning rate of {plan.model.recipe.learning_rate:g}: "
             "lower it with --set learning_rate=RATE"
         )
     return last
@@ -177,8 +140,8 @@ def _restore(plan: FitPlan) -> Fitted:
             "start over with --force"
         ) from None
     return Fitted(
-        recorder=Recorder(plan.recipe.epochs, _batch_sizes(plan), checkpoint.history, checkpoint.batches),
         last=_snapshot(plan, len(checkpoint.history)),
+        recorder=Recorder(plan.model.recipe.epochs, _batch_sizes(plan), checkpoint.history, checkpoint.batches),
         best=Snapshot(checkpoint.best_epoch, checkpoint.best[:-1], checkpoint.best[-1]),
         earlier_seconds=checkpoint.seconds,
     )

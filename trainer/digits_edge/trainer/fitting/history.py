@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import time
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple, fields
+from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from rich.progress import MofNCompleteColumn, TextColumn
 
 from digits_edge.common.progress import bar, say
@@ -20,17 +17,13 @@ from .steps import Metrics
 
 
 class Recorder:
-    """A progress bar while it is entered, and a record of the fit.
+    """A progress bar and a record of the fit.
 
     Args:
         epochs: Number of epochs of the whole run.
         sizes: Number of pictures in each batch of an epoch.
-        history: Metrics of the epochs before an interruption.
-        batches: Losses of the batches before an interruption.
-
-    Attributes:
-        history: Metrics of each epoch.
-        batches: Epoch, batch (both from 1) and mean loss of each batch.
+        history: Metrics of each epoch before an interruption; later ones are added.
+        batches: Epoch, batch (both from 1) and mean loss of each batch, likewise.
     """
 
     def __init__(
@@ -42,22 +35,11 @@ class Recorder:
     ) -> None:
         self.history, self.batches = list(history), list(batches)
         self._epochs, self._sizes, self._done = epochs, sizes, len(history)
-        self._bar = bar(MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
-
-    def __enter__(self) -> Self:
         self._started = time.monotonic()
-        self._bar.start()
-        steps = len(self._sizes)
-        self._task = self._bar.add_task(
-            "training", total=self._epochs * steps, completed=self._done * steps, loss=float("nan")
-        )
         self._new: list[Metrics] = []
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bar.stop()
+        self.bar = bar(MofNCompleteColumn(), TextColumn("loss {task.fields[loss]:.4f}"))
+        total, completed = epochs * len(sizes), len(history) * len(sizes)
+        self._task = self.bar.add_task("training", total=total, completed=completed, loss=float("nan"))
 
     @property
     def best_epoch(self) -> int:
@@ -67,7 +49,7 @@ class Recorder:
     def note_steps(self, metrics: Metrics) -> None:
         """Record loss and accuracy of the steps since the last call, float32[S, 2]."""
         self._new.append(metrics)
-        self._bar.update(self._task, advance=len(metrics), loss=float(metrics[-1, 0]))
+        self.bar.update(self._task, advance=len(metrics), loss=float(metrics[-1, 0]))
 
     def note_epoch(self, val_loss: float, val_accuracy: float) -> None:
         """Record the end of an epoch, and print its metrics on stderr."""
@@ -81,16 +63,12 @@ class Recorder:
             f"epoch {epoch:>2}/{self._epochs}  loss {loss:.4f}  accuracy {accuracy:.2%}  "
             f"val_loss {val_loss:.4f}  val_accuracy {val_accuracy:.2%}  {left:.0f} s left"
         )
-        say(line) if self._bar.disable else self._bar.console.print(line, highlight=False)
+        say(line) if self.bar.disable else self.bar.console.print(line, highlight=False)
 
     def write(self, folder: Path) -> None:
         """Write `history.csv` and `batches.csv` into a folder."""
-        _write_csv(folder / "history.csv", [field.name for field in fields(EpochMetrics)], map(astuple, self.history))
-        _write_csv(folder / "batches.csv", ["epoch", "batch", "loss"], self.batches)
-
-
-def _write_csv(path: Path, header: list[str], rows: Iterable[tuple[Any, ...]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows([row[0], *(f"{v:.6f}" if isinstance(v, float) else v for v in row[1:])] for row in rows)
+        for name, rows in (
+            ("history", pd.DataFrame(self.history)),
+            ("batches", pd.DataFrame(self.batches, columns=["epoch", "batch", "loss"])),
+        ):
+            rows.to_csv(folder / f"{name}.csv", index=False, float_format="%.6f", na_rep="nan", lineterminator="\n")

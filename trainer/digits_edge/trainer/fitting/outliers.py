@@ -41,19 +41,10 @@ BLOCKS: Final = (
 
 
 def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np.uint8]:
-    """Make pictures that belong to no class.
-
-    Args:
-        pictures: Training part of the dataset, uint8[N, 28, 28].
-        count: Number of outliers to make.
-        seed: Seed for all random draws.
-
-    Returns:
-        uint8[count, 28, 28].
-    """
+    """Make pictures that belong to no class, uint8[count, 28, 28], out of training pictures uint8[N, 28, 28]."""
     rng = np.random.default_rng(seed)
     known = _unit(pictures[rng.permutation(len(pictures))[:COMPARED]])
-    kept = np.empty((0, *pictures.shape[1:]), np.uint8)
+    kept = np.empty((0, 28, 28), np.uint8)
     strokes = (_letter, _letter, _scribble, _scribble, _recut, _turned, _side_by_side)
     makers: tuple[Maker, ...] = (*strokes, _solid, _solid, _shape, _texture, _speckled)
     while len(kept) < count:
@@ -65,15 +56,7 @@ def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDAr
 
 
 def _resembling(made: npt.NDArray[np.uint8], known: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Find the pictures that resemble a known one.
-
-    Args:
-        made: uint8[M, 28, 28].
-        known: Pictures as vectors of unit length, float32[K, 784].
-
-    Returns:
-        bool[M].
-    """
+    """Whether each picture resembles a known one, bool[M]; those are vectors of unit length, float32[K, 784]."""
     parts = [(_unit(part) @ known.T).max(axis=1) for part in np.array_split(made, -(-len(made) // 1000))]
     return np.asarray(np.concatenate(parts) >= NEAREST)
 
@@ -126,19 +109,11 @@ def _scribble(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
 def _recut(one: Pixels, other: Pixels, rng: np.random.Generator) -> Pixels:
     """Join halves of two pictures, one above or beside the other, or shuffle the quarters of one picture."""
     if rng.random() < 0.3:
-        half = [side // 2 for side in one.shape]
-        quarters = [one[r : r + half[0], c : c + half[1]] for r in (0, half[0]) for c in (0, half[1])]
+        quarters = [quarter for half in np.split(one, 2) for quarter in np.split(half, 2, axis=1)]
         a, b, c, d = (quarters[i] for i in rng.permutation(4))
         return np.block([[a, b], [c, d]])
-    if rng.random() < 0.5:
-        return _recut_rows(one, other)
-    return _recut_rows(one.T, other.T).T
-
-
-def _recut_rows(one: Pixels, other: Pixels) -> Pixels:
-    """Put the upper half of one picture on the lower half of the other."""
-    half = len(one) // 2
-    return np.concatenate([one[:half], other[half:]])
+    axis = 0 if rng.random() < 0.5 else 1
+    return np.concatenate([np.split(one, 2, axis)[0], np.split(other, 2, axis)[1]], axis)
 
 
 def _turned(one: Pixels, _: Pixels, rng: np.random.Generator) -> Pixels:
@@ -161,14 +136,12 @@ def _shape(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
     draw = ImageDraw.Draw(image)
     for _part in range(rng.integers(1, 4)):
         corners = [tuple(point) for point in rng.uniform(0, CANVAS, (rng.integers(3, 7), 2))]
-        if rng.random() < 0.3:
-            low, high = np.sort(rng.uniform(0, CANVAS, (2, 2)), axis=0)
-            draw.ellipse([*low, *(high + 6)], fill=255)
-        elif rng.random() < 0.5:
-            low, high = np.sort(rng.uniform(0, CANVAS, (2, 2)), axis=0)
-            draw.rectangle([*low, *(high + 6)], fill=255)
-        else:
+        boxed = draw.ellipse if rng.random() < 0.3 else draw.rectangle if rng.random() < 0.5 else None
+        if boxed is None:
             draw.polygon(corners, fill=255)
+        else:
+            low, high = np.sort(rng.uniform(0, CANVAS, (2, 2)), axis=0)
+            boxed([*low, *(high + 6)], fill=255)
     return _filled(np.asarray(np.asarray(image) / 255, np.float32), rng)
 
 
@@ -195,11 +168,7 @@ def _solid(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
 
 
 def _filled(figure: Ink, rng: np.random.Generator) -> Pixels:
-    """Colour a figure of 0 and 1 and make it a picture.
-
-    It gets one grey or a texture. It is then resized as a whole or, unless it is as narrow as a 1, normalised like a
-    digit.
-    """
+    """Give a figure of 0 and 1 one grey or a texture, and resize it or, unless it is as narrow as a 1, box it."""
     if rng.random() < 0.5:
         figure *= np.float32(rng.uniform(0.1, 1)) * _smooth(CANVAS, rng) + np.float32(rng.uniform(0, 0.5))
     rows, columns = (int(figure.any(axis=axis).sum()) for axis in (1, 0))

@@ -19,16 +19,11 @@ CHUNK: Final = 50  # largest number of steps per launch on a CPU, so that the pr
 
 
 def training_steps(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets: npt.NDArray[np.float32]) -> Steps:
-    """Compile a function that trains a model on pictures.
+    """Compile a function that trains a compiled model on pictures uint8[N, H, W] with one-hot targets float32[N, C].
 
-    Args:
-        model: Compiled model, whose augmentation must not change afterwards.
-        pixels: Pixels uint8[N, H, W].
-        targets: One-hot targets float32[N, C].
-
-    Returns:
-        A function that takes row numbers int32[M] in the epoch's order and a batch size, and trains on these rows; the
-        last batch is what is left over. Every few steps it yields their losses and accuracies, float32[S, 2].
+    The function takes row numbers int32[M] in the epoch's order and a batch size, and trains on these rows; the last
+    batch is what is left over. Every few steps it yields their losses and accuracies, float32[S, 2]. The model's
+    augmentation must not change afterwards.
     """
     if keras.backend.backend() == "jax":
         return _scans(model, pixels, targets)
@@ -75,11 +70,7 @@ def _scans(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets: npt.NDA
         launches = [(batches[i : i + chunk], by_batch) for i in range(0, whole, chunk or 1)]
         if len(rows) % batch_size:  # too few to split across devices
             launches.append((rows[None, whole * batch_size :], everywhere))
-        variables = (
-            model.trainable_variables,
-            model.non_trainable_variables,
-            model.optimizer.variables,
-        )
+        variables = (model.trainable_variables, model.non_trainable_variables, model.optimizer.variables)
         for part, sharding in launches:
             state = tuple([variable.value for variable in group] for group in variables)
             state, metrics = launch(state, data, jax.device_put(part, sharding))
@@ -92,10 +83,7 @@ def _scans(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets: npt.NDA
 
 
 def _shardings() -> tuple[Any, Any]:
-    """JAX's shardings of arrays that each device holds whole, and of arrays with the batch as second axis.
-
-    Both are None without a distribution.
-    """
+    """JAX's shardings of arrays that each device holds whole, and of arrays with the batch as second axis."""
     distribution = keras.distribution.distribution()
     if distribution is None:
         return None, None

@@ -18,12 +18,9 @@ OUTLIER_WEIGHT: Final = 0.3  # weight of the outliers' loss
 class TrainingModel(keras.Model):  # type: ignore[misc]
     """A model from pixels uint8[N, H, W] to logits float32[N, C] that augments the pixels during training.
 
-    Args:
-        network: Network to train, from float32[N, H, W, 1] in [0, 1] to logits.
-        recipe: Recipe with augmentation, distillation and share of outliers.
-        seed: Seed for the augmentation.
-        teacher: Trained model whose answers to each augmented picture the network learns, or None.
-        outliers: Pictures uint8[K, H, W] that the network learns to be unsure of, or None. Each batch has some.
+    The network inside takes float32[N, H, W, 1] in [0, 1]. If there is a teacher, it learns the teacher's answers to
+    each augmented picture. If there are outliers, uint8[K, H, W], each batch has some, and it learns to be unsure of
+    them. The seed is that of the augmentation.
     """
 
     def __init__(
@@ -39,7 +36,7 @@ class TrainingModel(keras.Model):  # type: ignore[misc]
         self.teacher = teacher
         self.outliers = None if outliers is None else ops.convert_to_tensor(outliers)
         self.augmentation = recipe.augmentation
-        self._recipe = recipe
+        self.recipe = recipe
         if teacher:
             teacher.trainable = False
         self._draws = keras.random.SeedGenerator(seed)
@@ -57,15 +54,15 @@ class TrainingModel(keras.Model):  # type: ignore[misc]
             # cross-entropy to equal probabilities of all classes
             self.add_loss(OUTLIER_WEIGHT * ops.mean(ops.logsumexp(unsure, axis=1) - ops.mean(unsure, axis=1)))
         if self.teacher:
-            softness = self._recipe.softness
+            softness = self.recipe.softness
             taught = ops.softmax(self.teacher(pictures, training=False) / softness)
             loss = ops.mean(ops.categorical_crossentropy(taught, logits / softness, from_logits=True))
-            self.add_loss(self._recipe.distillation * softness**2 * loss)
+            self.add_loss(self.recipe.distillation * softness**2 * loss)
         return logits
 
     def _drawn_outliers(self) -> Tensor:
         """Draw and augment outliers for one batch: float32[M, H, W, 1] in [0, 1]."""
-        shape = (max(1, round(self._recipe.outliers * self._recipe.batch_size)),)
+        shape = (max(1, round(self.recipe.outliers * self.recipe.batch_size)),)
         rows = keras.random.randint(shape, 0, ops.shape(self.outliers)[0], seed=self._draws)
         return augment(_scaled(ops.take(self.outliers, rows, axis=0)), self.augmentation, self._draws)
 
@@ -76,13 +73,7 @@ def _scaled(pixels: Tensor) -> Tensor:
 
 
 def compile_training_model(model: TrainingModel, recipe: Recipe, steps: int) -> None:
-    """Compile a model with its recipe's optimizer, schedule and loss.
-
-    Args:
-        model: Model to compile, already built.
-        recipe: Recipe with the settings.
-        steps: Number of steps of the whole run, for the schedule.
-    """
+    """Compile a built model with its recipe's loss, optimizer, and schedule over all steps of the run."""
     rate: Any = recipe.learning_rate
     if recipe.schedule == "cosine":
         warmup = steps // 10
