@@ -73,7 +73,7 @@ def tflite_of(architecture, pixel_range, folder):
     model.set_weights([w + np.abs(0.1 * random.standard_normal(w.shape)) for w in model.get_weights()])
     model.save(folder / "own.keras")
     network = KerasModelFile(folder / "own.keras", pixel_range)
-    shape = read_facts(network).shape
+    shape = read_facts(network)[0].shape
     pixels = random.integers(0, 256, (60, *shape), dtype=np.uint8)
     return to_tflite(network, pixels), pixels
 

@@ -97,7 +97,7 @@ def test_every_architecture_gives_keras_answers_in_every_format(architecture, pi
     model.set_weights([w + np.abs(0.1 * random.standard_normal(w.shape, np.float32)) for w in model.get_weights()])
     model.save(tmp_path / "own.keras")
     network = KerasModelFile(tmp_path / "own.keras", pixel_range)
-    facts = read_facts(network)
+    facts, _ = read_facts(network)
     assert facts.classes == model.output_shape[1]
     pixels = random.integers(0, 256, (40, *facts.shape), dtype=np.uint8)
     expected = truth(model, pixel_range, pixels)
@@ -181,7 +181,7 @@ REFUSED = {
     "expected one output of two classes or more": lambda: keras.Sequential(
         [keras.Input((16, 12, 3)), layers.Flatten(), layers.Dense(1)]
     ),
-    "expected logits or their softmax at the end, received sigmoid": lambda: keras.Sequential(
+    "expected logits, or probabilities that add up to 1, received numbers from 0 to 1": lambda: keras.Sequential(
         [keras.Input((16, 12, 3)), layers.Flatten(), layers.Dense(3, activation="sigmoid")]
     ),
     "expected 4 classes, as many as": lambda: keras.Sequential(

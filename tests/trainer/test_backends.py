@@ -143,7 +143,7 @@ def test_a_start_that_does_not_fit_is_one_line(tmp_path, digits_npz, digits_edge
     frozen.save(tmp_path / "frozen.keras")
     for name, expected in (
         ("scaled.keras", "expected a model that ends in a dense layer, with or without a softmax, received one that"),
-        ("sigmoid.keras", "expected logits or their softmax at the end, received sigmoid"),
+        ("sigmoid.keras", "expected logits, or probabilities that add up to 1, received numbers from 0 to 1"),
         ("frozen.keras", "expected a model with trainable weights, received a frozen one"),
         ("small.keras", "expected input and output ((None, 28, 28, 1), (None, 10)), received ((None, 20, 20, 1)"),
         ("noise.keras", "not readable as a Keras model"),

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.common.progress import say
 from digits_edge.runtime.errors import DatasetError, ExportError, RunError
 from digits_edge.runtime.metadata import Preprocess
 from digits_edge.trainer.datasets.read import read_dataset
@@ -57,7 +58,7 @@ def _from_run(run: Run, worker: Worker) -> ExportSource:
     """Open a finished run, with the pictures that it kept for its export."""
     pixels, targets = run.validation()
     network = KerasModelFile(run.model_path)
-    facts = worker(read_facts, network)
+    facts, _ = worker(read_facts, network)
     labels = run.info.labels
     if (facts.shape, facts.classes) != (pixels.shape[1:], len(labels)):
         raise RunError(
@@ -79,7 +80,8 @@ def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
     if not own.path.is_file():
         raise ExportError(f"{own.path}: no such file; expected a .keras model or a run")
     network = KerasModelFile(own.path, own.pixel_range)
-    facts = worker(read_facts, network)
+    facts, outputs = worker(read_facts, network)
+    say(f"{own.path} gives {outputs}")
     dataset = read_dataset(own.data, names=own.names, preprocess=own.preprocess, shape=facts.shape)
     if len(dataset.labels) != facts.classes:
         raise DatasetError(
@@ -96,6 +98,7 @@ def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
         "file": own.path.name,
         "sha256": hashlib.sha256(own.path.read_bytes()).hexdigest(),
         "pixel_range": own.pixel_range,
+        "outputs": outputs,
         **facts.cost,
         "dataset": {
             "name": dataset.name,

@@ -86,17 +86,16 @@ def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
     """Build or load the network, and compile it with its teacher, outliers, loss and optimizer."""
     import keras
 
-    from digits_edge.common.keras_models import load_to_train
-
     from .fitting.architectures import build
     from .fitting.outliers import OUTLIERS, outliers
+    from .fitting.saved_network import load_network
     from .fitting.training_model import TrainingModel, compile_training_model
 
     recipe, dataset, classes = options.recipe, parts.dataset, len(parts.dataset.labels)
     steps = recipe.epochs * -(-len(parts.train) // recipe.batch_size)
     keras.utils.set_random_seed(options.seed)
     if options.init:
-        network = load_to_train(options.init, SHAPE, classes)
+        network = load_network(options.init, SHAPE, classes)
     else:
         network = build(recipe.model, SHAPE, classes, steps, precision(recipe.precision, device))
     teacher = _load_teacher(options.teacher, dataset.labels) if options.teacher else None
@@ -112,9 +111,9 @@ def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
 
 
 def _load_teacher(path: Path, labels: tuple[str, ...]) -> keras.Model:
-    from digits_edge.common.keras_models import load_to_train
+    from .fitting.saved_network import load_network
 
-    teacher = load_to_train(path, SHAPE, len(labels))
+    teacher = load_network(path, SHAPE, len(labels))
     if path.is_dir() and (received := Run.open(path).info.labels) != labels:
         raise RunError(f"{path}: expected a teacher of classes {', '.join(labels)}, received {', '.join(received)}")
     return teacher

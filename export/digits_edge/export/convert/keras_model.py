@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.keras_backend import import_keras
-from digits_edge.common.keras_models import load_model, predict, without_softmax
+from digits_edge.common.keras_models import Prepare, load_model, predict, predict_outputs
+from digits_edge.common.keras_outputs import PROVEN, Outputs, kind_of, probes, with_logits
+from digits_edge.common.numerics import scale, softmax
 from digits_edge.runtime.errors import ExportError, first_line
 
-from ..engines.tensor_spec import PIXEL_RANGES
+from ..engines.tensor_spec import PIXEL_RANGES, Pixels
 
 if TYPE_CHECKING:
     import keras
@@ -27,6 +29,12 @@ class KerasModelFile:
     path: Path
     pixel_range: str = "0..1"  # that it was trained on, one of `tensor_spec.PIXEL_RANGES`
 
+    def prepare(self, pixels: Pixels, *, channel: bool = True) -> npt.NDArray[np.float32]:
+        """What its author feeds it for uint8[N, H, W] or uint8[N, H, W, 3], float32; with an axis for one channel."""
+        low, high = PIXEL_RANGES[self.pixel_range]
+        scaled = scale(pixels) * np.float32(high - low) + np.float32(low)
+        return scaled if channel or pixels.ndim == 4 else scaled[..., 0]
+
 
 @dataclass(frozen=True)
 class ModelFacts:
@@ -36,6 +44,17 @@ class ModelFacts:
     shape: tuple[int, ...]  # of a picture, (H, W) or (H, W, 3)
     classes: int  # number of outputs
     cost: dict[str, int]  # of one picture, as `model_cost` counts it; empty if a layer is used more than once
+
+
+@dataclass(frozen=True, eq=False)
+class OpenedModel:
+    """A model as its author wrote it, and what is exported in its place."""
+
+    facts: ModelFacts
+    outputs: Outputs  # of the untouched model, by its answers to noise
+    model: keras.Model  # untouched
+    prepare: Prepare  # for the untouched model
+    adapted: keras.Model  # from float32[N, H, W, C] in [0, 1] to logits
 
 
 def open_network(path: Path) -> keras.Model:
@@ -64,8 +83,7 @@ def open_network(path: Path) -> keras.Model:
     return model
 
 
-def facts(model: keras.Model) -> ModelFacts:
-    """The facts about a model by `open_network`."""
+def _facts(model: keras.Model) -> ModelFacts:
     from digits_edge.common.model_cost import cost
 
     shape = tuple(model.input_shape[1:])
@@ -76,25 +94,29 @@ def facts(model: keras.Model) -> ModelFacts:
     return ModelFacts(model.name, shape[:2] if shape[2:] == (1,) else shape, int(model.output_shape[1]), price)
 
 
-def adapt(model: keras.Model, pixel_range: str) -> keras.Model:
-    """Adapt a model by `open_network` to take float32[N, H, W, C] in [0, 1] and return logits float32[N, classes].
+def open_adapted(source: KerasModelFile) -> OpenedModel:
+    """Open a model file, and adapt its model to take float32[N, H, W, C] in [0, 1] and to return logits.
 
-    Its softmax may be removed in place. Raises ExportError if it ends in neither logits nor their softmax.
+    What the model gives is decided by its answers to noise and extremes, and the adapted model is proved on them.
+
+    Raises:
+        ExportError: The file cannot be opened, or its model gives neither logits nor probabilities.
     """
     keras = import_keras()
+    model = open_network(source.path)
+    facts, shape = _facts(model), model.input_shape[1:]
+    prepare = partial(source.prepare, channel=len(shape) == 3)
     try:
-        model = without_softmax(model)
+        adapted, outputs = with_logits(model, probes(facts.shape), prepare)
     except ValueError as error:
-        raise ExportError(f"{model.name}: {first_line(error)}") from None
-    shape = model.input_shape[1:]
-    if pixel_range == "0..1" and len(shape) == 3:
-        return model
-    image = keras.Input((*shape[:2], *(shape[2:] or (1,))), name="image")
-    pixels = image if len(shape) == 3 else keras.layers.Reshape(shape)(image)
-    if pixel_range != "0..1":
-        low, high = PIXEL_RANGES[pixel_range]
-        pixels = keras.layers.Rescaling(high - low, low)(pixels)
-    return keras.Model(image, model(pixels), name=model.name)
+        raise ExportError(f"{source.path}: {first_line(error)}") from None
+    low, high = PIXEL_RANGES[source.pixel_range]
+    if (low, high) != (0, 1) or len(shape) == 2:
+        image = keras.Input((*shape[:2], *(shape[2:] or (1,))), name="image")
+        pixels = image if len(shape) == 3 else keras.layers.Reshape(shape)(image)
+        pixels = pixels if (low, high) == (0, 1) else keras.layers.Rescaling(high - low, low)(pixels)
+        adapted = keras.Model(image, adapted(pixels), name=model.name)
+    return OpenedModel(facts, outputs, model, prepare, adapted)
 
 
 def _sizes(shape: Any) -> str:
@@ -112,21 +134,18 @@ def as_function(model: keras.Model, name: str, batch: int | None = 1) -> Any:
     return tf.function(lambda pixels: model(pixels, training=False), input_signature=[spec])
 
 
-def read_facts(source: KerasModelFile) -> ModelFacts:
-    """The facts about a model file that can be adapted."""
-    return _opened(source)[0]
+def read_facts(source: KerasModelFile) -> tuple[ModelFacts, Outputs]:
+    """The facts about a model file that can be adapted, and what the model gives."""
+    opened = _opened(source)
+    return opened.facts, opened.outputs
 
 
 def adapted(source: KerasModelFile) -> keras.Model:
     """The adapted model of a file."""
-    return _opened(source)[1]
+    return _opened(source).adapted
 
 
-@lru_cache(maxsize=4)
-def _opened(source: KerasModelFile) -> tuple[ModelFacts, keras.Model]:
-    """Facts and adapted model of a file; cached, so that the worker process opens each file once."""
-    model = open_network(source.path)
-    return facts(model), adapt(model, source.pixel_range)
+_opened = lru_cache(maxsize=4)(open_adapted)  # so that the worker process opens each file once
 
 
 def summarize(source: KerasModelFile) -> tuple[ModelFacts, list[tuple[str, str, str, int]]]:
@@ -136,9 +155,26 @@ def summarize(source: KerasModelFile) -> tuple[ModelFacts, list[tuple[str, str, 
         (layer.name, type(layer).__name__, " x ".join(map(str, layer.output.shape[1:])), layer.count_params())
         for layer in model.layers
     ]
-    return facts(model), layers
+    return _facts(model), layers
 
 
-def keras_probabilities(source: KerasModelFile, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    """Keras's own class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
-    return predict(adapted(source), pixels)
+def keras_probabilities(source: KerasModelFile, pixels: Pixels) -> npt.NDArray[np.float32]:
+    """The class probabilities float32[N, C] that the untouched model gives for uint8[N, H, W] or uint8[N, H, W, 3].
+
+    Raises:
+        ExportError: It gives something else for them than for noise, or the adapted model gives other probabilities.
+    """
+    opened = _opened(source)
+    answers = predict_outputs(opened.model, pixels, opened.prepare)
+    try:
+        outputs = kind_of(answers)
+    except ValueError as error:
+        raise ExportError(f"{source.path}: {first_line(error)}") from None
+    if outputs != opened.outputs:
+        raise ExportError(f"{source.path}: expected {opened.outputs}, as for noise, received {outputs}")
+    probabilities = answers if outputs == "probabilities" else softmax(answers)
+    if opened.adapted is not opened.model:
+        difference = float(np.abs(predict(opened.adapted, pixels) - probabilities).max())
+        if not difference <= PROVEN:
+            raise ExportError(f"{source.path}: its adapted model differs from it by {difference:.2g} in a probability")
+    return probabilities

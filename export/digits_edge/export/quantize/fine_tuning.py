@@ -17,7 +17,7 @@ from digits_edge.common.keras_backend import import_keras
 from digits_edge.common.numerics import scale
 from digits_edge.runtime.errors import ExportError, first_line
 
-from ..convert.keras_model import KerasModelFile, adapt, keras_probabilities, open_network
+from ..convert.keras_model import KerasModelFile, keras_probabilities, open_adapted
 
 if TYPE_CHECKING:
     import keras
@@ -34,18 +34,18 @@ def fine_tuned(source: KerasModelFile, target: Path, pixels: npt.NDArray[np.uint
 
     Raises ExportError for a layer that Keras cannot clone or differentiate.
     """
-    model = open_network(source.path)
+    model = open_adapted(source).adapted
     teacher = keras_probabilities(source, pixels)
     try:
-        fine_tune(adapt(model, source.pixel_range), pixels, teacher)
+        fine_tune(model, pixels, teacher)
     except Exception as error:  # whatever the layer raises
         raise ExportError(f"{model.name} cannot be fine-tuned: {first_line(error)}") from None
     model.save(target)
-    return KerasModelFile(target, source.pixel_range)
+    return KerasModelFile(target)
 
 
 def fine_tune(model: keras.Model, pixels: npt.NDArray[np.uint8], teacher: npt.NDArray[np.float32]) -> None:
-    """Change the weights of a model by `adapt` so that its quantized answers come nearer to its float answers.
+    """Change the weights of a model of logits so that its quantized answers come nearer to its float answers.
 
     Batch normalisations keep their statistics. `teacher` holds the float probabilities for `pixels`, float32[K, C].
     """
