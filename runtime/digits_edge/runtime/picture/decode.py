@@ -19,7 +19,7 @@ MAX_BYTES: Final = 2**29  # of a file
 LONGEST: Final = 100  # largest ratio of the sides; nobody writes a digit on a longer strip
 WORKING_SIDE: Final = 1024  # larger pictures are shrunk while they are decoded
 
-SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
+SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jfif")
 
 
 def read_picture(source: Any) -> npt.NDArray[np.uint8]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.common.progress import say
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.runtime.metadata import Preprocess
-from digits_edge.runtime.picture.mnist_form import is_normalised
+
+SHOWN: Final = 30  # names in a list, at most
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +23,11 @@ class Dataset:
 
     pixels: npt.NDArray[np.uint8]  # [N, H, W] or [N, H, W, 3], white ink (255) on black (0)
     targets: npt.NDArray[np.int64]  # [N], indices into `labels`
-    labels: tuple[str, ...]  # in alphabetical order; numbers by value
+    labels: tuple[str, ...]  # of a labels file in its order, else in alphabetical order, numbers by value
     name: str  # file or folder name without its parents, or `sample` or `mnist`
     preprocess: Preprocess  # how a photograph becomes such pixels
     stratified: bool = True  # whether a split keeps the share of each class; that of the Kaggle notebook does not
+    held_out: int = 0  # the last rows, which the data themselves set aside for validation
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -54,29 +57,21 @@ def encode(
 ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
     """Turn the classes in a file, int64[N] or str[N], into targets int64[N] and the labels that they index.
 
-    The labels are the names of the numbers 0, 1, … or, without names, the classes themselves.
+    The labels are the names of a labels file, in its order, or without one the classes themselves. Classes without a
+    picture are said.
     """
     present, targets = np.unique(classes, return_inverse=True)
-    numbers = np.issubdtype(present.dtype, np.integer)
+    if len(present) < 2:
+        raise DatasetError(f"{where}: expected at least two classes, found {_listed(map(str, present)) or 'none'}")
     if names is not None:
-        if not numbers or present[-1] >= len(names) or present[0] < 0:
-            odd = next((c for c in present if not numbers or not 0 <= c < len(names)), None)
-            raise DatasetError(
-                f"{where}: expected classes 0 to {len(names) - 1}, one for each name in the labels file, found {odd!s}"
+        places = np.asarray(_places(present.tolist(), names, where), np.int64)
+        if missing := [name for index, name in enumerate(names) if index not in places]:
+            say(
+                f"{where}: no pictures of {_listed(missing)}: {'it is' if len(missing) == 1 else 'they are'} not judged"
             )
-        targets, labels = classes.astype(np.int64), tuple(names)
-        if missing := sorted(set(range(len(names))) - set(present.tolist())):
-            raise DatasetError(
-                f"{where}: expected pictures of all classes in the labels file, found none of {names[missing[0]]!r}"
-            )
-    elif numbers:
-        labels = tuple(str(value) for value in present)
-    else:
-        order = sorted(range(len(present)), key=lambda i: _natural(str(present[i])))
-        targets, labels = np.argsort(order)[targets], tuple(str(present[i]) for i in order)
-    if len(labels) < 2:
-        raise DatasetError(f"{where}: expected at least two classes, found {', '.join(map(repr, labels)) or 'none'}")
-    return targets.astype(np.int64), labels
+        return places[targets], tuple(names)
+    order = sorted(range(len(present)), key=lambda index: _natural(str(present[index])))
+    return np.argsort(order)[targets].astype(np.int64), tuple(str(present[index]) for index in order)
 
 
 def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
@@ -85,21 +80,29 @@ def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
     Classes are matched by name. If the dataset has numbers and the model has other names, they are matched by position.
     DatasetError names a class that the model does not have.
     """
-    position = {label: index for index, label in enumerate(labels)}
-    if all(label in position for label in dataset.labels):
-        table = [position[label] for label in dataset.labels]
-    elif set(dataset.labels) <= {str(index) for index in range(len(labels))}:
-        table = [int(label) for label in dataset.labels]
-    else:
-        unknown = next(label for label in dataset.labels if label not in position)
-        raise DatasetError(f"{dataset.name}: expected classes among {', '.join(labels)}, found {unknown!r}")
-    return np.asarray(table, np.int64)[dataset.targets]
+    places = _places(dataset.labels, labels, dataset.name)
+    return np.asarray(places, np.int64)[dataset.targets]
 
 
-def guess_preprocess(pixels: npt.NDArray[np.uint8]) -> Preprocess:
-    """`digit` if the pictures have MNIST's form (boxed, centred, on black), else `resize`."""
-    some = pixels[:: max(1, len(pixels) // 200)]
-    return "digit" if np.mean([is_normalised(picture) for picture in some]) >= 0.9 else "resize"
+def _places(classes: Sequence[str | int], names: Sequence[str], where: str) -> list[int]:
+    """The index of each class among the names: by name, or else of numbers the number itself."""
+    index = {name: place for place, name in enumerate(names)}
+    numbers = [int(one) if str(one).isdecimal() else -1 for one in classes]
+    by_position = all(0 <= number < len(names) for number in numbers)
+    if all(str(one) in index for one in classes):
+        places = [index[str(one)] for one in classes]
+        if by_position and places != numbers:
+            say(f"{where}: classes are matched by name, not by position: {_listed(names)}")
+        return places
+    if by_position:
+        return numbers
+    unknown = [str(one) for one in classes if str(one) not in index]
+    raise DatasetError(f"{where}: expected classes among {_listed(names)}, found {_listed(unknown)}")
+
+
+def _listed(names: Iterable[str]) -> str:
+    listed = [repr(name) for name in names]
+    return ", ".join(listed if len(listed) <= SHOWN else [*listed[:SHOWN], f"… ({len(listed)} in all)"])
 
 
 def _natural(name: str) -> tuple[int, int, str]:

@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
-from digits_edge.common.progress import progress
+from digits_edge.common.progress import progress, say
+from digits_edge.runtime.batch.csv_header import SIDES
 from digits_edge.runtime.batch.csv_rows import is_csv
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.runtime.metadata import Preprocess
 
-from . import builtin, csv, idx, npz, picture_folder
-from .dataset import Dataset, encode, guess_preprocess
+from . import arrays, builtin, csv, parquet, picture_folder
+from .dataset import Dataset, encode
+from .handwriting import SAMPLE, guess_preprocess
+from .picture_folder import Picture
+from .pixels import Labelled
 
-SHAPE: Final = (28, 28)  # of the pictures that the trainer takes, (H, W)
+SHAPE: Final = (28, 28)  # of digits in MNIST's form, (H, W)
+FORMS: Final = (
+    "a CSV (also packed), an .npz, .npy, .mat or .parquet file, a folder of IDX files, of such files or of pictures, "
+    "`sample` or `mnist`"
+)
+GUESSED: Final = {
+    "digit": "the pictures are single characters, which are found and centred; --preprocess resize takes whole pictures",
+    "resize": "whole pictures are taken; --preprocess digit finds and centres one character in each",
+}
 Part = Literal["train", "test"]
-Raw = tuple[npt.NDArray[np.uint8], npt.NDArray[Any], Preprocess | None]  # pixels, classes int64[N] or str[N]
+Some = TypeVar("Some")
+
+
+class Ask(NamedTuple):
+    """What is asked for."""
+
+    spec: str
+    part: Part
+    named: bool  # whether a labels file names the classes
+    preprocess: Preprocess | None
+    shape: tuple[int, ...] | None
+    label_column: str | None
+
+
+class Raw(NamedTuple):
+    """What was read."""
+
+    labelled: Labelled
+    preprocess: Preprocess | None = None
+    held_out: int = 0  # the last rows, which the data set aside for validation
+    names: tuple[str, ...] | None = None  # of the classes, in the order of the data
 
 
 def read_dataset(
@@ -27,23 +59,27 @@ def read_dataset(
     part: Part = "train",
     names: tuple[str, ...] | None = None,
     preprocess: Preprocess | None = None,
-    shape: tuple[int, ...] = SHAPE,
+    shape: tuple[int, ...] | None = None,
+    label_column: str | None = None,
 ) -> Dataset:
-    """Read labelled pictures.
+    """Read labelled pictures. What is guessed, left out or scaled is said in one line on stderr.
 
     Args:
-        spec: `sample` (5,000 embedded digits), `mnist` (downloaded), or a path: a Kaggle CSV (also `.gz`), a folder of
-            IDX files, an `.npz` with arrays `x` and `y`, or a folder with one sub-folder of pictures per class.
+        spec: `sample` (5,000 embedded digits), `mnist` (downloaded), or a path: a CSV, an `.npz`, `.npy`, `.mat` or
+            `.parquet` file, a folder of such files or of IDX files, or a folder with one sub-folder of pictures per
+            class.
         part: Part to read, if the dataset has a test part of its own; other datasets have one part only.
-        names: Class names for the numbers 0, 1, …, or None to take the names from the data.
+        names: Class names in the order of the targets, or None to take names and order from the data.
         preprocess: How a photograph becomes pixels, or None to decide by the data.
-        shape: Size of a picture, (H, W) or (H, W, 3).
+        shape: Size of a picture, (H, W) or (H, W, 3), or None for that of the data.
+        label_column: Name or number (from 1) of the label column of a CSV or parquet file, or None to find it.
 
     Returns:
         The pictures with their targets and class names.
 
     Raises:
         DatasetError: The data cannot be read or used; the message says what was expected, what was found, and where.
+        MissingExtra: A package that reads such files is not installed.
 
     Example:
         from digits_edge.trainer import read_dataset
@@ -51,20 +87,27 @@ def read_dataset(
         dataset = read_dataset("sample")
         print(dataset.pixels.shape, dataset.labels)
     """
-    pixels, classes, decided = _read(spec, part, preprocess, shape)
+    found = _read(Ask(spec, part, names is not None, preprocess, shape, label_column))
+    pixels, classes = found.labelled
     if not len(pixels):
         raise DatasetError(f"{spec}: expected pictures, found none")
-    if pixels.shape[1:] != shape:
-        expected, found = (" x ".join(map(str, sides)) for sides in (shape, pixels.shape[1:]))
-        raise DatasetError(f"{spec}: expected pictures of {expected}, found {found}")
-    targets, labels = encode(classes, names, spec)
+    if shape and pixels.shape[1:] != shape:
+        expected, received = (" x ".join(map(str, sides)) for sides in (shape, pixels.shape[1:]))
+        raise DatasetError(f"{spec}: expected pictures of {expected}, found {received}")
+    if not all(side in SIDES for side in pixels.shape[1:3]):
+        raise DatasetError(
+            f"{spec}: expected pictures of {SIDES[0]} to {SIDES[-1]} pixels a side, found "
+            f"{pixels.shape[1]} x {pixels.shape[2]}"
+        )
+    targets, labels = encode(classes, names or found.names, spec)
     return Dataset(
         pixels=pixels,
         targets=targets,
         labels=labels,
         name=spec if spec in ("sample", "mnist") else Path(spec).resolve().name,
-        preprocess=decided or guess_preprocess(pixels),
+        preprocess=found.preprocess or guess_preprocess(pixels, found=False),
         stratified=not is_csv(spec),
+        held_out=found.held_out,
     )
 
 
@@ -81,34 +124,80 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _read(spec: str, part: Part, preprocess: Preprocess | None, shape: tuple[int, ...]) -> Raw:
-    if spec == "sample":
-        return *builtin.read_sample(), preprocess
-    if spec == "mnist":
-        return *builtin.read_mnist(part), preprocess
-    path = Path(spec)
+def _read(ask: Ask) -> Raw:
+    if ask.spec == "sample":
+        return Raw(Labelled(*builtin.read_sample()), ask.preprocess)
+    if ask.spec == "mnist":
+        return Raw(Labelled(*builtin.read_mnist(ask.part)), ask.preprocess)
+    path = Path(ask.spec)
     if path.is_dir():
-        return _read_folder(path, part, preprocess, shape)
+        return _read_folder(path, ask)
     if not path.exists():
-        raise DatasetError(
-            f"{spec}: expected a CSV, an .npz, a folder of IDX files or of pictures, `sample` or `mnist`, "
-            "found no such file"
-        )
-    if path.suffix == ".npz":
-        return *npz.read(path), preprocess
+        raise DatasetError(f"{ask.spec}: expected {FORMS}, found no such file")
     if is_csv(path):
-        return *csv.read_labelled(path), preprocess
-    raise DatasetError(f"{spec}: expected a folder, or a file whose name ends in .csv, .csv.gz or .npz")
+        return Raw(csv.read_labelled(path, ask.label_column, ask.shape), ask.preprocess)
+    if arrays.is_array_file(path):
+        return _read_arrays(arrays.find_in_file(path), ask)
+    if path.suffix.lower() == ".parquet":
+        return _read_parquet({"train": [path]}, ask)
+    if {suffix.lower() for suffix in path.suffixes} & set(arrays.WITH_CODE):
+        raise DatasetError(
+            f"{ask.spec}: a pickle is not read, because it runs code when it is opened; where you trust it, save its "
+            "arrays with numpy.savez_compressed(FILE, x=pictures, y=classes)"
+        )
+    raise DatasetError(f"{ask.spec}: expected {FORMS}, found a file of another kind")
 
 
-def _read_folder(path: Path, part: Part, preprocess: Preprocess | None, shape: tuple[int, ...]) -> Raw:
-    train, test = idx.find(path, "train"), idx.find(path, "test")
-    if files := (test or train) if part == "test" else train:
-        return *idx.read(*files), preprocess
-    if test:
-        raise DatasetError(f"{path}: expected train-images and train-labels, found only the test part (t10k)")
-    found = picture_folder.find(path)
-    if preprocess is None:  # a class name of one character speaks for handwritten characters
-        preprocess = "digit" if all(len(name) == 1 for _, name in found) else "resize"
-    with progress("reading pictures", len(found)) as step:
-        return *picture_folder.read(found, preprocess, shape, step), preprocess
+def _read_folder(path: Path, ask: Ask) -> Raw:
+    files = list(picture_folder.files_under(path))
+    found = arrays.find_in_folder(path, [file for file in files if arrays.is_array_file(file)])
+    if found:
+        return _read_arrays(found, ask)
+    if tables := [file for file in files if file.suffix.lower() == ".parquet"]:
+        return _read_parquet(parquet.find(tables), ask)
+    return _read_pictures(_chosen(picture_folder.find(path, files, empty_allowed=ask.named), ask), ask)
+
+
+def _chosen(found: Mapping[str, Some], ask: Ask) -> list[Some]:
+    """The parts to read: the test part, or the training part and the validation part, if there is one."""
+    if ask.part == "test" and "test" in found:
+        return [found["test"]]
+    if "train" not in found:
+        raise DatasetError(f"{ask.spec}: expected a training part, found only {', '.join(found)}")
+    return [found["train"], *([found["validation"]] if "validation" in found else [])]
+
+
+def _read_arrays(found: Mapping[str, arrays.ArrayPair], ask: Ask) -> Raw:
+    return _joined([pair.read(ask.shape) for pair in _chosen(found, ask)], ask)
+
+
+def _joined(parts: Sequence[Labelled], ask: Ask) -> Raw:
+    """Join the parts of a dataset, of which the second is held out."""
+    if len(parts) == 1:
+        return Raw(parts[0], ask.preprocess)
+    if parts[0].pixels.shape[1:] != parts[1].pixels.shape[1:]:
+        raise DatasetError(f"{ask.spec}: expected pictures of one size, found others in the validation part")
+    pixels, classes = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Raw(Labelled(pixels, classes), ask.preprocess, len(parts[1].pixels))
+
+
+def _read_parquet(found: Mapping[str, list[Path]], ask: Ask) -> Raw:
+    tables = [parquet.read(files, ask.label_column, ask.shape) for files in _chosen(found, ask)]
+    decoded = [table.content for table in tables if isinstance(table.content, Labelled)]
+    encoded = [table.content for table in tables if isinstance(table.content, list)]
+    return (_joined(decoded, ask) if decoded else _read_pictures(encoded, ask))._replace(names=tables[0].names)
+
+
+def _read_pictures(parts: Sequence[Sequence[Picture]], ask: Ask) -> Raw:
+    """Decode encoded pictures, and decide by some of them how all are prepared."""
+    pictures = [picture for part in parts for picture in part]
+    preprocess, shape = ask.preprocess, ask.shape
+    some = picture_folder.sample(pictures, SAMPLE) if preprocess is None or shape is None else []
+    if preprocess is None:
+        preprocess = guess_preprocess(some, found=True) if some and len(shape or SHAPE) == 2 else "resize"
+        say(f"{ask.spec}: {GUESSED[preprocess]}")
+    if shape is None:
+        shape = SHAPE if preprocess == "digit" else picture_folder.own_shape(some, ask.spec)
+    with progress("reading pictures", len(pictures)) as step:
+        found, rows = picture_folder.read(pictures, preprocess, shape, step)
+    return Raw(found, preprocess, int((rows >= len(parts[0])).sum()))

@@ -1,0 +1,102 @@
+"""Read parquet files of labelled pictures, as Hugging Face stores them, with pyarrow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.runtime.batch.csv_header import LABELS
+from digits_edge.runtime.errors import DatasetError, MissingExtra, first_line
+
+from .arrays import PARTS, words
+from .picture_folder import Picture
+from .pixels import Labelled, labelled, to_classes
+
+
+class Table(NamedTuple):
+    """What is in some files: encoded pictures that are still to be decoded, or pixels, with their classes."""
+
+    content: list[Picture] | Labelled
+    names: tuple[str, ...] | None  # of the classes, in the order that Hugging Face's metadata give, if they do
+
+
+def find(files: Sequence[Path]) -> dict[str, list[Path]]:
+    """The files of each part, by the words in their names, such as `train-00000-of-00001.parquet`."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(files):
+        parts = [PARTS[word] for word in words(path.name) if word in PARTS]
+        found.setdefault(parts[0] if parts else "train", []).append(path)
+    return found
+
+
+def read(files: Sequence[Path], label_column: str | None, shape: tuple[int, ...] | None) -> Table:
+    """Read the rows of some files.
+
+    Raises:
+        DatasetError: A file cannot be read, or has no column of pictures or of classes.
+        MissingExtra: pyarrow is not installed.
+    """
+    try:
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise MissingExtra("pyarrow", "parquet", "reading parquet files") from None
+    where = str(files[0])
+    try:
+        tables = [pq.read_table(path) for path in files]
+        columns = {
+            name: [value for table in tables for value in table[name].to_pylist()] for name in tables[0].schema.names
+        }
+    except Exception as error:  # whatever pyarrow makes of damaged files
+        raise DatasetError(f"{where}: not readable as parquet: {first_line(error)}") from None
+    label = _label_column(list(columns), label_column, where)
+    classes, names = to_classes(columns.pop(label), where), _names(tables[0].schema.metadata, label)
+    if names and classes.dtype.kind == "i" and 0 <= classes.min(initial=0) <= classes.max(initial=0) < len(names):
+        classes = np.array(names)[classes]
+    name, values = next(((name, values) for name, values in columns.items() if _holds_pictures(values)), ("", []))
+    if not name:
+        raise DatasetError(f"{where}: expected a column of pictures, such as 'image', found {', '.join(columns)}")
+    if isinstance(values[0], list):
+        return Table(labelled(_stacked(values, where), classes, f"{where}: {name}", shape), names)
+    encoded = [value["bytes"] if isinstance(value, dict) else value for value in values]
+    if None in encoded:
+        raise DatasetError(f"{where}: expected the bytes of each picture in column {name!r}, found only a path")
+    rows = enumerate(zip(encoded, classes.tolist(), strict=True), 1)
+    return Table([Picture(f"{where}: row {row}", data, label) for row, (data, label) in rows], names)
+
+
+def _label_column(columns: list[str], label_column: str | None, where: str) -> str:
+    lower = {name.lower(): name for name in columns}
+    wanted = (label_column.lower(),) if label_column else LABELS
+    found = next((lower[name] for name in wanted if name in lower), None)
+    if found is None:
+        raise DatasetError(
+            f"{where}: expected a column {label_column or 'label'!r}, found {', '.join(columns)}; "
+            "--label-column names another"
+        )
+    return found
+
+
+def _holds_pictures(values: list[Any]) -> bool:
+    first = values[0] if values else None
+    return isinstance(first, bytes | list) or (isinstance(first, dict) and "bytes" in first)
+
+
+def _stacked(values: list[Any], where: str) -> npt.NDArray[Any]:
+    try:
+        return np.array(values)
+    except ValueError:
+        raise DatasetError(f"{where}: expected pictures of one size, found lists of several lengths") from None
+
+
+def _names(metadata: dict[bytes, bytes] | None, label: str) -> tuple[str, ...] | None:
+    """The names of the classes that Hugging Face's metadata give, if they do."""
+    try:
+        names = json.loads((metadata or {})[b"huggingface"])["info"]["features"][label]["names"]
+        return tuple(names) if all(isinstance(name, str) for name in names) else None
+    except (KeyError, ValueError, TypeError):
+        return None
