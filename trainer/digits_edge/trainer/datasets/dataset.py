@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.runtime.metadata import Preprocess
-from digits_edge.runtime.picture.mnist_form import is_normalised
+from digits_edge.runtime.picture.mnist_form import SIDE, is_normalised
+
+DIGITS: Final = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +30,16 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a picture, (H, W) or (H, W, 3)."""
+        return self.pixels.shape[1:]
+
+    @property
+    def of_digits(self) -> bool:
+        """Whether these seem to be digits in MNIST's form: boxed and centred, with no more classes than digits."""
+        return self.preprocess == "digit" and self.shape == (SIDE, SIDE) and len(self.labels) <= DIGITS
 
     @property
     def fingerprint(self) -> str:

@@ -14,9 +14,10 @@ from digits_edge.runtime.errors import DatasetError
 from digits_edge.runtime.metadata import Preprocess
 
 from . import builtin, csv, idx, npz, picture_folder
+from .corrections import AS_STORED, Corrections
 from .dataset import Dataset, encode, guess_preprocess
 
-SHAPE: Final = (28, 28)  # of the pictures that the trainer takes, (H, W)
+SHAPE: Final = (28, 28)  # that pictures in folders are brought to unless another is asked for
 Part = Literal["train", "test"]
 Raw = tuple[npt.NDArray[np.uint8], npt.NDArray[Any], Preprocess | None]  # pixels, classes int64[N] or str[N]
 
@@ -27,7 +28,8 @@ def read_dataset(
     part: Part = "train",
     names: tuple[str, ...] | None = None,
     preprocess: Preprocess | None = None,
-    shape: tuple[int, ...] = SHAPE,
+    shape: tuple[int, ...] | None = None,
+    corrections: Corrections = AS_STORED,
 ) -> Dataset:
     """Read labelled pictures.
 
@@ -37,7 +39,8 @@ def read_dataset(
         part: Part to read, if the dataset has a test part of its own; other datasets have one part only.
         names: Class names for the numbers 0, 1, …, or None to take the names from the data.
         preprocess: How a photograph becomes pixels, or None to decide by the data.
-        shape: Size of a picture, (H, W) or (H, W, 3).
+        shape: Size of a picture, (H, W) or (H, W, 3), or None to take it from the data.
+        corrections: What to do with pixels that are not stored as models take them.
 
     Returns:
         The pictures with their targets and class names.
@@ -51,10 +54,11 @@ def read_dataset(
         dataset = read_dataset("sample")
         print(dataset.pixels.shape, dataset.labels)
     """
-    pixels, classes, decided = _read(spec, part, preprocess, shape)
+    pixels, classes, decided = _read(spec, part, preprocess, shape or SHAPE)
     if not len(pixels):
         raise DatasetError(f"{spec}: expected pictures, found none")
-    if pixels.shape[1:] != shape:
+    pixels = corrections.apply(pixels, shape)
+    if shape and pixels.shape[1:] != shape:
         expected, found = (" x ".join(map(str, sides)) for sides in (shape, pixels.shape[1:]))
         raise DatasetError(f"{spec}: expected pictures of {expected}, found {found}")
     targets, labels = encode(classes, names, spec)
@@ -109,6 +113,6 @@ def _read_folder(path: Path, part: Part, preprocess: Preprocess | None, shape: t
         raise DatasetError(f"{path}: expected train-images and train-labels, found only the test part (t10k)")
     found = picture_folder.find(path)
     if preprocess is None:  # a class name of one character speaks for handwritten characters
-        preprocess = "digit" if all(len(name) == 1 for _, name in found) else "resize"
+        preprocess = "digit" if len(shape) == 2 and all(len(name) == 1 for _, name in found) else "resize"
     with progress("reading pictures", len(found)) as step:
         return *picture_folder.read(found, preprocess, shape, step), preprocess

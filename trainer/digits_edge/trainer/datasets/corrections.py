@@ -1,0 +1,52 @@
+"""Correct pixels that are not stored as models take them: transposed, dark on light, of another range or size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from digits_edge.runtime.picture.preprocess import prepare
+
+Pixels = npt.NDArray[np.uint8]  # [N, H, W] or [N, H, W, 3]
+
+
+@dataclass(frozen=True)
+class Corrections:
+    """What to do with pixels as they are read. The defaults change nothing.
+
+    Attributes:
+        transpose: Swap rows and columns, as for EMNIST.
+        invert: Turn dark ink on light paper into light ink on dark.
+        white: The value that white has in the data, from 1 to 255: 1 for pixels that are 0 or 1.
+        resize: Resize pictures of another size than is asked for, and turn colour into grey or grey into colour.
+    """
+
+    transpose: bool = False
+    invert: bool = False
+    white: int = 255
+    resize: bool = False
+
+    def apply(self, pixels: Pixels, shape: tuple[int, ...] | None = None) -> Pixels:
+        """Correct pixels; with `resize`, bring them to a shape, (H, W) or (H, W, 3), as `predict` does."""
+        if self.transpose:
+            pixels = pixels.swapaxes(1, 2)
+        if self.white != 255:
+            pixels = np.rint(np.arange(256).clip(max=self.white) * (255 / self.white)).astype(np.uint8)[pixels]
+        if self.invert:
+            pixels = 255 - pixels
+        if self.resize and shape and pixels.shape[1:] != shape:
+            pixels = np.stack([resized(picture, shape) for picture in pixels])
+        return np.ascontiguousarray(pixels)
+
+
+AS_STORED: Final = Corrections()
+
+
+def resized(picture: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """Bring one picture uint8[H, W] or uint8[H, W, 3] to a shape, as `predict` does with a whole picture."""
+    pixels = prepare(picture, "resize", shape).pixels
+    assert pixels is not None  # only `digit` finds nothing
+    return pixels
