@@ -88,8 +88,6 @@ class TrainOptions:
                 raise UsageError(f"--{name}: expected a whole number from 0 to {2**32 - 1}, received {seed}")
         if self.size is not None:
             self.check_shape(self.size, self.preprocess, "--size")
-        if not 1 <= self.corrections.white <= 255:
-            raise UsageError(f"--scale: expected the value of white, 1 to 255, received {self.corrections.white}")
         if self.resume and self.force:
             raise UsageError("--resume, --force: expected one of them, received both")
         self._check_out(self.out.resolve())

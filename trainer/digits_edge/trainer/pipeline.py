@@ -15,6 +15,7 @@ from digits_edge.common.progress import say
 from digits_edge.runtime.errors import RunError
 from digits_edge.runtime.system_info import cpu_name, versions
 
+from .datasets.corrections import Corrections
 from .datasets.dataset import Dataset
 from .datasets.read import read_class_names, read_dataset
 from .datasets.split import Split, split
@@ -79,7 +80,7 @@ def _read(options: TrainOptions) -> Split:
         names=names,
         preprocess=options.preprocess,
         shape=options.size,
-        corrections=replace(options.corrections, resize=options.size is not None),
+        corrections=_corrections(options),
     )
     options.check_shape(dataset.shape, dataset.preprocess, options.data)
     parts = split(dataset, options.validation_fraction, options.split_seed)
@@ -90,6 +91,10 @@ def _read(options: TrainOptions) -> Split:
     for suspicion in suspicions(parts):
         say(f"warning: {suspicion}")
     return parts
+
+
+def _corrections(options: TrainOptions) -> Corrections:
+    return replace(options.corrections, resize=options.size is not None)
 
 
 def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
@@ -196,7 +201,7 @@ def _describe(
         labels=dataset.labels,
         preprocess=dataset.preprocess,
         seed=options.seed,
-        dataset=DatasetInfo(dataset.name, len(dataset), dataset.fingerprint),
+        dataset=DatasetInfo(dataset.name, len(dataset), dataset.fingerprint, _corrections(options)),
         split=SplitInfo(options.split_seed, options.validation_fraction, len(parts.train), len(parts.validation)),
         **asdict(cost(network)),
         metrics=metrics,

@@ -107,8 +107,8 @@ def _evaluated(plan: FitPlan, recorder: Recorder, epoch: int) -> Snapshot:
     chance = float(np.bincount(targets).max() / len(targets))  # of always giving the most frequent class
     if epoch == 1 and right <= chance + 2 * np.sqrt(chance * (1 - chance) / len(targets)):
         say(
-            f"warning: after the first epoch accuracy is {right:.2%}, no better than chance ({chance:.2%}); if the next "
-            "epochs do not rise above it, look for a mistake in the labels or the pixels"
+            f"warning: after the first epoch accuracy is {right:.2%}, no better than chance ({chance:.2%}); if the "
+            "next epochs do not rise above it, look for a mistake in the labels or the pixels"
         )
     return last
 
