@@ -9,6 +9,7 @@ import pytest
 
 from digits_edge.trainer.datasets.split import split
 from digits_edge.trainer.datasets.suspicions import suspicions
+from digits_edge.trainer.fitting.fit import chance_level
 
 
 def told(dataset):
@@ -58,12 +59,8 @@ def test_few_pictures_of_a_class_and_pictures_in_both_parts(digits):
     ]
 
 
-def test_chance_after_the_first_epoch_is_warned_of(digits, tmp_path, digits_edge):
-    shuffled = np.random.default_rng(0).permutation(digits.targets)
-    np.savez(tmp_path / "shuffled.npz", x=digits.pixels, y=shuffled)
-    words = ("train", "--recipe", "fast", "--epochs", 1, "--data")
-    wrong = digits_edge(*words, tmp_path / "shuffled.npz", "--out", tmp_path / "wrong")
-    assert wrong.code == 0
-    assert "warning: after the first epoch accuracy is" in wrong.err
-    np.savez(tmp_path / "right.npz", x=digits.pixels, y=digits.targets)
-    assert "warning" not in digits_edge(*words, tmp_path / "right.npz", "--out", tmp_path / "right").err
+def test_an_accuracy_no_better_than_the_most_frequent_class_is_chance():
+    targets = np.repeat(np.arange(4), (70, 10, 10, 10))
+    assert chance_level(0.71, targets) == 0.7
+    assert chance_level(0.9, targets) is None
+    assert chance_level(0.3, np.arange(100) % 10) is None

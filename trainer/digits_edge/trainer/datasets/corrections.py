@@ -47,24 +47,23 @@ class Corrections:
         known = {field.name: field.default for field in fields(cls)}
         return cls(**{name: given[name] for name, default in known.items() if type(given.get(name)) is type(default)})
 
-    def apply(self, pixels: Pixels, shape: tuple[int, ...] | None = None) -> Pixels:
-        """Correct pixels; with `resize`, bring them to a shape, (H, W) or (H, W, 3), as `predict` does."""
+    def apply(self, pixels: Pixels) -> Pixels:
+        """Correct pixels, without resizing them: the shape is a matter of the model."""
         if self.transpose:
             pixels = pixels.swapaxes(1, 2)
         if self.white != 255:
             pixels = np.rint(np.arange(256).clip(max=self.white) * (255 / self.white)).astype(np.uint8)[pixels]
         if self.invert:
             pixels = 255 - pixels
-        if self.resize and shape and pixels.shape[1:] != shape:
-            pixels = np.stack([resized(picture, shape) for picture in pixels])
         return np.ascontiguousarray(pixels)
 
 
 AS_STORED: Final = Corrections()
 
 
-def resized(picture: Pixels, shape: tuple[int, ...]) -> Pixels:
-    """Bring one picture uint8[H, W] or uint8[H, W, 3] to a shape, as `predict` does with a whole picture."""
-    pixels = prepare(picture, "resize", shape).pixels
-    assert pixels is not None  # only `digit` finds nothing
-    return pixels
+def resized(pixels: Pixels, shape: tuple[int, ...]) -> Pixels:
+    """Bring pictures to a shape, (H, W) or (H, W, 3), as `predict` does with whole pictures."""
+    if pixels.shape[1:] == shape:
+        return pixels
+    found = (prepare(picture, "resize", shape).pixels for picture in pixels)
+    return np.stack([picture for picture in found if picture is not None])  # only `digit` finds nothing

@@ -14,7 +14,7 @@ from digits_edge.runtime.errors import DatasetError
 from digits_edge.runtime.metadata import Preprocess
 
 from . import builtin, csv, idx, npz, picture_folder
-from .corrections import AS_STORED, Corrections
+from .corrections import AS_STORED, Corrections, resized
 from .dataset import Dataset, encode, guess_preprocess
 
 SHAPE: Final = (28, 28)  # that pictures in folders are brought to unless another is asked for
@@ -57,7 +57,11 @@ def read_dataset(
     pixels, classes, decided = _read(spec, part, preprocess, shape or SHAPE)
     if not len(pixels):
         raise DatasetError(f"{spec}: expected pictures, found none")
-    pixels = corrections.apply(pixels, shape)
+    pixels = corrections.apply(pixels)
+    if decided is None:
+        decided = "resize" if shape and len(shape) == 3 else guess_preprocess(pixels)
+    if corrections.resize and shape:
+        pixels = resized(pixels, shape)
     if shape and pixels.shape[1:] != shape:
         expected, found = (" x ".join(map(str, sides)) for sides in (shape, pixels.shape[1:]))
         raise DatasetError(f"{spec}: expected pictures of {expected}, found {found}")
@@ -67,7 +71,7 @@ def read_dataset(
         targets=targets,
         labels=labels,
         name=spec if spec in ("sample", "mnist") else Path(spec).resolve().name,
-        preprocess=decided or guess_preprocess(pixels),
+        preprocess=decided,
         stratified=not is_csv(spec),
     )
 

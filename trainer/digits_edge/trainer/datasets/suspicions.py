@@ -82,9 +82,7 @@ def _read_better(dataset: Dataset) -> str | None:
     if not len(rows):
         return None
     rows = rows[np.linspace(0, len(rows) - 1, min(READ, len(rows))).astype(np.int64)]
-    some, model = dataset.pixels[rows], Classifier.load()
-    if some.shape[1:] != (SIDE, SIDE):
-        some = np.stack([resized(picture, (SIDE, SIDE)) for picture in some])
+    some, model = resized(dataset.pixels[rows], (SIDE, SIDE)), Classifier.load()
     wanted = np.array([numbers[target] for target in dataset.targets[rows]])
 
     def accuracy(corrections: Corrections) -> float:

@@ -104,13 +104,18 @@ def _evaluated(plan: FitPlan, recorder: Recorder, epoch: int) -> Snapshot:
             f"training diverged in epoch {epoch} with a learning rate of {plan.model.recipe.learning_rate:g}: "
             "lower it with --set learning_rate=RATE"
         )
-    chance = float(np.bincount(targets).max() / len(targets))  # of always giving the most frequent class
-    if epoch == 1 and right <= chance + 2 * np.sqrt(chance * (1 - chance) / len(targets)):
+    if epoch == 1 and (chance := chance_level(right, targets)):
         say(
             f"warning: after the first epoch accuracy is {right:.2%}, no better than chance ({chance:.2%}); if the "
             "next epochs do not rise above it, look for a mistake in the labels or the pixels"
         )
     return last
+
+
+def chance_level(right: float, targets: npt.NDArray[np.int64]) -> float | None:
+    """The accuracy of always giving the most frequent class, if `right` is within two standard errors of it."""
+    chance = float(np.bincount(targets).max() / len(targets))
+    return chance if right <= chance + 2 * np.sqrt(chance * (1 - chance) / len(targets)) else None
 
 
 def _snapshot(plan: FitPlan, epoch: int) -> Snapshot:
