@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from digits_edge.common.atomic_folder import check_ours, is_ours
 from digits_edge.common.keras_backend import Device
 from digits_edge.runtime.errors import RunError, UsageError
 from digits_edge.runtime.metadata import Preprocess
 
+from .datasets.corrections import AS_STORED, Corrections
 from .fitting.checkpoint import checkpoint_path
 from .recipes import Recipe
 from .run import Run
 from .run_info import KIND, MARKER
+
+SIDES: Final = range(8, 129)  # of a picture, in pixels
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,8 @@ class TrainOptions:
         out: Folder of the run.
         names: Labels file with one class name per line, or None to take the names from the data.
         preprocess: How photographs will become pixels, or None to decide by the data.
+        size: Size of the pictures, (H, W) or (H, W, 3), to which others are resized; None to take it from the data.
+        corrections: What to do with pixels that are not stored as models take them.
         init: Keras model or run to start from, with its network and weights; None for the recipe's network with fresh
             weights.
         teacher: Keras model or run to distil from, or None.
@@ -49,6 +55,8 @@ class TrainOptions:
     out: Path
     names: Path | None = None
     preprocess: Preprocess | None = None
+    size: tuple[int, ...] | None = None
+    corrections: Corrections = AS_STORED
     init: Path | None = None
     teacher: Path | None = None
     seed: int = 7
@@ -78,9 +86,26 @@ class TrainOptions:
         for name, seed in (("seed", self.seed), ("split-seed", self.split_seed)):
             if not 0 <= seed < 2**32:
                 raise UsageError(f"--{name}: expected a whole number from 0 to {2**32 - 1}, received {seed}")
+        if self.size is not None:
+            self.check_shape(self.size, self.preprocess, "--size")
         if self.resume and self.force:
             raise UsageError("--resume, --force: expected one of them, received both")
         self._check_out(self.out.resolve())
+
+    @staticmethod
+    def check_shape(shape: tuple[int, ...], preprocess: Preprocess | None, where: str) -> None:
+        """Check that pictures of a shape can be trained on and, for `digit`, have no colour; UsageError if not."""
+        size = " x ".join(map(str, shape))
+        if len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or not all(side in SIDES for side in shape[:2]):
+            raise UsageError(
+                f"{where}: expected pictures of {SIDES[0]} to {SIDES[-1]} pixels a side, grey or RGB, received {size}; "
+                "--size 32x32 or --size 32x32x3 resizes them"
+            )
+        if len(shape) == 3 and preprocess == "digit":
+            raise UsageError(
+                f"{where}: expected grey pictures for --preprocess digit, received {size}; give --size "
+                f"{shape[0]}x{shape[1]} or --preprocess resize"
+            )
 
     def _check_out(self, out: Path) -> None:
         check_ours(out, marker=MARKER, kind=KIND)

@@ -15,9 +15,11 @@ from digits_edge.common.progress import say
 from digits_edge.runtime.errors import RunError
 from digits_edge.runtime.system_info import cpu_name, versions
 
+from .datasets.corrections import Corrections
 from .datasets.dataset import Dataset
-from .datasets.read import SHAPE, read_class_names, read_dataset
+from .datasets.read import read_class_names, read_dataset
 from .datasets.split import Split, split
+from .datasets.suspicions import suspicions
 from .fitting.checkpoint import checkpoint_path
 from .options import TrainOptions
 from .run import Run
@@ -73,13 +75,26 @@ def train(options: TrainOptions) -> Run:
 def _read(options: TrainOptions) -> Split:
     """Read the dataset and split it."""
     names = read_class_names(options.names) if options.names else None
-    dataset = read_dataset(options.data, names=names, preprocess=options.preprocess)
+    dataset = read_dataset(
+        options.data,
+        names=names,
+        preprocess=options.preprocess,
+        shape=options.size,
+        corrections=_corrections(options),
+    )
+    options.check_shape(dataset.shape, dataset.preprocess, options.data)
     parts = split(dataset, options.validation_fraction, options.split_seed)
     say(
         f"{dataset.name}: {len(parts.train):,} pictures to train on, {len(parts.validation):,} to validate with, "
-        f"{len(dataset.labels)} classes"
+        f"{len(dataset.labels)} classes, {' x '.join(map(str, dataset.shape))} pixels"
     )
+    for suspicion in suspicions(parts):
+        say(f"warning: {suspicion}")
     return parts
+
+
+def _corrections(options: TrainOptions) -> Corrections:
+    return replace(options.corrections, resize=options.size is not None)
 
 
 def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
@@ -95,12 +110,14 @@ def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
     steps = recipe.epochs * -(-len(parts.train) // recipe.batch_size)
     keras.utils.set_random_seed(options.seed)
     if options.init:
-        network = load_network(options.init, SHAPE, classes)
+        network = load_network(options.init, dataset.shape, classes)
     else:
-        network = build(recipe.model, SHAPE, classes, steps, precision(recipe.precision, device))
-    teacher = _load_teacher(options.teacher, dataset.labels) if options.teacher else None
+        network = build(recipe.model, dataset.shape, classes, steps, precision(recipe.precision, device))
+    teacher = _load_teacher(options.teacher, dataset) if options.teacher else None
     unknown = None
-    if recipe.outliers:
+    if recipe.outliers and not dataset.of_digits:
+        say("no outliers are trained on: they are for digits of 28 x 28 pixels in MNIST's form (--preprocess digit)")
+    elif recipe.outliers:
         unknown = outliers(dataset.pixels[parts.train], min(OUTLIERS, len(parts.train)), options.seed)
     model = TrainingModel(network, recipe, options.seed, teacher, unknown)
     model(dataset.pixels[:1])  # builds it
@@ -110,10 +127,11 @@ def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
     return model
 
 
-def _load_teacher(path: Path, labels: tuple[str, ...]) -> keras.Model:
+def _load_teacher(path: Path, dataset: Dataset) -> keras.Model:
     from .fitting.saved_network import load_network
 
-    teacher = load_network(path, SHAPE, len(labels))
+    labels = dataset.labels
+    teacher = load_network(path, dataset.shape, len(labels))
     if path.is_dir() and (received := Run.open(path).info.labels) != labels:
         raise RunError(f"{path}: expected a teacher of classes {', '.join(labels)}, received {', '.join(received)}")
     return teacher
@@ -183,7 +201,7 @@ def _describe(
         labels=dataset.labels,
         preprocess=dataset.preprocess,
         seed=options.seed,
-        dataset=DatasetInfo(dataset.name, len(dataset), dataset.fingerprint),
+        dataset=DatasetInfo(dataset.name, len(dataset), dataset.fingerprint, _corrections(options)),
         split=SplitInfo(options.split_seed, options.validation_fraction, len(parts.train), len(parts.validation)),
         **asdict(cost(network)),
         metrics=metrics,

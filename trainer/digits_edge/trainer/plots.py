@@ -23,9 +23,9 @@ def draw_samples(
     labels: Sequence[str],
     augmented: npt.NDArray[np.float32],
 ) -> None:
-    """Draw pictures uint8[N, H, W] under their labels.
+    """Draw pictures uint8[N, H, W] or uint8[N, H, W, 3] under their labels.
 
-    Below are augmented versions of each: float32[K * N, H, W] in [0, 1], K versions of all N pictures.
+    Below are augmented versions of each: float32[K * N, *shape] in [0, 1], K versions of all N pictures.
     """
     names = [labels[t] for t in targets] + [""] * len(augmented)
     rows = np.concatenate([pixels, np.rint(augmented * 255).astype(np.uint8)])

@@ -66,6 +66,7 @@ def _draw_samples(path: Path, dataset: Dataset, options: TrainOptions) -> None:
     """Draw ten pictures, and four augmented versions of each."""
     rows = dataset.first_ten()
     seed = keras.random.SeedGenerator(options.seed)
-    augmented = augment(scale(np.tile(dataset.pixels[rows], (4, 1, 1))), options.recipe.augmentation, seed)
-    pixels = np.asarray(keras.ops.convert_to_numpy(augmented))[..., 0]
-    draw_samples(path, dataset.pixels[rows], dataset.targets[rows], dataset.labels, pixels)
+    pixels = dataset.pixels[rows]
+    augmented = augment(scale(np.concatenate([pixels] * 4)), options.recipe.augmentation, seed)
+    changed = np.asarray(keras.ops.convert_to_numpy(augmented)).reshape(-1, *dataset.shape)
+    draw_samples(path, pixels, dataset.targets[rows], dataset.labels, changed)

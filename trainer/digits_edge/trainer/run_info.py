@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 from digits_edge.runtime.errors import RunError, UsageError
 from digits_edge.runtime.metadata import Preprocess
 
+from .datasets.corrections import AS_STORED, Corrections
 from .recipes import Recipe
 
 KIND: Final = "digits-edge run"
@@ -18,6 +19,7 @@ SCHEMA: Final = 1
 MARKER: Final = "run.json"  # the file by which a run's folder is recognised
 
 _PLAIN: Final[dict[Any, tuple[str, tuple[type, ...]]]] = {
+    bool: ("true or false", (bool,)),
     int: ("a whole number", (int,)),
     float: ("a number", (int, float)),
     str: ("text", (str,)),
@@ -32,6 +34,7 @@ class DatasetInfo:
     name: str  # file or folder name, or `sample` or `mnist`
     pictures: int  # both parts together
     fingerprint: str  # SHA-256 of pixels, targets and labels
+    corrections: Corrections = AS_STORED  # that were made to the pixels as they were read
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,21 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Override any field of the recipe. May be repeated."),
 ]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HxW[x3]",
+        help="Train on pictures of this height and width, 8 to 128 pixels each, in grey or, with x3, in colour "
+        "(32x32x3); others are resized. Taken from the data unless given.",
+    ),
+]
+Transpose = Annotated[
+    bool, typer.Option("--transpose", help="Swap rows and columns of the pictures, which EMNIST stores transposed.")
+]
+Invert = Annotated[bool, typer.Option("--invert", help="Invert pictures that are dark ink on light paper.")]
+Scale = Annotated[
+    int, typer.Option("--scale", metavar="WHITE", help="Take this value for white, e.g. 1 where pixels are 0 or 1.")
+]
 Init = Annotated[Path | None, typer.Option(metavar="KERAS|RUN", help="Start from this model and its weights.")]
 Teacher = Annotated[
     Path | None, typer.Option(metavar="KERAS|RUN", help="Distil: learn this model's answers as well as the labels.")
@@ -74,6 +89,10 @@ def command(
     validation_fraction: ValidationFraction = 0.2,
     labels: Labels = None,
     preprocess: PreprocessOption = None,
+    size: Size = None,
+    transpose: Transpose = False,
+    invert: Invert = False,
+    scale: Scale = 255,
     device: DeviceName = "auto",
     distribute: Distribute = False,
     out: Out = None,
@@ -90,8 +109,11 @@ def command(
     digits-edge train --data train.csv --recipe notebook --out artifacts/runs/kaggle
 
     digits-edge train --data mnist --recipe micro --set epochs=80 --set augmentation.rotation=20
+
+    digits-edge train --data pictures --size 32x32x3
     """
     from digits_edge.trainer import TrainOptions, train
+    from digits_edge.trainer.datasets.corrections import Corrections
 
     if init is not None and model is not None:
         raise UsageError("--init, --model: expected one of them, received both (--init brings its network)")
@@ -102,6 +124,8 @@ def command(
         out=out or _place(f"{recipe}-{Path(data).resolve().name.partition('.')[0]}", resume, force),
         names=labels,
         preprocess=preprocess,
+        size=_shape(size) if size else None,
+        corrections=Corrections(transpose=transpose, invert=invert, white=scale),
         init=init,
         teacher=teacher,
         seed=seed,
@@ -123,6 +147,15 @@ def command(
         f"({metrics.val_wrong} wrong of {info.split.validation:,}), {info.wall_seconds:.0f} s"
     )
     typer.echo(f"plots: {path / 'plots'}; next: digits-edge export {path} --int8")
+
+
+def _shape(size: str) -> tuple[int, ...]:
+    """The shape of a picture, (H, W) or (H, W, 3), from a size such as 28x28 or 32x32x3."""
+    found = re.fullmatch(r"(\d{1,4})[x×,*](\d{1,4})(?:[x×,*]([13]))?", size.strip().lower())
+    if not found:
+        raise UsageError(f"--size: expected HEIGHTxWIDTH or HEIGHTxWIDTHx3, such as 32x32x3, received {size!r:.80}")
+    height, width, channels = found.groups()
+    return (int(height), int(width), *((3,) if channels == "3" else ()))
 
 
 def _changed(recipe: Recipe, own: Mapping[str, object], changes: Sequence[str]) -> Recipe:

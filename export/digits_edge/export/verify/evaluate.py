@@ -12,6 +12,7 @@ import numpy as np
 from digits_edge.common.numerics import accuracy, count_wrong, expected_calibration_error
 from digits_edge.common.progress import progress, say
 from digits_edge.runtime.errors import DatasetError
+from digits_edge.trainer.datasets.corrections import AS_STORED, Corrections
 from digits_edge.trainer.datasets.dataset import align
 from digits_edge.trainer.datasets.read import read_dataset
 from digits_edge.trainer.datasets.split import split
@@ -107,7 +108,11 @@ def read_validation(models: ModelFiles, spec: str) -> Validation:
         DatasetError: The dataset cannot be read, has a class that the models do not know, or has another number of
             classes than they do.
     """
-    dataset = read_dataset(spec, part="test", preprocess=models.preprocess, shape=models.shape)
+    trained_on, parts = models.trained.get("dataset"), models.trained.get("split")
+    corrections = Corrections.recorded(trained_on, spec)
+    if corrections != AS_STORED:
+        say(f"{spec}: its pixels are corrected as those of the training data were: {corrections}")
+    dataset = read_dataset(spec, part="test", preprocess=models.preprocess, shape=models.shape, corrections=corrections)
     everything = f"{len(dataset):,} pictures of {dataset.name}"
     if models.labels is None:
         if len(dataset.labels) != models.classes:
@@ -117,7 +122,6 @@ def read_validation(models: ModelFiles, spec: str) -> Validation:
             )
         return Validation(everything, dataset.pixels, dataset.targets, dataset.labels)
     targets = align(dataset, models.labels)
-    trained_on, parts = models.trained.get("dataset"), models.trained.get("split")
     if isinstance(trained_on, dict) and isinstance(parts, dict):
         # In training, class names may have come from a labels file; so the fingerprint is that with the models' names.
         if trained_on.get("fingerprint") == replace(dataset, targets=targets, labels=models.labels).fingerprint:

@@ -40,9 +40,9 @@ class Header(NamedTuple):
 
 
 def picture_shape(count: int, shape: tuple[int, ...] | None = None) -> tuple[int, ...] | None:
-    """The shape of a picture of so many values: the one given, else square, in grey or RGB; None if none fits."""
-    if shape is not None:
-        return shape if prod(shape) == count else None
+    """The shape of a picture of so many values: the one given if it fits, else square, in grey or RGB; or None."""
+    if shape is not None and prod(shape) == count:
+        return shape
     grey, colour = isqrt(count), isqrt(count // 3)
     if grey * grey == count and grey in SIDES:
         return grey, grey
@@ -185,20 +185,20 @@ class _Columns:
                 raise DatasetError(
                     f"{self.where}: expected only pixel columns and one {known}, found also {others[0]!r}"
                 )
-        size = picture_shape(len(found), self.shape) or (None if self.shape else named_shape)
+        size = named_shape or picture_shape(len(found), self.shape)
         if size is None:
-            expected = (
-                prod(self.shape) if self.shape else "as many as a picture has pixels, for example 784 for 28 x 28,"
+            raise DatasetError(
+                f"{self.where}: expected a pixel column for each pixel of a picture, such as pixel0 to pixel783, found "
+                f"{len(found)}"
             )
-            raise DatasetError(f"{self.where}: expected {expected} columns of pixels, found {len(found)}")
         return found, size
 
     def _groups(self, rest: Sequence[int]) -> tuple[list[int], tuple[int, ...] | None]:
         """The columns whose names are numbered alike, by their numbers, and the shape that the names tell."""
-        matched = {at: found for at in rest if (found := _NUMBERED.fullmatch(self.names[at]))}
+        matched = {at: match for at in rest if (match := _NUMBERED.fullmatch(self.names[at]))}
         if not matched:
             return [], None
-        kinds = {at: (found[1].lower(), found[3]) for at, found in matched.items()}
+        kinds = {at: (match[1].lower(), match[3]) for at, match in matched.items()}
         kind, _ = Counter(kinds.values()).most_common(1)[0]
         numbers = {at: (int(matched[at][2]), int(matched[at][4] or 0)) for at in kinds if kinds[at] == kind}
         order = sorted(numbers, key=numbers.__getitem__)
@@ -219,7 +219,7 @@ class _Columns:
         return len(values) > 1 and values in ([str(i + start) for i in range(len(values))] for start in (0, 1))
 
     def _is_last(self, first: int, last: int) -> bool:
-        """Whether the label is the last column: the corner pixel is constant, or has more values than there are classes."""
+        """Whether the label is the last column: a corner's pixel is constant, or has more values than the label."""
         one, other = ({row[at].strip() for row in self.rows} for at in (first, last))
         if any(not _is_number(value) for value in other | one):
             return any(not _is_number(value) for value in other)

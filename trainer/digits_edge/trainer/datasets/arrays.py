@@ -17,7 +17,7 @@ from digits_edge.runtime.errors import DatasetError, first_line
 from . import idx
 from .pixels import Labelled, labelled
 
-# What the words in a name mean: `x_train`, `trainImages`, `kmnist-test-imgs`, `t10k-labels-idx1-ubyte`, `dataset.train`.
+# What the words in a name mean, as in `x_train`, `trainImages`, `kmnist-test-imgs` and `t10k-labels-idx1-ubyte`.
 PICTURES: Final = {"x", "image", "images", "imgs", "img", "pictures", "pixels", "data", "features", "samples"}
 CLASSES: Final = {"y", "label", "labels", "target", "targets", "class", "classes"}
 PARTS: Final = {
@@ -78,8 +78,8 @@ def find_in_file(path: Path) -> dict[str, ArrayPair]:
         found = _paired(arrays, str(path))
         if not found:
             raise DatasetError(
-                f"{path}: expected arrays of pictures and classes, such as x and y, x_train and y_train, or train_images "
-                f"and train_labels, found {', '.join(arrays) or 'none'}"
+                f"{path}: expected arrays of pictures and classes, such as x and y, x_train and y_train, or "
+                f"train_images and train_labels, found {', '.join(arrays) or 'none'}"
             )
         return _only_group(found, str(path))
     group, part, _ = _meaning(path.name)

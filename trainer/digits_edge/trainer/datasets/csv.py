@@ -25,13 +25,13 @@ def read_labelled(path: Path, label_column: str | None = None, shape: tuple[int,
     """
     with open_csv(path, str(path)) as (text, _):
         header = read_header(text, str(path), labelled=True, label_column=label_column, shape=shape)
-    try:
-        with open_csv(path, str(path)) as (text, _):
-            for _line in range(header.named):
-                text.readline()
+    with open_csv(path, str(path)) as (text, _):
+        for _line in range(header.named):
+            text.readline()
+        try:
             found = _read_with_pandas(text, header)
-    except ValueError as error:
-        raise _find_error(path, header, error) from None
+        except ValueError as error:
+            raise _find_error(path, header, error) from None
     if not len(found.pixels):
         raise DatasetError(f"{path}: expected rows of pictures, found only the header")
     for guess in header.guesses:
@@ -65,8 +65,8 @@ def _read_with_pandas(text: TextIO, header: Header) -> Labelled:
                 found = cells.astype(np.uint8)
             pixels.append(found if np.array_equal(found, cells) else cells.astype(np.float32))
             labels.append(rows[header.label])
-    codes, names = pd.factorize(pd.concat(labels))
-    classes = [read_class(name) for name in names]
+    codes, cells = pd.factorize(pd.concat(labels))
+    classes = [read_class(cell) for cell in cells]
     if None in classes:
         raise ValueError("expected a class in each row")
     kind = np.int64 if all(isinstance(one, int) for one in classes) else np.str_

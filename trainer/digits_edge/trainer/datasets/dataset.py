@@ -13,7 +13,9 @@ import numpy.typing as npt
 from digits_edge.common.progress import say
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.runtime.metadata import Preprocess
+from digits_edge.runtime.picture.mnist_form import SIDE
 
+DIGITS: Final = 10
 SHOWN: Final = 30  # names in a list, at most
 
 
@@ -31,6 +33,16 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of a picture, (H, W) or (H, W, 3)."""
+        return self.pixels.shape[1:]
+
+    @property
+    def of_digits(self) -> bool:
+        """Whether these seem to be digits in MNIST's form: boxed and centred, with no more classes than digits."""
+        return self.preprocess == "digit" and self.shape == (SIDE, SIDE) and len(self.labels) <= DIGITS
 
     @property
     def fingerprint(self) -> str:
@@ -66,9 +78,7 @@ def encode(
     if names is not None:
         places = np.asarray(_places(present.tolist(), names, where), np.int64)
         if missing := [name for index, name in enumerate(names) if index not in places]:
-            say(
-                f"{where}: no pictures of {_listed(missing)}: {'it is' if len(missing) == 1 else 'they are'} not judged"
-            )
+            say(f"{where}: no pictures of {_listed(missing)}: not judged")
         return places[targets], tuple(names)
     order = sorted(range(len(present)), key=lambda index: _natural(str(present[index])))
     return np.argsort(order)[targets].astype(np.int64), tuple(str(present[index]) for index in order)

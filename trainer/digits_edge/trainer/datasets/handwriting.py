@@ -18,9 +18,7 @@ SAMPLE: Final = 200  # pictures that are looked at
 MOST: Final = 0.75  # share of the pictures that must be written characters; in MNIST's form it is more:
 NEARLY_ALL: Final = 0.9
 INK: Final = 0.15  # share of the paper's light that ink takes away
-COVERED: Final = (
-    0.27  # largest share of a picture that is ink; of MNIST's digits it is 0.1 to 0.25, of clothes 0.2 to 0.6
-)
+COVERED: Final = 0.27  # largest share of a picture that is ink; in MNIST it is 0.1 to 0.25, of clothes 0.2 to 0.6
 THICK: Final = 0.17  # largest stroke width, as a share of a character's diagonal; in MNIST it is 0.1 to 0.16
 
 
@@ -44,6 +42,8 @@ def _is_written(grey: npt.NDArray[np.uint8]) -> bool:
     if finding.pixels is None or finding.several or "digit" not in steps:
         return is_normalised(grey)
     strokes = steps["digit"] > 0.5
+    if not strokes.any():
+        return False
     height, width = (side.stop - side.start for side in bounding_box(strokes))
     thickness = 2 * strokes.sum() / outline(strokes).sum() / np.hypot(height, width)
     return bool((steps["ink"] > INK).mean() <= COVERED and thickness <= THICK)

@@ -42,19 +42,18 @@ def read(files: Sequence[Path], label_column: str | None, shape: tuple[int, ...]
         MissingExtra: pyarrow is not installed.
     """
     try:
+        import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtra("pyarrow", "parquet", "reading parquet files") from None
     where = str(files[0])
     try:
-        tables = [pq.read_table(path) for path in files]
-        columns = {
-            name: [value for table in tables for value in table[name].to_pylist()] for name in tables[0].schema.names
-        }
+        table = pa.concat_tables(pq.read_table(path) for path in files)
+        columns = {name: table[name].to_pylist() for name in table.column_names}
     except Exception as error:  # whatever pyarrow makes of damaged files
         raise DatasetError(f"{where}: not readable as parquet: {first_line(error)}") from None
     label = _label_column(list(columns), label_column, where)
-    classes, names = to_classes(columns.pop(label), where), _names(tables[0].schema.metadata, label)
+    classes, names = to_classes(columns.pop(label), where), _names(table.schema.metadata, label)
     if names and classes.dtype.kind == "i" and 0 <= classes.min(initial=0) <= classes.max(initial=0) < len(names):
         classes = np.array(names)[classes]
     name, values = next(((name, values) for name, values in columns.items() if _holds_pictures(values)), ("", []))

@@ -73,15 +73,15 @@ def to_bytes(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
     if white == 255:
         if not np.array_equal(values, np.rint(values)):
             say(f"{where}: pixels with fractions are rounded")
-        return np.rint(values).astype(np.uint8)
+        return np.asarray(np.rint(values), np.uint8)
     say(f"{where}: pixels from {low:g} to {high:g} are read as {black:g} for black to {white:g} for white")
     scaled = (values.astype(np.float32) - np.float32(black)) * np.float32(255 / (white - black))
-    return np.rint(scaled.clip(0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(scaled.clip(0, 255)), np.uint8)
 
 
-def to_classes(y: Any, where: str) -> npt.NDArray[Any]:
+def to_classes(classes: Any, where: str) -> npt.NDArray[Any]:
     """Bring classes to int64[N] or str[N] from [N], [N, 1] or one-hot [N, C], of numbers, names or bytes."""
-    y = np.asarray(y)
+    y: npt.NDArray[Any] = np.asarray(classes)
     if y.ndim == 2 and 1 in y.shape:
         y = y.reshape(-1)
     if y.dtype.kind == "O" and all(isinstance(one, str | bytes) for one in y.flat):

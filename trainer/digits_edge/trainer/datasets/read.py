@@ -9,12 +9,12 @@ from typing import Final, Literal, NamedTuple, TypeVar
 import numpy as np
 
 from digits_edge.common.progress import progress, say
-from digits_edge.runtime.batch.csv_header import SIDES
 from digits_edge.runtime.batch.csv_rows import is_csv
 from digits_edge.runtime.errors import DatasetError
 from digits_edge.runtime.metadata import Preprocess
 
 from . import arrays, builtin, csv, parquet, picture_folder
+from .corrections import AS_STORED, Corrections, resized
 from .dataset import Dataset, encode
 from .handwriting import SAMPLE, guess_preprocess
 from .picture_folder import Picture
@@ -26,7 +26,7 @@ FORMS: Final = (
     "`sample` or `mnist`"
 )
 GUESSED: Final = {
-    "digit": "the pictures are single characters, which are found and centred; --preprocess resize takes whole pictures",
+    "digit": "the pictures are single characters, to be found and centred; --preprocess resize takes whole pictures",
     "resize": "whole pictures are taken; --preprocess digit finds and centres one character in each",
 }
 Part = Literal["train", "test"]
@@ -60,6 +60,7 @@ def read_dataset(
     names: tuple[str, ...] | None = None,
     preprocess: Preprocess | None = None,
     shape: tuple[int, ...] | None = None,
+    corrections: Corrections = AS_STORED,
     label_column: str | None = None,
 ) -> Dataset:
     """Read labelled pictures. What is guessed, left out or scaled is said in one line on stderr.
@@ -71,7 +72,8 @@ def read_dataset(
         part: Part to read, if the dataset has a test part of its own; other datasets have one part only.
         names: Class names in the order of the targets, or None to take names and order from the data.
         preprocess: How a photograph becomes pixels, or None to decide by the data.
-        shape: Size of a picture, (H, W) or (H, W, 3), or None for that of the data.
+        shape: Size of a picture, (H, W) or (H, W, 3), or None to take it from the data.
+        corrections: What to do with pixels that are not stored as models take them.
         label_column: Name or number (from 1) of the label column of a CSV or parquet file, or None to find it.
 
     Returns:
@@ -91,21 +93,22 @@ def read_dataset(
     pixels, classes = found.labelled
     if not len(pixels):
         raise DatasetError(f"{spec}: expected pictures, found none")
+    pixels = corrections.apply(pixels)
+    decided = found.preprocess
+    if decided is None:
+        decided = "resize" if shape and len(shape) == 3 else guess_preprocess(pixels, found=False)
+    if corrections.resize and shape:
+        pixels = resized(pixels, shape)
     if shape and pixels.shape[1:] != shape:
         expected, received = (" x ".join(map(str, sides)) for sides in (shape, pixels.shape[1:]))
         raise DatasetError(f"{spec}: expected pictures of {expected}, found {received}")
-    if not all(side in SIDES for side in pixels.shape[1:3]):
-        raise DatasetError(
-            f"{spec}: expected pictures of {SIDES[0]} to {SIDES[-1]} pixels a side, found "
-            f"{pixels.shape[1]} x {pixels.shape[2]}"
-        )
     targets, labels = encode(classes, names or found.names, spec)
     return Dataset(
         pixels=pixels,
         targets=targets,
         labels=labels,
         name=spec if spec in ("sample", "mnist") else Path(spec).resolve().name,
-        preprocess=found.preprocess or guess_preprocess(pixels, found=False),
+        preprocess=decided,
         stratified=not is_csv(spec),
         held_out=found.held_out,
     )

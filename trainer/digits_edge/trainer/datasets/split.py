@@ -66,6 +66,7 @@ def _checked(parts: Split, counts: npt.NDArray[np.int64]) -> Split:
             continue
         raise DatasetError(
             f"{dataset.name}: expected every class in the {name} part, found none of the {counts[missing[0]]} pictures "
-            f"of class {dataset.labels[missing[0]]!r}; add pictures of it, or change --validation-fraction or --split-seed"
+            f"of class {dataset.labels[missing[0]]!r}; add pictures of it, or change --validation-fraction or "
+            "--split-seed"
         )
     return parts

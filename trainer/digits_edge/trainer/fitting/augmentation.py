@@ -41,7 +41,7 @@ KNOTS: Final = 7  # grid points of the elastic displacement along each side
 
 
 def augment(pictures: Tensor, augmentation: Augmentation, seed: keras.random.SeedGenerator) -> Tensor:
-    """Change each picture at random, independently of the others: float32[N, H, W, 1] in [0, 1], before and after.
+    """Change each picture at random, independently of the others: float32[N, H, W, 1 or 3] in [0, 1], before and after.
 
     The seed is a generator of all random draws: with an integer, every batch would get the same draws.
     """
@@ -87,6 +87,8 @@ def affine(draws: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 
 def sample(pictures: Tensor, x: Tensor, y: Tensor, fill: str) -> Tensor:
     """Sample pictures at fractional columns x and rows y, float32[N, H, W], by bilinear interpolation."""
+    if pictures.shape[3] > 1:
+        return _by_channel(pictures, lambda one: sample(one, x, y, fill))
     height, width = pictures.shape[1:3]
     if fill == "nearest":
         x, y = ops.clip(x, 0, width - 1), ops.clip(y, 0, height - 1)
@@ -165,8 +167,15 @@ def _filtered(pictures: Tensor, matrix: Callable[[int], Matrix]) -> Tensor:
 
     With one channel this is much faster on a CPU than a convolution.
     """
+    if pictures.shape[3] > 1:
+        return _by_channel(pictures, lambda one: _filtered(one, matrix))
     rows, columns = (matrix(size) for size in pictures.shape[1:3])
     return ops.matmul(ops.matmul(rows, pictures[..., 0]), columns.T)[..., None]
+
+
+def _by_channel(pictures: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Change each channel of pictures like a grey picture."""
+    return ops.concatenate([change(pictures[..., i : i + 1]) for i in range(pictures.shape[3])], axis=3)
 
 
 def _binomial(size: int) -> Matrix:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from digits_edge.common.keras_models import predict_logits
 from digits_edge.common.numerics import accuracy, count_wrong, cross_entropy, one_hot
+from digits_edge.common.progress import say
 from digits_edge.runtime.errors import RunError
 
 from .checkpoint import Checkpoint
@@ -96,13 +97,25 @@ def _batch_sizes(plan: FitPlan) -> list[int]:
 def _evaluated(plan: FitPlan, recorder: Recorder, epoch: int) -> Snapshot:
     """The network after an epoch; its metrics on the validation pictures are recorded."""
     last, targets = _snapshot(plan, epoch), plan.validation[1]
-    recorder.note_epoch(cross_entropy(last.logits, targets), accuracy(count_wrong(last.logits, targets), len(targets)))
+    right = accuracy(count_wrong(last.logits, targets), len(targets))
+    recorder.note_epoch(cross_entropy(last.logits, targets), right)
     if not np.isfinite(last.logits).all():
         raise RunError(
             f"training diverged in epoch {epoch} with a learning rate of {plan.model.recipe.learning_rate:g}: "
             "lower it with --set learning_rate=RATE"
         )
+    if epoch == 1 and (chance := chance_level(right, targets)):
+        say(
+            f"warning: after the first epoch accuracy is {right:.2%}, no better than chance ({chance:.2%}); if the "
+            "next epochs do not rise above it, look for a mistake in the labels or the pixels"
+        )
     return last
+
+
+def chance_level(right: float, targets: npt.NDArray[np.int64]) -> float | None:
+    """The accuracy of always giving the most frequent class, if `right` is within two standard errors of it."""
+    chance = float(np.bincount(targets).max() / len(targets))
+    return chance if right <= chance + 2 * np.sqrt(chance * (1 - chance) / len(targets)) else None
 
 
 def _snapshot(plan: FitPlan, epoch: int) -> Snapshot:

@@ -16,10 +16,10 @@ OUTLIER_WEIGHT: Final = 0.3  # weight of the outliers' loss
 
 
 class TrainingModel(keras.Model):  # type: ignore[misc]
-    """A model from pixels uint8[N, H, W] to logits float32[N, C] that augments the pixels during training.
+    """A model from pixels uint8[N, H, W] or uint8[N, H, W, 3] to logits float32[N, C] that augments them in training.
 
-    The network inside takes float32[N, H, W, 1] in [0, 1]. If there is a teacher, it learns the teacher's answers to
-    each augmented picture. If there are outliers, uint8[K, H, W], each batch has some, and it learns to be unsure of
+    The network inside takes float32[N, H, W, 1 or 3] in [0, 1]. If there is a teacher, it learns the teacher's answers
+    to each augmented picture. If there are outliers, uint8[K, H, W], each batch has some, and it learns to be unsure of
     them. The seed is that of the augmentation.
     """
 
@@ -68,8 +68,9 @@ class TrainingModel(keras.Model):  # type: ignore[misc]
 
 
 def _scaled(pixels: Tensor) -> Tensor:
-    """Scale pixels as `numerics.scale` does, on the backend: float32[N, H, W, 1] in [0, 1] from uint8[N, H, W]."""
-    return ops.cast(pixels, "float32")[..., None] / 255
+    """Scale pixels as `numerics.scale` does, on the backend: float32[N, H, W, 1 or 3] in [0, 1]."""
+    scaled = ops.cast(pixels, "float32")
+    return (scaled[..., None] if len(pixels.shape) == 3 else scaled) / 255
 
 
 def compile_training_model(model: TrainingModel, recipe: Recipe, steps: int) -> None:
