@@ -87,7 +87,9 @@ def read_header(
     rows = _rows(ahead, separator)
     if rows and len(rows[0]) == len(names) + 1 and not rows[0][-1].strip():  # each row ends with a separator
         names.append("")
-    columns = tuple(names) if named else tuple(str(number) for number, _ in enumerate(names, 1))
+    columns = tuple(names)
+    if not named:
+        columns = tuple(str(number) if name else "" for number, name in enumerate(names, 1))
     found = _Columns(where, columns, [row for row in rows if len(row) == len(columns)], labelled, shape)
     label = found.chosen(label_column) if label_column else found.label(positional)
     pixels, size = found.pixels(label, positional)

@@ -96,7 +96,7 @@ def read_dataset(
     pixels = corrections.apply(pixels)
     decided = found.preprocess
     if decided is None:
-        decided = "resize" if shape and len(shape) == 3 else guess_preprocess(pixels, found=False)
+        decided = "resize" if len(shape or pixels.shape[1:]) == 3 else guess_preprocess(pixels, found=False)
     if corrections.resize and shape:
         pixels = resized(pixels, shape)
     if shape and pixels.shape[1:] != shape:
