@@ -34,11 +34,10 @@ class Form:
 PIXELS: Final = [f"pixel{i}" for i in range(784)]
 
 
-def rows_of(pixels: Array, classes: Array, *, last: bool = False, before: Sequence[Any] = ()) -> list[list[Any]]:
+def rows_of(pixels: Array, classes: Array, *, last: bool = False) -> list[list[Any]]:
     """The cells of a CSV, with the label first or last."""
-    rows = [
-        [label, *flat] for label, flat in zip(classes.tolist(), pixels.reshape(len(pixels), -1).tolist(), strict=True)
-    ]
+    flat = pixels.reshape(len(pixels), -1).tolist()
+    rows = [[label, *row] for label, row in zip(classes.tolist(), flat, strict=True)]
     return [row[1:] + row[:1] for row in rows] if last else rows
 
 
@@ -126,8 +125,8 @@ def save_arr_0(path: Path, array: Array) -> None:
     np.savez_compressed(path, array)
 
 
-def kind_of_idx(kind: str) -> str:
-    return "idx3" if kind == "images" else "idx1"
+def idx_name(kind: str) -> str:
+    return f"{kind}-idx{3 if kind == 'images' else 1}-ubyte"
 
 
 def emnist_mat(folder: Path, pixels: Array, classes: Array) -> Path:
@@ -210,9 +209,7 @@ def add_flat_test(folder: Path) -> None:
 
 FORMS: Final = (
     Form("CSV", "columns `label`, `pixel0` … `pixel783` (Kaggle's Digit Recognizer)", table(["label", *PIXELS])),
-    Form(
-        "CSV", "`pixel1` … `pixel784` (Sign Language MNIST)", table(["Label", *(f"pixel{i + 1}" for i in range(784))])
-    ),
+    Form("CSV", "`pixel1` … `pixel784` (Sign Language MNIST)", table(["Label", *(f"pixel{i}" for i in range(1, 785))])),
     Form(
         "CSV",
         "`1x1` … `28x28` (MNIST in CSV)",
@@ -222,9 +219,7 @@ FORMS: Final = (
     Form("CSV", "columns numbered by pandas, without a name for the label", table([*map(str, range(785))]), "is taken"),
     Form("CSV", "no header, the label first (MNIST in CSV, EMNIST, A–Z)", table(None), "the first is taken"),
     Form("CSV", "no header, the label last", table(None, last=True), "the last is taken"),
-    Form(
-        "CSV", "the label by any other name", table(["what", *PIXELS]), "'what' is taken for the label; --label-column"
-    ),
+    Form("CSV", "the label by any other name", table(["what", *PIXELS]), "'what' is taken for the label"),
     Form("CSV", "an index, as pandas writes it", counted(["", "label", *PIXELS], 0), "left out the first column"),
     Form("CSV", "a column `id`", counted(["id", "label", *PIXELS], 100), "left out 'id'"),
     Form("CSV", "semicolons", table(["label", *PIXELS], separator=";")),
@@ -275,23 +270,23 @@ FORMS: Final = (
     Form("Arrays", "a folder of `X_train.npy`, `y_train.npy`", files(lambda k: f"{'Xy'[k > 'k']}_train.npy", np.save)),
     Form("Arrays", "`.mat` of EMNIST", emnist_mat, "read column after column"),
     Form("Arrays", "`.mat` of SVHN's cropped digits, 10 for 0", svhn_mat, "is read as 0, as in SVHN"),
-    Form("Arrays", "`.parquet` files of Hugging Face's form (`digits-edge[parquet]`)", parquet),
+    Form("Parquet", "`.parquet` files of Hugging Face's form (`digits-edge[parquet]`)", parquet),
     Form(
         "IDX",
         "`train-images-idx3-ubyte`, plain or `.gz`",
-        files(lambda k: f"train-{k}-{kind_of_idx(k)}-ubyte.gz", save_idx),
+        files(lambda k: f"train-{idx_name(k)}.gz", save_idx),
     ),
-    Form("IDX", "torchvision's `MNIST/raw`", files(lambda k: f"MNIST/raw/train-{k}-{kind_of_idx(k)}-ubyte", save_idx)),
+    Form("IDX", "torchvision's `MNIST/raw`", files(lambda k: f"MNIST/raw/train-{idx_name(k)}", save_idx)),
     Form(
         "IDX",
         "Kaggle's nested `train-images-idx3-ubyte/train-images-idx3-ubyte`",
-        files(lambda k: f"train-{k}-{kind_of_idx(k)}-ubyte/train-{k}-{kind_of_idx(k)}-ubyte", save_idx),
+        files(lambda k: f"train-{idx_name(k)}/train-{idx_name(k)}", save_idx),
     ),
     Form(
         "IDX",
         "one file of a pair, as in EMNIST's folder of several datasets",
         files(
-            lambda k: f"emnist-digits-train-{k}-{kind_of_idx(k)}-ubyte.gz",
+            lambda k: f"emnist-digits-train-{idx_name(k)}.gz",
             save_idx,
             "emnist-digits-train-images-idx3-ubyte.gz",
         ),

@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from digits_edge.runtime.batch import csv_rows
-from digits_edge.runtime.batch.csv_rows import PIXELS, is_csv, read_rows
+from digits_edge.runtime.batch import csv_header, csv_rows
+from digits_edge.runtime.batch.csv_rows import is_csv, read_rows
 from digits_edge.runtime.batch.image_folder import pictures_in
 from digits_edge.runtime.batch.ordered_map import AHEAD, ordered_map
 from digits_edge.runtime.batch.submission import write_submission
@@ -30,7 +30,7 @@ from digits_edge.runtime.errors import DatasetError
 
 EXAMPLE = Path(__file__).parents[2] / "examples/dask_partitions.py"
 PREDICT = [sys.executable, "-m", "digits_edge.cli", "predict"]
-HEADER = ",".join(PIXELS)
+HEADER = ",".join(f"pixel{i}" for i in range(784))
 ROWS = 20
 
 
@@ -133,6 +133,7 @@ def test_packed_rows_are_known_by_their_bytes_and_not_by_their_name(test_csv, pi
 @pytest.mark.parametrize("beginning", ["", '"', "7,"])
 def test_a_line_without_an_end_is_not_read_whole(tmp_path, monkeypatch, beginning):
     monkeypatch.setattr(csv_rows, "LONGEST", 2**20)
+    monkeypatch.setattr(csv_header, "LONGEST", 2**20)
     with (tmp_path / "test.csv").open("w") as file:
         file.write(f"{HEADER}\n{beginning}")
         file.truncate(4_000_000_000)  # a hole: it takes no room on the disk, but to read it would take all memory
@@ -197,7 +198,7 @@ def test_a_packed_csv_that_ends_too_early_is_answered_as_far_as_it_goes(digits, 
     assert done.code == 2
     *answered, failed = lines(done)
     assert len(answered) > 100
-    assert failed["error"] == f"{path}: the gzip data ends too early or is damaged"
+    assert failed["error"] == f"{path}: the packed data ends too early or is damaged"
 
 
 def test_a_bad_row_leaves_the_earlier_submission_and_nothing_beside_it(rows, test_csv, exported, refused):
