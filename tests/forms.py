@@ -136,11 +136,8 @@ def emnist_mat(folder: Path, pixels: Array, classes: Array) -> Path:
         flat = pixels[rows].transpose(0, 2, 1).reshape(-1, 784)  # as MATLAB stores a matrix: column after column
         return {"images": flat, "labels": classes[rows, None].astype(float), "writers": classes[rows, None]}
 
-    dataset = {
-        "train": part(slice(None)),
-        "test": part(slice(0, 3)),
-        "mapping": np.array([[i, 48 + i] for i in range(10)]),
-    }
+    mapping = np.array([[digit, 48 + digit] for digit in range(10)])
+    dataset = {"train": part(slice(None)), "test": part(slice(0, 3)), "mapping": mapping}
     savemat(folder / "emnist-digits.mat", {"dataset": dataset})
     return folder / "emnist-digits.mat"
 

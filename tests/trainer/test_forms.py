@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
-import numpy as np
 import pytest
 from forms import FORMS
 
 from digits_edge.trainer.datasets.read import read_dataset
 from digits_edge.trainer.datasets.split import split
-
-
-@pytest.fixture(scope="module")
-def few(digits):
-    """Thirty digits of all ten classes in mixed order."""
-    chosen = np.concatenate([np.flatnonzero(digits.targets == digit)[:3] for digit in range(10)])
-    rows = np.random.default_rng(4).permutation(chosen)
-    return replace(digits, pixels=digits.pixels[rows], targets=digits.targets[rows])
 
 
 def content(dataset):

@@ -19,13 +19,21 @@ Data = Annotated[
     str,
     typer.Option(
         metavar="SPEC",
-        help="The labelled pictures: sample (5,000 embedded digits), mnist (downloaded), a Kaggle CSV (also .gz), a "
-        "folder of IDX files, an .npz with x and y, or a folder with one sub-folder of pictures per class.",
+        help="The labelled pictures: sample (5,000 embedded digits), mnist (downloaded), a CSV (also packed), an .npz, "
+        ".npy, .mat or .parquet file, a folder of IDX files, or one with a sub-folder of pictures per class.",
     ),
 ]
 Labels = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Read class names from FILE: one a line, in the order of the model's outputs."),
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME|NUMBER",
+        help="Take the label from this column of a CSV or parquet file; the first is 1, the last -1. Found by its name "
+        "(label, class, target, ...) unless given.",
+    ),
 ]
 PreprocessOption = Annotated[
     Preprocess | None,

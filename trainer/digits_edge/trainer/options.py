@@ -29,6 +29,7 @@ class TrainOptions:
         recipe: Recipe to train with.
         out: Folder of the run.
         names: Labels file with one class name per line, or None to take the names from the data.
+        label_column: Name or number (from 1) of the label column of a CSV or parquet file, or None to find it.
         preprocess: How photographs will become pixels, or None to decide by the data.
         size: Size of the pictures, (H, W) or (H, W, 3), to which others are resized; None to take it from the data.
         corrections: What to do with pixels that are not stored as models take them.
@@ -54,6 +55,7 @@ class TrainOptions:
     recipe: Recipe
     out: Path
     names: Path | None = None
+    label_column: str | None = None
     preprocess: Preprocess | None = None
     size: tuple[int, ...] | None = None
     corrections: Corrections = AS_STORED

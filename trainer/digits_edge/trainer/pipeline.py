@@ -81,6 +81,7 @@ def _read(options: TrainOptions) -> Split:
         preprocess=options.preprocess,
         shape=options.size,
         corrections=_corrections(options),
+        label_column=options.label_column,
     )
     options.check_shape(dataset.shape, dataset.preprocess, options.data)
     parts = split(dataset, options.validation_fraction, options.split_seed)

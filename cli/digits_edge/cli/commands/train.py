@@ -14,7 +14,7 @@ import typer
 from digits_edge.runtime.errors import UsageError
 from digits_edge.trainer.recipes import RECIPES, Architecture, Augmentation, Recipe
 
-from ..options import Data, Json, Labels, PreprocessOption, print_json, shown
+from ..options import Data, Json, LabelColumn, Labels, PreprocessOption, print_json, shown
 
 EPILOG: Final = "\n\n".join(
     (
@@ -88,6 +88,7 @@ def command(
     split_seed: SplitSeed = 0,
     validation_fraction: ValidationFraction = 0.2,
     labels: Labels = None,
+    label_column: LabelColumn = None,
     preprocess: PreprocessOption = None,
     size: Size = None,
     transpose: Transpose = False,
@@ -123,6 +124,7 @@ def command(
         recipe=_changed(RECIPES[recipe], own, changes or ()),
         out=out or _place(f"{recipe}-{Path(data).resolve().name.partition('.')[0]}", resume, force),
         names=labels,
+        label_column=label_column,
         preprocess=preprocess,
         size=_shape(size) if size else None,
         corrections=Corrections(transpose=transpose, invert=invert, white=scale),

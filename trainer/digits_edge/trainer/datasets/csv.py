@@ -71,7 +71,8 @@ def _read_with_pandas(text: TextIO, header: Header) -> Labelled:
         raise ValueError("expected a class in each row")
     kind = np.int64 if all(isinstance(one, int) for one in classes) else np.str_
     return Labelled(
-        to_bytes(np.concatenate(pixels), header.where).reshape(-1, *header.shape), np.array(classes, kind)[codes]
+        to_bytes(np.concatenate(pixels), header.where, whole=True).reshape(-1, *header.shape),
+        np.array(classes, kind)[codes],
     )
 
 

@@ -45,8 +45,10 @@ def labelled(x: Any, y: Any, where: str, shape: tuple[int, ...] | None = None, *
         raise DatasetError(f"{where}: {error}") from None
 
 
-def to_bytes(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
+def to_bytes(values: npt.NDArray[Any], where: str, *, whole: bool = False) -> npt.NDArray[np.uint8]:
     """Bring pixels to uint8 from 0 to 255, and say which range they were in if it was another.
+
+    If they must be `whole` numbers, fractions are allowed from 0 to 1 and from -1 to 1 only.
 
     Raises:
         ValueError: The values are no pixels.
@@ -72,6 +74,8 @@ def to_bytes(values: npt.NDArray[Any], where: str) -> npt.NDArray[np.uint8]:
         raise ValueError(f"expected whole numbers from 0 to 255, or pixels from 0 to 1, found {low:g} to {high:g}")
     if white == 255:
         if not np.array_equal(values, np.rint(values)):
+            if whole:
+                raise ValueError("expected whole numbers from 0 to 255")
             say(f"{where}: pixels with fractions are rounded")
         return np.asarray(np.rint(values), np.uint8)
     say(f"{where}: pixels from {low:g} to {high:g} are read as {black:g} for black to {white:g} for white")

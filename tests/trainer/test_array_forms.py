@@ -1,0 +1,103 @@
+"""Arrays in files are read as pictures and classes, and refused in one line when they are not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from forms import save_idx
+
+from digits_edge.trainer.datasets.read import read_dataset
+
+
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_an_idx_folder_trains_on_train_and_evaluates_on_t10k(few, tmp_path, packed):
+    for prefix, rows in (("train", slice(0, 20)), ("t10k", slice(20, 30))):
+        save_idx(tmp_path / f"{prefix}-images-idx3-ubyte{packed}", few.pixels[rows])
+        save_idx(tmp_path / f"{prefix}-labels-idx1-ubyte{packed}", few.targets[rows].astype(np.uint8))
+    np.testing.assert_array_equal(read_dataset(str(tmp_path)).pixels, few.pixels[:20])
+    np.testing.assert_array_equal(read_dataset(str(tmp_path), part="test").pixels, few.pixels[20:])
+
+
+def bad_idx():
+    images, labels = np.zeros((6, 28, 28), np.uint8), np.arange(6, dtype=np.uint8) % 2
+    return {
+        "wrong magic": (
+            images,
+            labels,
+            lambda data: b"\x00\x00\x0d\x03" + data[4:],
+            "expected an IDX file with magic 00000803",
+        ),
+        "truncated": (
+            images,
+            labels,
+            lambda data: data[:-5],
+            "expected 4,720 bytes for shape [6, 28, 28], received 4,715",
+        ),
+        "no header": (images, labels, lambda data: data[:6], "the file ends after 6"),
+        "other counts": (
+            images,
+            labels[:4],
+            lambda data: data,
+            "train-images-idx3-ubyte: expected as many classes as pictures, found 4 classes for uint8[6, 28, 28]",
+        ),
+        "other size": (
+            np.zeros((6, 4, 20), np.uint8),
+            labels,
+            lambda data: data,
+            "expected pictures of 8 to 128 pixels a side, grey or RGB, received 4 x 20",
+        ),
+        "no pictures": (images[:0], labels[:0], lambda data: data, "found none"),
+    }
+
+
+@pytest.mark.parametrize("kind", bad_idx())
+def test_idx_files_that_cannot_be_used(tmp_path, refused, kind):
+    images, labels, damage, expected = bad_idx()[kind]
+    path = tmp_path / "train-images-idx3-ubyte"
+    save_idx(path, images)
+    path.write_bytes(damage(path.read_bytes()))
+    save_idx(tmp_path / "train-labels-idx1-ubyte", labels)
+    assert expected in refused("train", "--data", tmp_path, "--out", tmp_path / "run")
+
+
+def test_an_idx_folder_without_labels(tmp_path, refused):
+    save_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((6, 28, 28), np.uint8))
+    assert "found only train-images-idx3-ubyte" in refused("train", "--data", tmp_path, "--out", tmp_path / "run")
+
+
+def bad_npz():
+    x, y = np.zeros((6, 28, 28), np.uint8), np.arange(6) % 2
+    return {
+        "no y": ({"x": x, "z": y}, "expected images and labels, found only set.npz: x"),
+        "other names": ({"a": x, "b": y}, "x_train and y_train, or train_images and train_labels, found a, b"),
+        "one array": ({"x": x}, "expected files of pictures and of classes beside each other"),
+        "pixels without a range": ({"x": x - 7.5, "y": y}, "or pixels from 0 to 1, found -7.5 to -7.5"),
+        "pixels of no number": ({"x": x * np.nan, "y": y}, "found nan to nan"),
+        "deep pixels": (
+            {"x": x.astype(int) + 4095, "y": y},
+            "from 0 to 255, found 4095 to 4095",
+        ),
+        "complex pixels": ({"x": x * 1j, "y": y}, "expected numbers as pixels, found complex128"),
+        "flat pixels of no picture": ({"x": x.reshape(6, -1)[:, 1:], "y": y}, "received uint8[6, 783]"),
+        "other size": ({"x": x[:, :5], "y": y}, "grey or RGB, received 5 x 28"),
+        "fewer classes": ({"x": x, "y": y[:4]}, "found 4 classes for uint8[6, 28, 28]"),
+        "two classes a picture": ({"x": x, "y": np.ones((6, 3))}, "one class for each picture"),
+        "classes between": ({"x": x, "y": y + 0.5}, "received float64[6]"),
+        "negative": ({"x": x, "y": y - 1}, "expected classes from 0 up, received -1"),
+        "pickled": ({"x": x, "y": np.array([{}] * 6, object)}, "allow_pickle=False"),
+        "huge classes": ({"x": x, "y": np.full(6, 2**64 - 1, np.uint64)}, "expected classes from 0 up"),
+    }
+
+
+@pytest.mark.parametrize("kind", bad_npz())
+def test_an_npz_that_cannot_be_used(tmp_path, refused, kind):
+    arrays, expected = bad_npz()[kind]
+    path = tmp_path / "set.npz"
+    np.savez(path, **arrays)
+    assert expected in refused("train", "--data", path, "--out", tmp_path / "run")
+
+
+def test_an_npz_that_is_none(tmp_path, refused):
+    path = tmp_path / "set.npz"
+    path.write_bytes(b"PK\x03\x04 not really")
+    assert "not readable as .npz of plain arrays" in refused("train", "--data", path, "--out", tmp_path / "run")
