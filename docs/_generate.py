@@ -13,6 +13,7 @@ import json
 import math
 import os.path
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -218,6 +219,16 @@ def _range(limits: tuple[float, float] | None) -> str:
     return f"{limits[0]:g} or more" if math.isinf(limits[1]) else f"{limits[0]:g} to {limits[1]:,g}"
 
 
+def forms() -> str:
+    """Every form of data that a test writes and reads, by group."""
+    sys.path.append(str(ROOT / "tests"))
+    module = importlib.import_module("forms")
+    groups: dict[str, list[str]] = {}
+    for form in module.FORMS:
+        groups.setdefault(form.group, []).append(f"- {form.what}")
+    return "\n\n".join(f"## {group}\n\n{chr(10).join(rows)}" for group, rows in groups.items())
+
+
 def errors() -> str:
     """Every error with its exit code, as the tree that they form."""
     from digits_edge.runtime.errors import DigitsEdgeError
@@ -319,5 +330,5 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 GENERATORS: Final[dict[str, Callable[[], str]]] = {
-    made.__name__: made for made in (commands, python_api, criteria, recipes, errors, schemas)
+    made.__name__: made for made in (commands, python_api, criteria, forms, recipes, errors, schemas)
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -48,7 +51,7 @@ def test_digits_are_found_whatever_their_folders_are_called(few, tmp_path, capfd
     by_label = {names[digit]: few.pixels[few.targets == digit] for digit in range(10)}
     for label, expected in by_label.items():
         found = dataset.pixels[dataset.targets == dataset.labels.index(label)]
-        assert np.abs(found.astype(int) - expected).mean() < (1 if look == "in MNIST's form" else 15)
+        assert np.abs(found.astype(int) - expected).mean() < (1 if look == "in MNIST's form" else 25)
 
 
 def test_pictures_that_are_no_characters_keep_their_size_and_colour(few, tmp_path, capfd):

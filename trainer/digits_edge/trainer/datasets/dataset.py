@@ -76,7 +76,7 @@ def encode(
     if len(present) < 2:
         raise DatasetError(f"{where}: expected at least two classes, found {_listed(map(str, present)) or 'none'}")
     if names is not None:
-        places = np.asarray(_places(present.tolist(), names, where), np.int64)
+        places = np.asarray(places_of(present.tolist(), names, where), np.int64)
         if missing := [name for index, name in enumerate(names) if index not in places]:
             say(f"{where}: no pictures of {_listed(missing)}: not judged")
         return places[targets], tuple(names)
@@ -90,12 +90,15 @@ def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
     Classes are matched by name. If the dataset has numbers and the model has other names, they are matched by position.
     DatasetError names a class that the model does not have.
     """
-    places = _places(dataset.labels, labels, dataset.name)
+    places = places_of(dataset.labels, labels, dataset.name)
     return np.asarray(places, np.int64)[dataset.targets]
 
 
-def _places(classes: Sequence[str | int], names: Sequence[str], where: str) -> list[int]:
-    """The index of each class among the names: by name, or else of numbers the number itself."""
+def places_of(classes: Sequence[str | int], names: Sequence[str], where: str) -> list[int]:
+    """The index of each class among the names: by name, or else of numbers the number itself.
+
+    DatasetError tells the names and the classes that are not among them.
+    """
     index = {name: place for place, name in enumerate(names)}
     numbers = [int(one) if str(one).isdecimal() else -1 for one in classes]
     by_position = all(0 <= number < len(names) for number in numbers)

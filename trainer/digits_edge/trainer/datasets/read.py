@@ -15,7 +15,7 @@ from digits_edge.runtime.metadata import Preprocess
 
 from . import arrays, builtin, csv, parquet, picture_folder
 from .corrections import AS_STORED, Corrections, resized
-from .dataset import Dataset, encode
+from .dataset import Dataset, encode, places_of
 from .handwriting import SAMPLE, guess_preprocess
 from .picture_folder import Picture
 from .pixels import Labelled
@@ -38,7 +38,7 @@ class Ask(NamedTuple):
 
     spec: str
     part: Part
-    named: bool  # whether a labels file names the classes
+    names: tuple[str, ...] | None  # of a labels file
     preprocess: Preprocess | None
     shape: tuple[int, ...] | None
     label_column: str | None
@@ -89,7 +89,7 @@ def read_dataset(
         dataset = read_dataset("sample")
         print(dataset.pixels.shape, dataset.labels)
     """
-    found = _read(Ask(spec, part, names is not None, preprocess, shape, label_column))
+    found = _read(Ask(spec, part, names, preprocess, shape, label_column))
     pixels, classes = found.labelled
     if not len(pixels):
         raise DatasetError(f"{spec}: expected pictures, found none")
@@ -158,7 +158,7 @@ def _read_folder(path: Path, ask: Ask) -> Raw:
         return _read_arrays(found, ask)
     if tables := [file for file in files if file.suffix.lower() == ".parquet"]:
         return _read_parquet(parquet.find(tables), ask)
-    return _read_pictures(_chosen(picture_folder.find(path, files, empty_allowed=ask.named), ask), ask)
+    return _read_pictures(_chosen(picture_folder.find(path, files, empty_allowed=ask.names is not None), ask), ask)
 
 
 def _chosen(found: Mapping[str, Some], ask: Ask) -> list[Some]:
@@ -194,6 +194,8 @@ def _read_parquet(found: Mapping[str, list[Path]], ask: Ask) -> Raw:
 def _read_pictures(parts: Sequence[Sequence[Picture]], ask: Ask) -> Raw:
     """Decode encoded pictures, and decide by some of them how all are prepared."""
     pictures = [picture for part in parts for picture in part]
+    if ask.names:  # before much time is spent
+        places_of(sorted({str(picture.label) for picture in pictures}), ask.names, ask.spec)
     preprocess, shape = ask.preprocess, ask.shape
     some = picture_folder.sample(pictures, SAMPLE) if preprocess is None or shape is None else []
     if preprocess is None:
