@@ -97,7 +97,8 @@ def npz(convert: Callable[[Array, Array], dict[str, Array]], name: str = "set.np
     """Write an `.npz` with the arrays that a function makes."""
 
     def write(folder: Path, pixels: Array, classes: Array) -> Path:
-        np.savez(folder / name, **convert(pixels, classes))
+        arrays: dict[str, Any] = convert(pixels, classes)
+        np.savez(folder / name, **arrays)
         return folder / name
 
     return write
@@ -167,6 +168,15 @@ def parquet(folder: Path, pixels: Array, classes: Array) -> Path:
     return folder
 
 
+def parquet_of_columns(folder: Path, pixels: Array, classes: Array) -> Path:
+    import pandas as pd
+
+    table = pd.DataFrame(pixels.reshape(-1, 784), columns=PIXELS)
+    table["label"] = classes
+    table.to_parquet(folder / "train.parquet")
+    return folder / "train.parquet"
+
+
 def encoded(picture: Array, form: str = "PNG") -> bytes:
     from PIL import Image
 
@@ -214,6 +224,7 @@ FORMS: Final = (
     ),
     Form("CSV", "`0` … `783`, the label last and called `class`", table([*map(str, range(784)), "class"], last=True)),
     Form("CSV", "columns numbered by pandas, without a name for the label", table([*map(str, range(785))]), "is taken"),
+    Form("CSV", "such columns with pandas' index", counted(["", *map(str, range(785))], 0), "the first is taken"),
     Form("CSV", "no header, the label first (MNIST in CSV, EMNIST, A–Z)", table(None), "the first is taken"),
     Form("CSV", "no header, the label last", table(None, last=True), "the last is taken"),
     Form("CSV", "the label by any other name", table(["what", *PIXELS]), "'what' is taken for the label"),
@@ -255,6 +266,7 @@ FORMS: Final = (
         "a pair of `.npz` files of one array each (`kmnist-train-imgs.npz`, `kmnist-train-labels.npz`)",
         files(lambda kind: f"kmnist-train-{kind.replace('images', 'imgs')}.npz", save_arr_0, "kmnist-train-imgs.npz"),
     ),
+    Form("Arrays", "`.npz` without names, `savez(file, pictures, labels)`", npz(lambda x, y: {"arr_0": x, "arr_1": y})),
     Form("Arrays", "one-hot labels", npz(lambda x, y: {"x": x, "y": np.eye(10)[y]})),
     Form("Arrays", "labels as floats", npz(lambda x, y: {"images": x, "labels": y.astype(np.float32)})),
     Form("Arrays", "labels as bytes", npz(lambda x, y: {"images": x, "labels": y.astype("S1")})),

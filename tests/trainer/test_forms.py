@@ -29,7 +29,7 @@ def test_every_form_gives_the_same_pictures_and_classes(few, tmp_path, capfd, fo
     assert form.said in said
     if form.group not in ("Pictures", "Parquet"):
         assert dataset.preprocess == ("resize" if dataset.pixels.ndim == 4 else "digit")
-        assert len(said.splitlines()) == bool(form.said)
+        assert len(said.splitlines()) <= 2 * bool(form.said)
 
 
 @pytest.mark.parametrize("what", ["val_", "`valid`"])

@@ -81,7 +81,7 @@ def read_header(
         raise DatasetError(f"{where}: expected a CSV: {error}") from None
     named = not _is_row(names)
     ahead = text.readline(LONGEST) if named else line
-    positional = not named or (len(names) > 1 and all(name.isdecimal() for name in names))
+    positional = not named or all(name.isdecimal() for name in names if name)
     while positional and len(ahead) < AHEAD and (more := text.readline(LONGEST)):
         ahead += more
     rows = _rows(ahead, separator)

@@ -74,6 +74,8 @@ def find_in_file(path: Path) -> dict[str, ArrayPair]:
         DatasetError: The file cannot be read, or has no pictures or no classes.
     """
     arrays = _arrays_of(path)
+    if set(arrays) == {"arr_0", "arr_1"}:  # savez(file, x, y)
+        arrays = {"x": arrays["arr_0"], "y": arrays["arr_1"]}
     if len(arrays) > 1 or path.suffix.lower() == ".mat":
         found = _paired(arrays, str(path))
         if not found:

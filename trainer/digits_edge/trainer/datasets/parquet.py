@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.batch.csv_header import LABELS
+from digits_edge.runtime.batch.csv_header import LABELS, read_header
 from digits_edge.runtime.errors import DatasetError, MissingExtra, first_line
 
 from .arrays import PARTS, words
@@ -49,21 +50,28 @@ def read(files: Sequence[Path], label_column: str | None, shape: tuple[int, ...]
     where = str(files[0])
     try:
         table = pa.concat_tables(pq.read_table(path) for path in files)
-        columns = {name: table[name].to_pylist() for name in table.column_names}
     except Exception as error:  # whatever pyarrow makes of damaged files
         raise DatasetError(f"{where}: not readable as parquet: {first_line(error)}") from None
-    label = _label_column(list(columns), label_column, where)
-    classes, names = to_classes(columns.pop(label), where), _names(table.schema.metadata, label)
-    if names and classes.dtype.kind == "i" and 0 <= classes.min(initial=0) <= classes.max(initial=0) < len(names):
+    if not len(table):
+        raise DatasetError(f"{where}: expected rows of pictures, found none")
+    first = {name: table[name][0].as_py() for name in table.column_names}
+    picture = next((name for name, value in first.items() if isinstance(value, bytes | list | dict)), None)
+    if picture is None:  # a column for each pixel
+        text = StringIO(",".join(table.column_names))
+        header = read_header(text, where, labelled=True, label_column=label_column, shape=shape)
+        cells = table.to_pandas().to_numpy()
+        pixels = cells[:, header.pixels].astype(np.float32)
+        return Table(labelled(pixels, cells[:, header.label].tolist(), where, header.shape), None)
+    label = _label_column(table.column_names, label_column, where)
+    classes, names = to_classes(table[label].to_pylist(), where), _names(table.schema.metadata, label)
+    if names and classes.dtype.kind == "i" and classes.max() < len(names):
         classes = np.array(names)[classes]
-    name, values = next(((name, values) for name, values in columns.items() if _holds_pictures(values)), ("", []))
-    if not name:
-        raise DatasetError(f"{where}: expected a column of pictures, such as 'image', found {', '.join(columns)}")
+    values = table[picture].to_pylist()
     if isinstance(values[0], list):
-        return Table(labelled(_stacked(values, where), classes, f"{where}: {name}", shape), names)
-    encoded = [value["bytes"] if isinstance(value, dict) else value for value in values]
+        return Table(labelled(_stacked(values, where), classes, f"{where}: {picture}", shape), names)
+    encoded = [value.get("bytes") if isinstance(value, dict) else value for value in values]
     if None in encoded:
-        raise DatasetError(f"{where}: expected the bytes of each picture in column {name!r}, found only a path")
+        raise DatasetError(f"{where}: expected the bytes of each picture in column {picture!r}, found only a path")
     rows = enumerate(zip(encoded, classes.tolist(), strict=True), 1)
     return Table([Picture(f"{where}: row {row}", data, label) for row, (data, label) in rows], names)
 
@@ -78,11 +86,6 @@ def _label_column(columns: list[str], label_column: str | None, where: str) -> s
             "--label-column names another"
         )
     return found
-
-
-def _holds_pictures(values: list[Any]) -> bool:
-    first = values[0] if values else None
-    return isinstance(first, bytes | list) or (isinstance(first, dict) and "bytes" in first)
 
 
 def _stacked(values: list[Any], where: str) -> npt.NDArray[Any]:
