@@ -280,6 +280,7 @@ FORMS: Final = (
     Form("Arrays", "`.mat` of EMNIST", emnist_mat, "read column after column"),
     Form("Arrays", "`.mat` of SVHN's cropped digits, 10 for 0", svhn_mat, "is read as 0, as in SVHN"),
     Form("Parquet", "`.parquet` files of Hugging Face's form (`digits-edge[parquet]`)", parquet),
+    Form("Parquet", "`.parquet` files with a column for each pixel", parquet_of_columns),
     Form(
         "IDX",
         "`train-images-idx3-ubyte`, plain or `.gz`",

@@ -43,7 +43,7 @@ def picture_shape(count: int, shape: tuple[int, ...] | None = None) -> tuple[int
     """The shape of a picture of so many values: the one given if it fits, else square, in grey or RGB; or None."""
     if shape is not None and prod(shape) == count:
         return shape
-    grey, colour = isqrt(count), isqrt(count // 3)
+    grey, colour = isqrt(max(0, count)), isqrt(max(0, count) // 3)
     if grey * grey == count and grey in SIDES:
         return grey, grey
     return (colour, colour, 3) if 3 * colour * colour == count and colour in SIDES else None

@@ -69,7 +69,7 @@ def read(files: Sequence[Path], label_column: str | None, shape: tuple[int, ...]
     values = table[picture].to_pylist()
     if isinstance(values[0], list):
         return Table(labelled(_stacked(values, where), classes, f"{where}: {picture}", shape), names)
-    encoded = [value.get("bytes") if isinstance(value, dict) else value for value in values]
+    encoded: list[Any] = [value.get("bytes") if isinstance(value, dict) else value for value in values]
     if None in encoded:
         raise DatasetError(f"{where}: expected the bytes of each picture in column {picture!r}, found only a path")
     rows = enumerate(zip(encoded, classes.tolist(), strict=True), 1)

@@ -109,7 +109,7 @@ def _of_classes(parts: Split) -> Iterator[str]:
     """Classes with few pictures."""
     labels = parts.dataset.labels
     counts = np.bincount(parts.dataset.targets, minlength=len(labels))
-    if len(few := np.flatnonzero(counts < FEW)):
+    if len(few := np.flatnonzero((counts > 0) & (counts < FEW))):
         shown = ", ".join(f"{labels[i]!r} ({counts[i]})" for i in few[:5])
         others = f" and {len(few) - 5} more" if len(few) > 5 else ""
         yield f"fewer than {FEW} pictures of {shown}{others}: their accuracy is hardly judged"
