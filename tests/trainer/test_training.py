@@ -21,7 +21,7 @@ from digits_edge.trainer.fitting import fit as fitting
 from digits_edge.trainer.fitting.checkpoint import checkpoint_path
 from digits_edge.trainer.fitting.steps import training_steps
 from digits_edge.trainer.plots import draw_confusion, draw_mistakes
-from digits_edge.trainer.recipes import COMPACT, FAST, MICRO, Augmentation
+from digits_edge.trainer.recipes import COMPACT, FAST, Augmentation
 
 
 def test_a_csv_is_split_as_the_notebook_did(digits):
@@ -286,6 +286,6 @@ def test_the_last_epochs_may_be_gentler(digits_npz, tmp_path, monkeypatch):
         return training_steps(model, *data)
 
     monkeypatch.setattr(fitting, "training_steps", watched)
-    recipe = replace(MICRO, epochs=3, gentle_epochs=2, augmentation=strong)
+    recipe = replace(FAST, epochs=3, gentle_epochs=2, augmentation=strong)
     train(TrainOptions(data=str(digits_npz), recipe=recipe, out=tmp_path / "run"))
     assert seen == [strong, strong.gentle()]
