@@ -55,7 +55,7 @@ def test_no_export_publishes_what_differs(ending, tmp_path):
     expected = authors_answers(model, pixels)
     model.save(tmp_path / "own.keras")
     np.savez(tmp_path / "own.npz", x=pixels, y=expected.argmax(axis=1))
-    own = OwnModel(tmp_path / "own.keras", str(tmp_path / "own.npz"))
+    own = OwnModel(tmp_path / "own.keras", str(tmp_path / "own.npz"), names=("a", "b", "c"))
     limits = Limits()
     try:
         bundle = export(ExportOptions(own, tmp_path / "bundle", int8=True, limits=limits, timed=False))
