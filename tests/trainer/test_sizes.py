@@ -12,7 +12,7 @@ from PIL import Image
 
 from digits_edge.common.model_cost import cost
 from digits_edge.export import export
-from digits_edge.export.formats import TRANSLATIONS
+from digits_edge.export.formats import TRANSLATIONS, Format
 from digits_edge.export.options import ExportOptions
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.errors import UsageError
@@ -45,7 +45,7 @@ def coloured(tmp_path_factory):
     pixels = np.concatenate([blots(colour, 150, i) for i, colour in enumerate(COLOURS)])
     np.savez(folder / "blots.npz", x=pixels, y=np.repeat(list(COLOURS), 150))
     run = train(TrainOptions(str(folder / "blots.npz"), QUICK, folder / "run", preprocess=None))
-    return export(ExportOptions(run, folder / "run" / "bundle", formats=("onnx", *TRANSLATIONS), timed=False))
+    return export(ExportOptions(run, folder / "run" / "bundle", formats=(Format.ONNX, *TRANSLATIONS), timed=False))
 
 
 def test_a_colour_model_goes_all_the_way(coloured, digits_edge, tmp_path):
