@@ -27,7 +27,7 @@ from digits_edge.trainer.fitting.architectures import build
 from digits_edge.trainer.fitting.augmentation import augment
 from digits_edge.trainer.recipes import Augmentation
 
-QUICK = replace(RECIPES["micro"], epochs=2, batch_size=45, augmentation=Augmentation(shift=1))
+QUICK = replace(RECIPES["micro"], epochs=5, batch_size=45, augmentation=Augmentation(shift=1))
 COLOURS = {"red": (220, 40, 30), "green": (30, 190, 60), "blue": (40, 60, 210)}
 
 
