@@ -28,6 +28,7 @@ from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.trainer import Run, TrainOptions, read_dataset, train
 from digits_edge.trainer.datasets.dataset import Dataset
+from digits_edge.trainer.fitting import outliers
 from digits_edge.trainer.recipes import COMPACT, Augmentation
 
 # Of 400 pictures and a model of five epochs; what the gate refuses is tested with limits and damage of its own.
@@ -70,11 +71,12 @@ class WarmPool:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def short_exports() -> Iterator[None]:
+def short_work() -> Iterator[None]:
     """One process converts for all tests of the session, and few outliers are drawn."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(worker, "ProcessPoolExecutor", WarmPool)
         patch.setattr(rejection, "OUTLIERS", 300)
+        patch.setattr(outliers, "OUTLIERS", 300)
         yield
     for pool in WarmPool.idle:
         pool.shutdown(kill_workers=True)
@@ -108,6 +110,15 @@ def digits() -> Dataset:
 def digits_npz(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("data") / "digits.npz"
     np.savez(path, x=digits.pixels, y=digits.targets)
+    return path
+
+
+@pytest.fixture(scope="session")
+def few_npz(digits: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """300 of them, for what does not depend on how well a network reads."""
+    path = tmp_path_factory.mktemp("few") / "few.npz"
+    rows = np.arange(len(digits)) % 200 < 30
+    np.savez(path, x=digits.pixels[rows], y=digits.targets[rows])
     return path
 
 

@@ -79,7 +79,7 @@ def test_a_gpu_that_keras_does_not_see_is_told(monkeypatch, capsys):
 
 
 def test_mixed_precision_trains_in_bfloat16_and_saves_float32(tmp_path, digits_npz, digits_edge):
-    words = ("--recipe", "micro", "--epochs", 1, "--set", "precision=mixed_bfloat16", "--json")
+    words = ("--recipe", "fast", "--epochs", 1, "--set", "precision=mixed_bfloat16", "--json")
     done = digits_edge("train", "--data", digits_npz, "--out", tmp_path / "run", *words)
     assert done.code == 0, done.err
     assert "in mixed_bfloat16" in done.err

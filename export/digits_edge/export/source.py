@@ -81,13 +81,13 @@ def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
         raise ExportError(f"{own.path}: no such file; expected a .keras model or a run")
     network = KerasModelFile(own.path, own.pixel_range)
     facts, outputs = worker(read_facts, network)
-    say(f"{own.path} gives {outputs}")
     dataset = read_dataset(own.data, names=own.names, preprocess=own.preprocess, shape=facts.shape)
     if len(dataset.labels) != facts.classes:
         raise DatasetError(
             f"{own.data}: expected {facts.classes} classes, as many as {own.path} has outputs, found "
             f"{len(dataset.labels)}; --labels FILE names all of them"
         )
+    say(f"{own.path} gives {outputs}")
     order = np.random.default_rng(own.seed).permutation(len(dataset))
     count = min(CALIBRATION_PICTURES, int(CALIBRATION_SHARE * len(dataset)))
     if not count:

@@ -145,7 +145,10 @@ def adapted(source: KerasModelFile) -> keras.Model:
     return _opened(source).adapted
 
 
-_opened = lru_cache(maxsize=4)(open_adapted)  # so that the worker process opens each file once
+@lru_cache(maxsize=4)
+def _opened(source: KerasModelFile) -> OpenedModel:
+    """An opened model; cached, so that the worker process opens each file once."""
+    return open_adapted(source)
 
 
 def summarize(source: KerasModelFile) -> tuple[ModelFacts, list[tuple[str, str, str, int]]]:
