@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -12,10 +13,12 @@ from PIL import Image
 
 from digits_edge.common.model_cost import cost
 from digits_edge.export import export
-from digits_edge.export.formats import TRANSLATIONS
+from digits_edge.export.engines.model_files import open_models
+from digits_edge.export.formats import TRANSLATIONS, Format
 from digits_edge.export.options import ExportOptions
+from digits_edge.export.verify.evaluate import read_validation
 from digits_edge.runtime import Classifier
-from digits_edge.runtime.errors import UsageError
+from digits_edge.runtime.errors import DatasetError, UsageError
 from digits_edge.trainer import RECIPES, Run, TrainOptions, train
 from digits_edge.trainer.datasets.corrections import AS_STORED, Corrections
 from digits_edge.trainer.datasets.read import read_dataset
@@ -24,7 +27,7 @@ from digits_edge.trainer.fitting.architectures import build
 from digits_edge.trainer.fitting.augmentation import augment
 from digits_edge.trainer.recipes import Augmentation
 
-QUICK = replace(RECIPES["micro"], epochs=6, batch_size=45, augmentation=Augmentation(shift=1))
+QUICK = replace(RECIPES["micro"], epochs=5, batch_size=45, augmentation=Augmentation(shift=1))
 COLOURS = {"red": (220, 40, 30), "green": (30, 190, 60), "blue": (40, 60, 210)}
 
 
@@ -45,7 +48,7 @@ def coloured(tmp_path_factory):
     pixels = np.concatenate([blots(colour, 150, i) for i, colour in enumerate(COLOURS)])
     np.savez(folder / "blots.npz", x=pixels, y=np.repeat(list(COLOURS), 150))
     run = train(TrainOptions(str(folder / "blots.npz"), QUICK, folder / "run", preprocess=None))
-    return export(ExportOptions(run, folder / "run" / "bundle", formats=("onnx", *TRANSLATIONS), timed=False))
+    return export(ExportOptions(run, folder / "run" / "bundle", formats=(Format.ONNX, *TRANSLATIONS), timed=False))
 
 
 def test_a_colour_model_goes_all_the_way(coloured, digits_edge, tmp_path):
@@ -65,10 +68,23 @@ def test_a_colour_model_goes_all_the_way(coloured, digits_edge, tmp_path):
 
 
 def test_evaluate_judges_a_colour_model_by_its_validation_pictures(coloured, digits_edge):
-    done = digits_edge("evaluate", coloured.folder, "--data", f"{coloured.folder}/../../blots.npz", "--json")
+    done = digits_edge("evaluate", coloured.folder, "--data", Path(coloured.folder).parents[1] / "blots.npz", "--json")
     assert done.code == 0, done.err
     assert "the 90 validation pictures of blots.npz" in done.err
     assert all(model["accuracy"] > 0.9 for model in json.loads(done.out)["models"])
+
+
+def test_evaluate_corrects_the_training_data_as_train_did(coloured, tmp_path, capsys):
+    pixels, targets = Run.open(Path(coloured.folder).parent).validation()
+    labels = np.array(coloured.manifest["labels"])
+    np.savez(tmp_path / "odd.npz", x=255 - pixels.swapaxes(1, 2), y=labels[targets])
+    record = {"name": "odd.npz", "corrections": vars(Corrections(transpose=True, invert=True))}
+    models = replace(open_models(Path(coloured.folder)), trained={"dataset": record})
+    np.testing.assert_array_equal(read_validation(models, str(tmp_path / "odd.npz")).pixels, pixels)
+    assert "its pixels are corrected as those of the training data were" in capsys.readouterr().err
+    (tmp_path / "odd.npz").rename(tmp_path / "other.npz")
+    with pytest.raises(DatasetError, match="expected pictures of 16 x 20 x 3, found 20 x 16 x 3"):
+        read_validation(models, str(tmp_path / "other.npz"))
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (8, 128), (128, 8, 3), (27, 55), (32, 32, 3), (64, 64), (128, 128, 3)])
@@ -136,7 +152,9 @@ def test_pixels_are_corrected_and_the_run_says_so(tmp_path, digits):
     mended = read_dataset(str(tmp_path / "odd.npz"), corrections=Corrections(transpose=True, invert=True))
     np.testing.assert_array_equal(mended.pixels, digits.pixels)
     assert mended.preprocess == "digit"
-    np.testing.assert_array_equal(Corrections(white=1).apply(np.array([[[0, 1, 2]]], np.uint8)), [[[0, 255, 255]]])
+    np.testing.assert_array_equal(Corrections(white=2).apply(np.array([[[0, 1, 2]]], np.uint8)), [[[0, 128, 255]]])
+    with pytest.raises(UsageError, match="--scale 1: expected pixels from 0 to 1, found some of 255"):
+        Corrections(white=1).apply(digits.pixels)
     record = {"name": "odd.npz", "corrections": {"transpose": True, "invert": "yes", "white": 16, "later": 1}}
     assert Corrections.recorded(record, "some/odd.npz") == Corrections(transpose=True, white=16)
     assert Corrections.recorded(record, "some/other.npz") == AS_STORED

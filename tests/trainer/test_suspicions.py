@@ -23,7 +23,7 @@ CASES = {
     "both": (lambda x: 255 - x.swapaxes(1, 2), None, "100% with --transpose --invert"),
     "transposed characters": (lambda x: x.swapaxes(1, 2), LETTERS, "of the pictures are taller than wide"),
     "inverted characters": (lambda x: 255 - x, LETTERS, "100% of the pictures are dark on light"),
-    "ones": (lambda x: (x > 99).astype(np.uint8), None, "the brightest pixel is 1 of 255, so the pictures are nearly"),
+    "ones": (lambda x: (x > 99).astype(np.uint8), None, "the brightest pixel is 1, where white is 255: --scale 1"),
     "sixteenths": (lambda x: x // 16, None, "--scale 15 makes it white"),
     "two values": (lambda x: (x > 99) * np.uint8(200), None, "all pixels are 0 or 200, with no grey between"),
     "blank": (lambda x: x * (np.arange(len(x)) > 7)[:, None, None], None, "8 of 2,000 pictures have one colour only"),
@@ -64,3 +64,4 @@ def test_an_accuracy_no_better_than_the_most_frequent_class_is_chance():
     assert chance_level(0.71, targets) == 0.7
     assert chance_level(0.9, targets) is None
     assert chance_level(0.3, np.arange(100) % 10) is None
+    assert chance_level(1.0, np.array([0, 0, 1])) is None

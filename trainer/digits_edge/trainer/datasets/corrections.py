@@ -48,7 +48,9 @@ class Corrections:
         return cls(**{name: given[name] for name, default in known.items() if type(given.get(name)) is type(default)})
 
     def apply(self, pixels: Pixels) -> Pixels:
-        """Correct pixels, without resizing them: the shape is a matter of the model."""
+        """Correct pixels, without resizing them; UsageError if some are brighter than white."""
+        if (brightest := int(pixels.max())) > self.white:
+            raise UsageError(f"--scale {self.white}: expected pixels from 0 to {self.white}, found some of {brightest}")
         if self.transpose:
             pixels = pixels.swapaxes(1, 2)
         if self.white != 255:

@@ -17,7 +17,7 @@ from .split import Split
 
 READ: Final = 300  # pictures that are looked at closely
 FEW: Final = 10  # pictures of a class: with fewer, its validation says little
-DARKEST_WHITE: Final = 64  # a dataset without a brighter pixel is stored in another range
+DARKEST_WHITE: Final = 128  # a dataset without a brighter pixel is stored in another range
 READABLE: Final = 0.6  # accuracy of the package's own model on digits that are stored as it takes them
 BETTER: Final = 0.3  # gain in accuracy that is no accident
 UPRIGHT: Final = 0.4  # the lowest share of characters that are taller than wide; of MNIST's digits it is 0.89
@@ -43,7 +43,7 @@ def _of_range(pixels: Pixels) -> Iterator[str]:
     """Too dark, only two values, or pictures of one colour."""
     white, values = int(pixels.max()), np.flatnonzero(np.bincount(pixels[:: max(1, len(pixels) // READ)].ravel()))
     if 0 < white < DARKEST_WHITE:
-        yield f"the brightest pixel is {white} of 255, so the pictures are nearly black: --scale {white} makes it white"
+        yield f"the brightest pixel is {white}, where white is 255: --scale {white} makes it white"
     elif len(values) == 2 and len(np.unique(pixels)) == 2:
         yield (
             f"all pixels are {values[0]} or {values[1]}, with no grey between: pictures that are read later have greys"

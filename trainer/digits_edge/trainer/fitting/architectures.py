@@ -79,8 +79,8 @@ def _stack(name: str, shape: tuple[int, ...], classes: int, momentum: float) -> 
             x = layers.MaxPooling2D()(x)
             continue
         width, kernel, stride, padding = convolution
-        strides = [stride * more for more in times] if x is image else stride
-        kernels = [max(kernel, 2 * step + 1) for step in strides] if x is image else kernel
+        strides = [stride * more for more in (times if x is image else (1, 1))]
+        kernels = [max(kernel, 2 * step + 1) for step in strides]
         x = layers.Conv2D(width, kernels, strides, "same" if min(shape[:2]) < SIDE else padding, use_bias=False)(x)
         x = layers.BatchNormalization(momentum=momentum)(x)
         x = layers.ReLU()(x)

@@ -115,7 +115,9 @@ def _evaluated(plan: FitPlan, recorder: Recorder, epoch: int) -> Snapshot:
 def chance_level(right: float, targets: npt.NDArray[np.int64]) -> float | None:
     """The accuracy of always giving the most frequent class, if `right` is within two standard errors of it."""
     chance = float(np.bincount(targets).max() / len(targets))
-    return chance if right <= chance + 2 * np.sqrt(chance * (1 - chance) / len(targets)) else None
+    return (
+        chance if right <= chance + min(2 * np.sqrt(chance * (1 - chance) / len(targets)), (1 - chance) / 2) else None
+    )
 
 
 def _snapshot(plan: FitPlan, epoch: int) -> Snapshot:
