@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from forms import save_idx
 
+from digits_edge.runtime.errors import DatasetError
 from digits_edge.trainer.datasets.read import read_dataset
 
 
@@ -101,3 +102,31 @@ def test_an_npz_that_is_none(tmp_path, refused):
     path = tmp_path / "set.npz"
     path.write_bytes(b"PK\x03\x04 not really")
     assert "not readable as .npz of plain arrays" in refused("train", "--data", path, "--out", tmp_path / "run")
+
+
+def test_truth_values_are_black_and_white(few, tmp_path):
+    np.savez(tmp_path / "set.npz", x=few.pixels > 99, y=few.targets)
+    np.testing.assert_array_equal(read_dataset(str(tmp_path / "set.npz")).pixels, 255 * (few.pixels > 99))
+
+
+def test_flat_colours_are_told_from_planes_of_colour(few, tmp_path, capfd):
+    smooth = np.stack([few.pixels, few.pixels // 2, 255 - few.pixels], axis=3)
+    for name, flat in (("mixed", smooth), ("planes", np.moveaxis(smooth, 3, 1))):
+        np.savez(tmp_path / f"{name}.npz", x=flat.reshape(30, -1), y=few.targets)
+        np.testing.assert_array_equal(read_dataset(str(tmp_path / f"{name}.npz")).pixels, smooth)
+    assert "planes.npz: x: the values of a picture are read as three planes" in capfd.readouterr().err
+
+
+def test_pictures_of_other_sizes_keep_them(few, tmp_path):
+    np.savez(tmp_path / "set.npz", x=few.pixels[:, 4:24], y=few.targets)
+    assert read_dataset(str(tmp_path / "set.npz")).pixels.shape == (30, 20, 28)
+    with pytest.raises(DatasetError, match="expected pictures of 28 x 28, found 20 x 28"):
+        read_dataset(str(tmp_path / "set.npz"), shape=(28, 28))
+
+
+def test_several_datasets_in_a_folder_are_named(few, tmp_path):
+    for name in ("emnist-digits", "emnist-letters"):
+        for kind, array in (("images-idx3", few.pixels), ("labels-idx1", few.targets.astype(np.uint8))):
+            save_idx(tmp_path / f"{name}-train-{kind}-ubyte", array)
+    with pytest.raises(DatasetError, match=r"found 2; give the file of one of them: .*digits-train.*letters-train"):
+        read_dataset(str(tmp_path))

@@ -84,6 +84,34 @@ def test_classes_are_those_of_the_data_and_sorted_by_value(few, tmp_path):
     np.testing.assert_array_equal(dataset.targets, few.targets % 3)
 
 
+def test_a_chosen_label_column(few, tmp_path, capfd):
+    columns = ["class", "label", *PIXELS]
+    rows = [[9 - target, target, *row] for target, row in zip(few.targets, few.pixels.reshape(30, -1), strict=True)]
+    (tmp_path / "train.csv").write_text("\n".join(",".join(map(str, row)) for row in [columns, *rows]))
+    with pytest.raises(DatasetError, match="one 'label', found also 'class'"):
+        read_dataset(str(tmp_path / "train.csv"))
+    for column, sign in (("Class", -1), ("1", -1), ("label", 1), ("2", 1), ("-785", 1)):
+        dataset = read_dataset(str(tmp_path / "train.csv"), label_column=column)
+        assert dataset.targets.tolist() == [target if sign > 0 else 9 - target for target in few.targets]
+        assert f"train.csv: left out {'label' if sign < 0 else 'class'!r}" in capfd.readouterr().err
+    with pytest.raises(DatasetError, match="expected a column 'what' by --label-column, found class, label, pixel0"):
+        read_dataset(str(tmp_path / "train.csv"), label_column="what")
+
+
+def test_a_csv_of_other_sizes_and_colours(few, tmp_path):
+    for shape in ((20, 20), (8, 8, 3)):
+        pixels = np.random.default_rng(0).integers(0, 256, (30, *shape))
+        header = ",".join(["label", *(f"pixel{i:04}" for i in range(pixels[0].size))])
+        rows = [",".join(map(str, [target, *row.ravel()])) for target, row in zip(few.targets, pixels, strict=True)]
+        (tmp_path / "train.csv").write_text("\n".join([header, *rows]))
+        np.testing.assert_array_equal(read_dataset(str(tmp_path / "train.csv")).pixels, pixels)
+        np.testing.assert_array_equal(
+            np.concatenate([rows.pixels for rows in read_rows(tmp_path / "train.csv")]), pixels
+        )
+    oblong = read_dataset(str(tmp_path / "train.csv"), shape=(16, 12))
+    assert oblong.pixels.shape == (30, 16, 12)
+
+
 BAD_CELLS = {
     "256": "'256'",
     "-1": "'-1'",

@@ -109,9 +109,8 @@ class _Columns:
     ) -> None:
         self.where, self.names, self.rows, self.labelled, self.shape = where, names, rows, labelled, shape
         self.guesses: list[str] = []
+        self.is_chosen = False  # whether the label's column was given
         self.left_out = {at for at, name in enumerate(names) if name.lower() in LEFT_OUT and self._may_go(at)}
-        if kept := [names[at] for at in sorted(self.left_out) if at < len(names) - 1 or names[at]]:
-            self.guesses.append(f"{where}: left out {_listed(kept)}")
 
     def _may_go(self, at: int) -> bool:
         """Whether a column is an index or an id; one without a name comes first, or is empty."""
@@ -134,6 +133,7 @@ class _Columns:
             )
         at %= len(self.names)
         self.left_out.discard(at)
+        self.is_chosen = True
         return at
 
     def label(self, positional: bool) -> int | None:
@@ -156,7 +156,6 @@ class _Columns:
             return None
         if self._fits(len(rest) - 2) and self._counts(rest[0]):
             self.left_out.add(rest.pop(0))
-            self.guesses.append(f"{self.where}: left out the first column, which counts the rows")
         if not self._fits(len(rest) - 1):
             return None
         at = rest[-1] if self._is_last(rest[0], rest[-1]) else rest[0]
@@ -182,10 +181,13 @@ class _Columns:
             found, named_shape = rest, None
         else:
             found, named_shape = self._groups(rest)
-            if others := [self.names[at] for at in rest if at not in found]:
+            others = [at for at in rest if at not in found]
+            if others and self.is_chosen:  # whoever names the label knows the others
+                self.left_out.update(others)
+            elif others:
                 known = repr("label" if label is None else self.names[label])
                 raise DatasetError(
-                    f"{self.where}: expected only pixel columns and one {known}, found also {others[0]!r}"
+                    f"{self.where}: expected only pixel columns and one {known}, found also {self.names[others[0]]!r}"
                 )
         size = named_shape or picture_shape(len(found), self.shape)
         if size is None:
@@ -193,6 +195,8 @@ class _Columns:
                 f"{self.where}: expected a pixel column for each pixel of a picture, such as pixel0 to pixel783, found "
                 f"{len(found)}"
             )
+        if kept := [self.names[at] for at in sorted(self.left_out) if self.names[at] or at == 0]:
+            self.guesses.append(f"{self.where}: left out {_listed(kept)}")
         return found, size
 
     def _groups(self, rest: Sequence[int]) -> tuple[list[int], tuple[int, ...] | None]:

@@ -57,14 +57,13 @@ def to_bytes(values: npt.NDArray[Any], where: str, *, whole: bool = False) -> np
         raise ValueError(f"expected numbers as pixels, found {values.dtype}")
     if not values.size:
         return values.astype(np.uint8)
+    if values.dtype.kind == "b":
+        return values.astype(np.uint8) * np.uint8(255)
     low, high = float(values.min()), float(values.max())
     if values.dtype.kind != "f":
         if not 0 <= low <= high <= 255:
             raise ValueError(f"expected whole numbers from 0 to 255, found {low:g} to {high:g}")
-        if high != 1:
-            return values.astype(np.uint8, copy=False)
-        say(f"{where}: pixels of 0 and 1 are taken for black and white")
-        return values.astype(np.uint8) * np.uint8(255)
+        return values.astype(np.uint8, copy=False)
     margin = BEYOND if low < 0 < high else 0.0
     for black, white in RANGES:
         slack = margin if (black, white) == (0, 1) else 0
