@@ -229,7 +229,7 @@ FORMS: Final = (
     Form("CSV", "no header, the label last", table(None, last=True), "the last is taken"),
     Form("CSV", "the label by any other name", table(["what", *PIXELS]), "'what' is taken for the label"),
     Form("CSV", "an index, as pandas writes it", counted(["", "label", *PIXELS], 0), "left out the first column"),
-    Form("CSV", "a column `id`", counted(["id", "label", *PIXELS], 100), "left out 'id'"),
+    Form("CSV", "a column `id`", counted(["id", "label", *PIXELS], 100), "left out column 'id'"),
     Form("CSV", "semicolons", table(["label", *PIXELS], separator=";")),
     Form("CSV", "tabs", table(["label", *PIXELS], separator="\t", name="TRAIN.TSV")),
     Form("CSV", "a comma at the end of each line", table(["label", *PIXELS], end=",")),

@@ -38,6 +38,23 @@ from digits_edge.trainer import RECIPES, TrainOptions, train
 run = train(TrainOptions(data="sample", recipe=replace(RECIPES["fast"], epochs=2), out=Path("new-run")))
 assert run.info.metrics.val_accuracy > 0.9
 """
+PARQUET: Final = """
+import pandas
+from digits_edge.trainer import read_dataset
+cells = {f"pixel{i}": [0, i % 256] for i in range(784)}
+pandas.DataFrame({"label": [3, 4], **cells}).to_parquet("rows.parquet")
+assert read_dataset("rows.parquet").pixels[1, 0, 9] == 9
+"""
+HEIC: Final = """
+from pathlib import Path
+from PIL import Image
+from pillow_heif import from_pillow
+from digits_edge.trainer import read_dataset
+for name in ("a", "b"):
+    Path("set", name).mkdir(parents=True)
+    from_pillow(Image.open("seven.png")).save(Path("set", name, "seven.heic"))
+assert len(read_dataset("set")) == 2
+"""
 EXPORT: Final = """
 from pathlib import Path
 from digits_edge.export import ExportOptions, Limits, export
@@ -51,6 +68,8 @@ PROOFS: Final = {
     "image": READ,
     "cli": COMMAND_LINE,
     "train": TRAIN,
+    "parquet": PARQUET,
+    "heic": HEIC,
     "jax": f"import os\nos.environ['KERAS_BACKEND'] = 'jax'\n{TRAIN}",
     "export": EXPORT.format(formats=("onnx", "tflite", "c")) + "assert 'model.int8.tflite' in bundle.names",
     "web": EXPORT.format(formats=("onnx", "web")) + "assert any(name.endswith('.html') for name in bundle.names)",

@@ -93,7 +93,7 @@ def test_a_chosen_label_column(few, tmp_path, capfd):
     for column, sign in (("Class", -1), ("1", -1), ("label", 1), ("2", 1), ("-785", 1)):
         dataset = read_dataset(str(tmp_path / "train.csv"), label_column=column)
         assert dataset.targets.tolist() == [target if sign > 0 else 9 - target for target in few.targets]
-        assert f"train.csv: left out {'label' if sign < 0 else 'class'!r}" in capfd.readouterr().err
+        assert f"train.csv: left out column {'label' if sign < 0 else 'class'!r}" in capfd.readouterr().err
     with pytest.raises(DatasetError, match="expected a column 'what' by --label-column, found class, label, pixel0"):
         read_dataset(str(tmp_path / "train.csv"), label_column="what")
 

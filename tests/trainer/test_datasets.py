@@ -121,10 +121,28 @@ def test_the_sample_is_5000_digits_500_a_class():
     assert sample.preprocess == "digit"
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.binary(max_size=3000), name=st.sampled_from(["a.csv", "a.csv.gz", "a.npz", "train-images-idx3-ubyte"]))
-def test_whatever_the_bytes_only_our_errors_come_out(tmp_path, data, name):
-    (tmp_path / name).write_bytes(data)
+NAMES = ["a.csv", "a.csv.gz", "a.csv.zip", "a.csv.xz", "a.csv.bz2", "a.npz", "a.npy", "a.mat", "a.parquet"]
+MAGIC = [b"", b"\x1f\x8b", b"PK\x03\x04", b"\xfd7zXZ\0", b"BZh9", b"\x93NUMPY\x01\0", b"MATLAB 5.0 MAT-file", b"5,0,0"]
+    b"",
+    b"\x1f\x8b",
+    b"PK\x03\x04",
+    b"\xfd7zXZ\0",
+    b"BZh9",
+    b"\x93NUMPY\x01\0",
+    b"MATLAB 5.0 MAT-file",
+    b"PAR1",
+    b"5,0,0",
+]
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    magic=st.sampled_from(MAGIC),
+    data=st.binary(max_size=3000),
+    name=st.sampled_from([*NAMES, "train-images-idx3-ubyte"]),
+)
+def test_whatever_the_bytes_only_our_errors_come_out(tmp_path, magic, data, name):
+    (tmp_path / name).write_bytes(magic + data)
     with pytest.raises(DatasetError):
         read_dataset(str(tmp_path if "idx" in name else tmp_path / name))
     (tmp_path / name).unlink()

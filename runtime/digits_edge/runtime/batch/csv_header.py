@@ -263,5 +263,5 @@ def _is_number(cell: str) -> bool:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = [repr(name) if name else "the first column, which has no name" for name in names]
+    shown = [f"column {name!r}" if name else "the first column, which has no name" for name in names]
     return ", ".join(shown)
