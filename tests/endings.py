@@ -67,7 +67,9 @@ PROBABILITIES = {
     "average of a shared layer": _shared,
     "mixture": lambda x: 0.3 * layers.Dense(3, activation="softmax")(x) + 0.7 * ops.softmax(layers.Dense(3)(x)),
     "written by hand": lambda x: _by_hand(layers.Dense(3)(x)),
-    "sigmoids that are normalised": lambda x: layers.UnitNormalization()(layers.Dense(3, activation="sigmoid")(x)) ** 2,
+    "sigmoids that are normalised": lambda x: (
+        layers.UnitNormalization()(ops.sigmoid(layers.Dense(3, activation="tanh")(x))) ** 2
+    ),
     "softmax of a softmax": lambda x: ops.softmax(layers.Dense(3, activation="softmax")(x)),
     "with a temperature": lambda x: layers.Softmax()(layers.Dense(3)(x) / 2.5),
     "of normalised logits": lambda x: layers.Softmax()(layers.BatchNormalization()(layers.Dense(3)(x))),
