@@ -15,6 +15,7 @@ from digits_edge.export.convert.onnx import to_onnx_core
 from digits_edge.export.convert.onnx_graph import with_metadata, wrap
 from digits_edge.export.convert.tflite import to_tflite
 from digits_edge.export.engines.litert import TfliteModel
+from digits_edge.export.engines.pixel_range import ends_of, normalized
 from digits_edge.export.quantize.onnx_quantizer import quantize
 from digits_edge.export.quantize.scheme import Scheme
 from digits_edge.runtime import Classifier
@@ -77,14 +78,15 @@ ARCHITECTURES = {
     without_channel: "0..1",
     excited: "0..1",
     attentive: "0..1",
-    nested: "0..1",
+    nested: normalized("0.485,0.456,0.406", "0.229,0.224,0.225"),
 }
 
 
 def truth(model, pixel_range, pixels):
     """Class probabilities as Keras itself gives them for pictures in the model's own range."""
-    scaled = {"0..1": pixels / 255, "0..255": pixels * 1.0, "-1..1": pixels / 127.5 - 1}[pixel_range]
-    scaled = scaled[..., None] if pixels.ndim == 3 and len(model.input_shape) == 4 else scaled
+    low, high = np.array(ends_of(pixel_range)).T
+    scaled = low + (pixels if pixels.ndim == 4 else pixels[..., None]) / 255 * (high - low)
+    scaled = scaled if len(model.input_shape) == 4 else scaled[..., 0]
     answers = np.asarray(model(scaled.astype(np.float32), training=False))
     return answers if np.allclose(answers.sum(axis=1), 1) else np.asarray(keras.ops.softmax(answers))
 
@@ -204,6 +206,6 @@ def test_what_cannot_be_exported_is_named_in_one_line(colours, expected, archite
 def test_options_that_do_not_go_together_are_one_line(colours, trained, refused):
     assert "expected --data SPEC" in refused("export", colours / "colours.keras")
     assert "a run has its own" in refused("export", trained.path, "--data", "sample")
-    said = refused("export", colours / "colours.keras", "--data", "sample", "--pixel-range", "0..2")
-    assert "'--pixel-range': '0..2' is not one of '0..1', '0..255', '-1..1'" in said
+    said = refused("export", colours / "colours.keras", "--data", "sample", "--pixel-range", "0-1")
+    assert "--pixel-range: expected LOW..HIGH, the values of black and white" in said
     assert "no such file" in refused("export", colours / "none.keras", "--data", "sample")

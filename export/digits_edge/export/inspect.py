@@ -129,7 +129,7 @@ def _rejected(path: Path) -> Inspection | None:
     gate = manifest.get("gate")
     known = gate if isinstance(gate, dict) else {}
     rows = [("name", manifest.get("name")), ("gate", known.get("verdict")), ("to try next", known.get("advice"))]
-    return Inspection([(key, str(value)) for key, value in rows], [_gate(gate, path)], manifest)
+    return Inspection([(key, str(value)) for key, value in rows if value is not None], [_gate(gate, path)], manifest)
 
 
 def _bundle(bundle: Bundle) -> Inspection:

@@ -19,8 +19,9 @@ class OwnModel:
 
     path: Path  # of the `.keras` file
     data: str  # SPEC of labelled pictures; some of them calibrate, the others judge
-    pixel_range: str = "0..1"  # that the model was trained on
+    pixel_range: str = "0..1"  # that the model was trained on, see `pixel_range.ends_of`
     names: tuple[str, ...] | None = None  # classes in the order of the outputs; None to take them from the data
+    labels: Path | None = None  # file that the names were read from
     preprocess: Preprocess | None = None  # None to decide by the data
     seed: int = 0  # for choosing the calibration pictures
 

@@ -19,21 +19,24 @@ from digits_edge.runtime.errors import BundleError, ExportError, GateFailed, Usa
 from .benchmark.benchmark import benchmark, steps
 from .codegen.translation import Translated, to_c, to_web
 from .codegen.web.engine import check_v8
-from .convert.keras_model import keras_probabilities
+from .convert.keras_model import keras_answers, keras_probabilities
 from .convert.metadata import describe
 from .convert.worker import Worker
 from .engines.model_files import SUFFIXES, open_model
+from .engines.pixel_range import candidates
+from .engines.tensor_spec import Engine, Probabilities
 from .engines.tflm import MicroModel, run_tflm
 from .formats import TRANSLATIONS, Format
-from .next_command import next_command
-from .options import ExportOptions
+from .next_command import LOOK, next_command
+from .options import ExportOptions, OwnModel
 from .quantize.attempt import Attempt, Quantized, Skipped
 from .quantize.backends import Backend, OnnxBackend, TfliteBackend
 from .quantize.ladder import best, climb
 from .report.gate_table import gate_table
 from .report.manifest import gate_of, write_bundle
 from .result import ExportResult
-from .source import read_source
+from .source import ExportSource, read_source
+from .verify.diagnosis import CHANCE, at_chance, diagnose
 from .verify.gate import Gate
 from .verify.parity import Parity, agreement, compare
 from .verify.rejection import Rejection, draw_outliers, measure_rejection
@@ -96,8 +99,10 @@ def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
     """Make and judge all models, up to the first that cannot pass the gate."""
     with Worker(options.time_limit) as worker, TemporaryDirectory() as work:
         source = read_source(options.source, worker)
-        say(f"exporting {options.source.path}, judged by {source.validation.description}")
+        say(f"exporting {options.source.path}, judged by {source.validation.described}")
         keras = worker(keras_probabilities, source.network, source.validation.pixels)
+        if isinstance(options.source, OwnModel):
+            _check_pixels_and_labels(source, keras, worker)
         contract = describe(source.name, source.preprocess, source.validation, keras)
         gate = Gate(validation=source.validation, keras=keras, limits=options.limits, accepts=contract.accepts)
         result = ExportResult(source=source, contract=contract, limits=options.limits, keras=keras, rungs=(), models=())
@@ -126,6 +131,22 @@ def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
             for layer in backend.layers(replace(model.scheme, in_float=()))
         ]
     return replace(result, rungs=tuple(rungs), models=tuple(models.values()), layers=tuple(layers))
+
+
+def _check_pixels_and_labels(source: ExportSource, keras: Probabilities, worker: Worker) -> None:
+    """Raise an ExportError if other pixels or another order of classes mend most of a model's errors."""
+    validation, network = source.validation, source.network
+
+    def fed(pixel_range: str) -> Engine:
+        return lambda pixels: worker(keras_answers, network, pixel_range, pixels)
+
+    ranges = candidates(network.pixel_range, validation.pixels.shape[3:])
+    if finding := diagnose(validation, keras, {pixel_range: fed(pixel_range) for pixel_range in ranges}):
+        if finding.mends:
+            raise ExportError(f"{network.path}: {finding}")
+        say(f"warning: {network.path}: {finding}")
+    elif at_chance(validation.targets, keras):
+        say(f"warning: {network.path}: {CHANCE}")
 
 
 def _rungs(
@@ -168,7 +189,8 @@ def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out:
     gate = gate_of(result)
     message = (
         f"nothing was published: {refused.file}: {refused.verdict.refused}\n{gate_table(gate).markdown()}\n"
-        f"the best attempt, with a report: {rejected}\nto try next: {result.advice}"
+        f"the best attempt, with a report: {rejected}\n"
+        f"{f'to try next: {result.advice}' if result.advice else LOOK}"
     )
     return GateFailed(message, gate)
 

@@ -11,7 +11,7 @@ from digits_edge.export.formats import MODELS, Format
 from digits_edge.export.verify.criteria import Limits
 from digits_edge.runtime.errors import GateFailed, UsageError
 
-from ..options import Json, Labels, PixelRange, PreprocessOption, print_json, shown, with_limits
+from ..options import Json, Labels, Mean, PixelRange, PreprocessOption, Std, print_json, range_of, shown, with_limits
 
 if TYPE_CHECKING:
     from digits_edge.runtime.bundle import Bundle
@@ -56,6 +56,8 @@ def command(
     time_limit: TimeLimit = 600,
     data: Pictures = None,
     pixel_range: PixelRange = None,
+    mean: Mean = None,
+    std: Std = None,
     labels: Labels = None,
     preprocess: PreprocessOption = None,
     json: Json = False,
@@ -65,8 +67,10 @@ def command(
     """Export a run, or a Keras model of your own, to a bundle, if every model in it is as good as Keras.
 
     If an int8 model is not as good, remedies are tried one after the other and recorded. If none helps, nothing is
-    published, and the best attempt is kept under rejected/ beside the bundle's folder. --data, --pixel-range, --labels
-    and --preprocess describe a Keras model of your own; a run knows them.
+    published, and the best attempt is kept under rejected/ beside the bundle's folder. --data, --pixel-range (or --mean
+    and --std), --labels and --preprocess describe a Keras model of your own; a run knows them. If another pixel range,
+    inverted or transposed pictures or another order of classes mend most of its errors, that is said and nothing is
+    exported.
 
     Examples:
 
@@ -83,14 +87,17 @@ def command(
     from digits_edge.trainer import Run
     from digits_edge.trainer.datasets.read import read_class_names
 
+    pixel_range = range_of(pixel_range, mean, std)
     what: Run | OwnModel
     if source is not None and source.suffix == ".keras":
         if data is None:
             raise UsageError(f"{source}: expected --data SPEC, labelled pictures to calibrate with and to judge by")
         names = read_class_names(labels) if labels else None
-        what = OwnModel(source, data, pixel_range or "0..1", names=names, preprocess=preprocess)
+        what = OwnModel(source, data, pixel_range or "0..1", names=names, labels=labels, preprocess=preprocess)
     elif any(option is not None for option in (data, pixel_range, labels, preprocess)):
-        raise UsageError("--data, --pixel-range, --labels and --preprocess go with a MODEL.keras: a run has its own")
+        raise UsageError(
+            "--data, --pixel-range (--mean, --std), --labels and --preprocess go with a MODEL.keras: a run has its own"
+        )
     else:
         what = Run.open(source) if source else Run.newest()
     try:

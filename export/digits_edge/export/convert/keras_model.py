@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from digits_edge.common.keras_outputs import PROVEN, Outputs, kind_of, probes, w
 from digits_edge.common.numerics import scale, softmax
 from digits_edge.runtime.errors import ExportError, first_line
 
-from ..engines.tensor_spec import PIXEL_RANGES, Pixels
+from ..engines.pixel_range import ends_of
+from ..engines.tensor_spec import Pixels
 
 if TYPE_CHECKING:
     import keras
@@ -27,12 +28,12 @@ class KerasModelFile:
     """A Keras model in a `.keras` file."""
 
     path: Path
-    pixel_range: str = "0..1"  # that it was trained on, one of `tensor_spec.PIXEL_RANGES`
+    pixel_range: str = "0..1"  # that it was trained on, see `pixel_range.ends_of`
 
     def prepare(self, pixels: Pixels, *, channel: bool = True) -> npt.NDArray[np.float32]:
         """What its author feeds it for uint8[N, H, W] or uint8[N, H, W, 3], float32; with an axis for one channel."""
-        low, high = PIXEL_RANGES[self.pixel_range]
-        scaled = scale(pixels) * np.float32(high - low) + np.float32(low)
+        low, high = np.array(ends_of(self.pixel_range)).T  # [1] or [3]
+        scaled: npt.NDArray[np.float32] = scale(pixels) * np.float32(high - low) + np.float32(low)
         return scaled if channel or pixels.ndim == 4 else scaled[..., 0]
 
 
@@ -110,11 +111,16 @@ def open_adapted(source: KerasModelFile) -> OpenedModel:
         adapted, outputs = with_logits(model, probes(facts.shape), prepare)
     except ValueError as error:
         raise ExportError(f"{source.path}: {first_line(error)}") from None
-    low, high = PIXEL_RANGES[source.pixel_range]
-    if (low, high) != (0, 1) or len(shape) == 2:
+    ends = ends_of(source.pixel_range)
+    if len(ends) not in (1, *facts.shape[2:]):
+        raise ExportError(f"{source.path}: expected one pixel range for one channel, received {source.pixel_range}")
+    is_ours = list(ends) == [(0, 1)]
+    if not is_ours or len(shape) == 2:
         image = keras.Input((*shape[:2], *(shape[2:] or (1,))), name="image")
         pixels = image if len(shape) == 3 else keras.layers.Reshape(shape)(image)
-        pixels = pixels if (low, high) == (0, 1) else keras.layers.Rescaling(high - low, low)(pixels)
+        scales, lows = [high - low for low, high in ends], [low for low, _ in ends]
+        rescaled = keras.layers.Rescaling(scales, lows) if len(ends) > 1 else keras.layers.Rescaling(scales[0], lows[0])
+        pixels = pixels if is_ours else rescaled(pixels)
         adapted = keras.Model(image, adapted(pixels), name=model.name)
     return OpenedModel(facts, outputs, model, prepare, adapted)
 
@@ -159,6 +165,13 @@ def summarize(source: KerasModelFile) -> tuple[ModelFacts, list[tuple[str, str, 
         for layer in model.layers
     ]
     return _facts(model), layers
+
+
+def keras_answers(source: KerasModelFile, pixel_range: str, pixels: Pixels) -> npt.NDArray[np.float32]:
+    """What the untouched model gives, float32[N, C], for pixels in another range than `source` says."""
+    opened = _opened(source)
+    prepare = partial(replace(source, pixel_range=pixel_range).prepare, channel=len(opened.model.input_shape) == 4)
+    return predict_outputs(opened.model, pixels, prepare)
 
 
 def keras_probabilities(source: KerasModelFile, pixels: Pixels) -> npt.NDArray[np.float32]:
