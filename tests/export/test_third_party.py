@@ -245,6 +245,22 @@ def test_a_quantized_tflite_tells_by_itself_what_its_pixels_are(
     np.testing.assert_allclose(answers, softmax(truth), atol=0.15)
     assert np.abs(answers - softmax(truth)).mean() < 0.01
     assert model["wrong"] == (answers.argmax(axis=1) != digits.targets).sum()
+    if dtype == "int8":  # pixel values less 128 are the range that the quantization spans, whichever it is
+        np.testing.assert_allclose(open_models(path, "p-128").files[0].predict_proba(digits.pixels), answers, atol=0.05)
+
+
+def test_a_wrong_range_and_another_order_of_classes_are_warned_of(linear, digits_npz, digits_edge, refused, tmp_path):
+    order = [3, 7, 1, 0, 9, 2, 8, 6, 4, 5]
+    weights, bias = in_range(linear, "1..0")
+    path = save_onnx(tmp_path / "net.onnx", (weights[:, order], bias[order]), ["N", 28, 28])
+    for command in (("evaluate",), ("benchmark", "--rounds", 1)):
+        done = digits_edge(command[0], path, "--data", digits_npz, *command[1:])
+        assert done.code == 0
+        (warned,) = [line for line in done.err.splitlines() if line.startswith("warning: net.onnx: ")]
+        assert warned.endswith(f"with --pixel-range 1..0 and --labels FILE that lists, one a line, {str(order)[1:-1]}")
+    (tmp_path / "labels.txt").write_text("\n".join(map(str, order)))
+    said = refused("evaluate", ROOT / "artifacts/compact", "--data", digits_npz, "--labels", tmp_path / "labels.txt")
+    assert "--labels: only for a model that digits-edge did not export" in said
 
 
 def test_our_own_tflite_without_its_bundle_takes_its_classes_from_the_data(digits_npz, digits_edge):
