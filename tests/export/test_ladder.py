@@ -318,7 +318,7 @@ def test_fine_tuning_brings_rounded_answers_nearer_to_the_float_ones(trained, tm
     calibration = trained.calibration()
     source = KerasModelFile(trained.model_path)
     wanted = keras_probabilities(source, calibration)
-    model = network.open_network(trained.model_path)
+    model = network.open_network(KerasModelFile(trained.model_path))
     random = np.random.default_rng(0)
     kernels = [w for w in model.weights if w.path.endswith("kernel")]
     for kernel in kernels:

@@ -29,7 +29,9 @@ from .next_command import next_command
 from .options import ExportOptions
 from .quantize.attempt import Attempt, Quantized, Skipped
 from .quantize.backends import Backend, OnnxBackend, TfliteBackend
+from .quantize.clock import Clock, OutOfTime
 from .quantize.ladder import best, climb
+from .quantize.sensitivity import LayerNoise
 from .report.gate_table import gate_table
 from .report.manifest import gate_of, write_bundle
 from .result import ExportResult
@@ -94,6 +96,7 @@ def _checked(options: ExportOptions) -> ExportOptions:
 
 def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
     """Make and judge all models, up to the first that cannot pass the gate."""
+    clock = Clock(options.time_budget)
     with Worker(options.time_limit) as worker, TemporaryDirectory() as work:
         source = read_source(options.source, worker)
         say(f"exporting {options.source.path}, judged by {source.validation.description}")
@@ -109,11 +112,12 @@ def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
                 worker=worker,
                 gate=gate,
                 work=Path(work),
+                clock=clock,
             )
             for format, backend in BACKENDS.items()
             if format in options.formats
         ]
-        rungs = []
+        rungs: list[Attempt | Skipped] = []
         for rung in _rungs(options, backends, gate, result, running):
             _report(rung)
             rungs.append(rung)
@@ -123,9 +127,19 @@ def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
             layer
             for backend in backends
             if isinstance(model := models.get(backend.file), Quantized)
-            for layer in backend.layers(replace(model.scheme, in_float=()))
+            for layer in _noise(backend, model)
         ]
     return replace(result, rungs=tuple(rungs), models=tuple(models.values()), layers=tuple(layers))
+
+
+def _noise(backend: Backend, model: Quantized) -> list[LayerNoise]:
+    """The noise of each layer, for the report; none if the time is up."""
+    try:
+        with backend.clock.watching(f"{backend.file}: measuring the noise of each layer", backend.layer_count):
+            return backend.layers(replace(model.scheme, in_float=()))
+    except OutOfTime as error:
+        say(f"{backend.file}: the noise of each layer is not in the report: {error}")
+        return []
 
 
 def _rungs(

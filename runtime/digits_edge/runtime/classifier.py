@@ -216,7 +216,7 @@ class Classifier:
         try:
             probabilities: npt.NDArray[np.float32] = session.run(["probabilities"], {"image": pixels})[0]
         except Exception as error:  # onnxruntime's exceptions share no base class
-            raise BundleError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
+            raise BundleError(f"{self.name}: onnxruntime cannot run it: {reason_of(error)}") from None
         if len(probabilities) != len(pixels):
             raise BundleError(
                 f"{self.name}: expected probabilities of {len(pixels)} pictures, received {len(probabilities)}"

@@ -27,7 +27,7 @@ class Worker:
         if not time_limit > 0:
             raise UsageError(f"--time-limit: expected seconds, more than 0, received {time_limit:g}")
         self._time_limit = time_limit
-        self._pool = ProcessPoolExecutor(1, initializer=_follow, initargs=(os.getpid(),), env=ENVIRONMENT)
+        self._pool = _start()
 
     def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in the child; returns or raises what it does.
@@ -39,21 +39,32 @@ class Worker:
             result: T = self._pool.submit(function, *args, **kwargs).result(timeout=self._time_limit)
             return result
         except TerminatedWorkerError as death:
+            self._restart()
             raise ExportError(
                 f"the child process died in {function.__name__} ({_exit_code(death)}): out of memory, or a crash in "
                 "TensorFlow"
             ) from None
         except TooLong:
+            self._restart()
             raise ExportError(
                 f"{function.__name__} took more than {self._time_limit:g} s and was stopped: "
                 f"--time-limit {2 * self._time_limit:g} allows more"
             ) from None
+
+    def _restart(self) -> None:
+        """Start another child for the next call."""
+        self._pool.shutdown(kill_workers=True)
+        self._pool = _start()
 
     def __enter__(self) -> Worker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._pool.shutdown(kill_workers=True)
+
+
+def _start() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, initializer=_follow, initargs=(os.getpid(),), env=ENVIRONMENT)
 
 
 def _follow(parent: int) -> None:
