@@ -142,7 +142,7 @@ def _hdf5_config(path: Path) -> str:
 
 def _renewed_zip(path: Path, config: str, target: Path) -> Path:
     """The file itself, or a copy that Keras 3 reads."""
-    renewed = _renew(config)
+    renewed = _renew(config, zipped=True)
     if renewed == config and path.suffix == target.suffix:
         return path
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
@@ -159,7 +159,7 @@ def _renewed_hdf5(path: Path, config: str, target: Path) -> Path:
     """The file itself, or a copy that Keras 3 reads."""
     import h5py
 
-    renewed = _renew(config)
+    renewed = _renew(config, zipped=False)
     if renewed == config and path.suffix in SUFFIXES[1:]:
         return path
     shutil.copyfile(path, target)
@@ -168,16 +168,21 @@ def _renewed_hdf5(path: Path, config: str, target: Path) -> Path:
     return target
 
 
-def _renew(config: str) -> str:
+def _renew(config: str, *, zipped: bool) -> str:
     """Take out what Keras 2 wrote into the configurations of layers and Keras 3 does not read."""
 
     def mend(layer: dict[str, Any]) -> dict[str, Any]:
-        inner = layer.get("config")
-        if isinstance(inner, dict):
-            if layer.get("class_name") == "DepthwiseConv2D" and inner.get("groups") == 1:
-                del inner["groups"]
-            if layer.get("class_name") == "BatchNormalization" and isinstance(inner.get("axis"), list):
-                (inner["axis"],) = inner["axis"]
+        kind, inner = layer.get("class_name"), layer.get("config")
+        if not isinstance(inner, dict):
+            return layer
+        if kind == "DepthwiseConv2D" and inner.get("groups") == 1:
+            del inner["groups"]
+        if kind == "BatchNormalization" and isinstance(inner.get("axis"), list) and len(inner["axis"]) == 1:
+            inner["axis"] = inner["axis"][0]
+        if zipped and kind != "InputLayer":  # Keras reads it in HDF5
+            inner.pop("batch_input_shape", None)
+        if kind == "Functional":
+            layer["module"] = "keras.src.models.functional"
         return layer
 
     renewed = json.loads(config, object_hook=mend)

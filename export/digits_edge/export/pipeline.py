@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -147,11 +147,17 @@ def _rungs(
 ) -> Iterator[Attempt | Skipped]:
     """The float models, the int8 models, and the translations of the int8 TFLite model, up to the first refused."""
     for backend in backends:
-        yield (model := backend.float_model())
+        try:
+            yield (model := backend.float_model())
+        except ExportError as error:
+            raise _with_another_format(error, backend, int8=False) from None
         if model.verdict.failed:
             return
     for backend in backends if options.int8 else ():
-        int8 = yield from climb(backend, ladder=options.ladder)  # at last the TFLite model, if it is to be translated
+        try:
+            int8 = yield from climb(backend, ladder=options.ladder)  # at last TFLite, if it is to be translated
+        except ExportError as error:
+            raise _with_another_format(error, backend, int8=True) from None
         if int8.verdict.failed:
             return
     if Format.C in options.formats:
@@ -160,6 +166,20 @@ def _rungs(
             return
     if Format.WEB in options.formats:
         yield to_web(int8, result.contract, result.source.parameters, gate, running)
+
+
+def _with_another_format(error: ExportError, backend: Backend, *, int8: bool) -> ExportError:
+    """The error of a conversion, and the format that works instead."""
+    name, other = next((name, other) for name, other in BACKENDS.items() if not isinstance(backend, other))
+    shared = {field.name: getattr(backend, field.name) for field in fields(Backend)}
+    try:
+        another = other(**shared)
+        another.float_model()
+        if int8:
+            next(climb(another, ladder=False))
+    except (BundleError, ExportError):
+        return ExportError(f"{backend.network.path}: {error}")
+    return ExportError(f"{backend.network.path}: {error}; what works is --format {name}")
 
 
 def _report(rung: Attempt | Skipped) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .errors import BundleError, PictureError, first_line
+from .errors import BundleError, PictureError, reason_of
 from .metadata import Contract
 from .prediction import Prediction, SelfTest
 from .session import Provider, SessionSettings, checked_min_score, has_threads, open_session, read_contract

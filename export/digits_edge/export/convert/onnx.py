@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,11 @@ import onnxruntime
 
 from digits_edge.common.numerics import scale
 from digits_edge.common.silence import muted
-from digits_edge.runtime.errors import ExportError, first_line
+from digits_edge.runtime.errors import ExportError, reason_of
 from digits_edge.runtime.session import open_session
 
 from .keras_model import KerasModelFile, adapted, as_function
-from .onnx_graph import LOGITS, OPSET, PIXELS, clean
+from .onnx_graph import LOGITS, OPSET, PIXELS, clean, has_loops
 
 if TYPE_CHECKING:
     import keras
@@ -30,11 +32,23 @@ def to_onnx_core(source: KerasModelFile) -> bytes:
     that fails, as in attention, which mixes pictures with other axes, the model is converted again with a free batch.
     Raises ExportError if tf2onnx cannot convert the model.
     """
-    model = adapted(source)
-    core = clean(_convert(model, batch=1))
-    if not _takes_any_batch(core):
-        core = clean(_convert(model, batch=None))
+    model = _with_constants(adapted(source))
+    try:
+        core = _core(model, batch=1)
+        if not _takes_any_batch(core):
+            core = _core(model, batch=None)
+    except Exception as error:  # tf2onnx raises exceptions of many types
+        raise ExportError(f"tf2onnx cannot convert {model.name}: {reason_of(error)}") from None
     return bytes(core.SerializeToString(deterministic=True))
+
+
+def _core(model: keras.Model, batch: int | None) -> onnx.ModelProto:
+    """Convert, with recurrent layers unrolled where they would become loops."""
+    converted = _convert(model, batch)
+    if has_loops(converted):
+        with _unrolled(model):
+            converted = _convert(model, batch)
+    return clean(converted)
 
 
 def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
@@ -42,22 +56,53 @@ def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
     import tf2onnx
 
     function = as_function(model, PIXELS, batch)
+    with muted(), _inlined(), tempfile.TemporaryDirectory() as folder:
+        proto, _ = tf2onnx.convert.from_function(
+            function,
+            input_signature=function.input_signature,
+            opset=OPSET,
+            inputs_as_nchw=[PIXELS],
+            custom_op_handlers={"Erfc": (_complement_of_erf, []), "Expm1": (_exp_minus_one, [])},
+        )
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(Path(folder, "optimized.onnx"))
+        onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
+
+
+@contextmanager
+def _inlined() -> Iterator[None]:
+    """Trace the functions that a function calls, as Keras's for grouped convolutions, as part of it."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
     try:
-        with muted(), tempfile.TemporaryDirectory() as folder:
-            proto, _ = tf2onnx.convert.from_function(
-                function,
-                input_signature=function.input_signature,
-                opset=OPSET,
-                inputs_as_nchw=[PIXELS],
-                custom_op_handlers={"Erfc": (_complement_of_erf, [])},
-            )
-            options = onnxruntime.SessionOptions()
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-            options.optimized_model_filepath = str(Path(folder, "optimized.onnx"))
-            onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-            return onnx.load(options.optimized_model_filepath)
-    except Exception as error:  # tf2onnx raises exceptions of many types
-        raise ExportError(f"tf2onnx cannot convert {model.name}: {first_line(error)}") from None
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+def _with_constants(model: keras.Model) -> keras.Model:
+    """The model, with arrays for the tensors that layers keep, as Normalization its mean: tf2onnx makes these inputs."""
+    import tensorflow as tf
+
+    for layer in model._flatten_layers():
+        vars(layer).update({name: value.numpy() for name, value in vars(layer).items() if tf.is_tensor(value)})
+    return model
+
+
+@contextmanager
+def _unrolled(model: keras.Model) -> Iterator[None]:
+    """Make recurrent layers repeat their operations for each step, without a loop, while the block runs."""
+    rolled = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False]
+    for layer in rolled:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in rolled:
+            layer.unroll = False
 
 
 def _complement_of_erf(context: Any, node: Any, name: str, _: Any) -> None:
@@ -67,6 +112,15 @@ def _complement_of_erf(context: Any, node: Any, name: str, _: Any) -> None:
     users = context.find_output_consumers(node.output[0])
     complement = context.make_node("Sub", [one, node.output[0]], name=f"{name}_complement")
     context.replace_all_inputs(node.output[0], complement.output[0], ops=users)
+
+
+def _exp_minus_one(context: Any, node: Any, name: str, _: Any) -> None:
+    """Replace Expm1, which Keras's CELU uses and ONNX does not have, by Exp - 1 (a handler for tf2onnx)."""
+    node.type, node.domain = "Exp", ""
+    one = context.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    users = context.find_output_consumers(node.output[0])
+    difference = context.make_node("Sub", [node.output[0], one], name=f"{name}_minus_one")
+    context.replace_all_inputs(node.output[0], difference.output[0], ops=users)
 
 
 def _takes_any_batch(core: onnx.ModelProto) -> bool:

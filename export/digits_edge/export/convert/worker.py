@@ -12,7 +12,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
-from digits_edge.runtime.errors import ExportError, UsageError
+from digits_edge.runtime.errors import DigitsEdgeError, ExportError, UsageError, first_line
 
 # The converters need the TensorFlow backend, whichever backend trained the model or runs in the parent.
 ENVIRONMENT: Final = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -33,7 +33,8 @@ class Worker:
         """Call a function in the child; returns or raises what it does.
 
         Raises:
-            ExportError: The child died, or took longer than the time limit and was stopped.
+            ExportError: The child died, took longer than the time limit and was stopped, or an error of another library
+                came up.
         """
         try:
             result: T = self._pool.submit(function, *args, **kwargs).result(timeout=self._time_limit)
@@ -50,6 +51,12 @@ class Worker:
                 f"{function.__name__} took more than {self._time_limit:g} s and was stopped: "
                 f"--time-limit {2 * self._time_limit:g} allows more"
             ) from None
+        except DigitsEdgeError:
+            raise
+        except Exception as error:  # of Keras, of a converter, or of the author's own layers
+            raise ExportError(
+                f"{function.__name__} failed with the model: {type(error).__name__}: {first_line(error)}"
+            ) from error
 
     def _restart(self) -> None:
         """Start another child for the next call."""
