@@ -63,6 +63,11 @@ def why_unreadable(error: Exception) -> str:
     text = str(error)
     if found := CUSTOM.search(text):
         name = found[1].rpartition(">")[2]
+        if name in ("TFOpLambda", "SlicingOpLambda"):
+            return (
+                f"it has operations of Keras 2 that Keras 3 does not read ({name}): where it was made, save it anew as a "
+                'SavedModel, tf.saved_model.save(model, "folder")'
+            )
         return (
             f"{name} is not of Keras but the author's own: put it into a module, decorated with "
             "@keras.saving.register_keras_serializable(), and name the module: --custom MODULE"

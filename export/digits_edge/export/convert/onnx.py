@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from digits_edge.runtime.errors import ExportError, reason_of
 from digits_edge.runtime.session import open_session
 
 from .keras_model import KerasModelFile, adapted, as_function
-from .onnx_graph import LOGITS, OPSET, PIXELS, clean, has_loops
+from .onnx_graph import LOGITS, OPSET, PIXELS, clean
 
 if TYPE_CHECKING:
     import keras
@@ -29,26 +29,21 @@ def to_onnx_core(source: KerasModelFile) -> bytes:
     """Convert a Keras model file to a float core (see `onnx_graph`) and serialize it.
 
     A batch of 1 makes every shape in the graph known, so that more can be folded; the batch is freed afterwards. Where
-    that fails, as in attention, which mixes pictures with other axes, the model is converted again with a free batch.
-    Raises ExportError if tf2onnx cannot convert the model.
+    that fails, as in attention, which mixes pictures with other axes, the model is converted again with a free batch,
+    and at last in plain operations. Raises ExportError if tf2onnx cannot convert the model.
     """
-    model = _with_constants(adapted(source))
-    try:
-        core = _core(model, batch=1)
-        if not _takes_any_batch(core):
-            core = _core(model, batch=None)
-    except Exception as error:  # tf2onnx raises exceptions of many types
-        raise ExportError(f"tf2onnx cannot convert {model.name}: {reason_of(error)}") from None
-    return bytes(core.SerializeToString(deterministic=True))
-
-
-def _core(model: keras.Model, batch: int | None) -> onnx.ModelProto:
-    """Convert, with recurrent layers unrolled where they would become loops."""
-    converted = _convert(model, batch)
-    if has_loops(converted):
-        with _unrolled(model):
-            converted = _convert(model, batch)
-    return clean(converted)
+    model = adapted(source)
+    _keep_arrays(model)
+    for trace in (nullcontext(), _in_plain_operations(model)):
+        with trace:
+            for batch in (1, None):
+                try:
+                    core = clean(_convert(model, batch))
+                    if batch is None or _takes_any_batch(core):
+                        return bytes(core.SerializeToString(deterministic=True))
+                except Exception as error:  # tf2onnx raises exceptions of many types
+                    reason = reason_of(error)
+    raise ExportError(f"tf2onnx cannot convert {model.name}: {reason}")
 
 
 def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
@@ -56,7 +51,7 @@ def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
     import tf2onnx
 
     function = as_function(model, PIXELS, batch)
-    with muted(), _inlined(), tempfile.TemporaryDirectory() as folder:
+    with muted(), tempfile.TemporaryDirectory() as folder:
         proto, _ = tf2onnx.convert.from_function(
             function,
             input_signature=function.input_signature,
@@ -71,36 +66,27 @@ def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
         return onnx.load(options.optimized_model_filepath)
 
 
-@contextmanager
-def _inlined() -> Iterator[None]:
-    """Trace the functions that a function calls, as Keras's for grouped convolutions, as part of it."""
+def _keep_arrays(model: keras.Model) -> None:
+    """Put arrays for the tensors that layers keep, as Normalization its mean, of which tf2onnx would make inputs."""
     import tensorflow as tf
 
+    for layer in model._flatten_layers():
+        vars(layer).update({name: kept.numpy() for name, kept in vars(layer).items() if isinstance(kept, tf.Tensor)})
+
+
+@contextmanager
+def _in_plain_operations(model: keras.Model) -> Iterator[None]:
+    """Trace recurrent layers without a loop, and what Keras compiles, as grouped convolutions, without a function."""
+    import tensorflow as tf
+
+    rolled = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False]
+    for layer in rolled:
+        layer.unroll = True
     tf.config.run_functions_eagerly(True)
     try:
         yield
     finally:
         tf.config.run_functions_eagerly(False)
-
-
-def _with_constants(model: keras.Model) -> keras.Model:
-    """The model, with arrays for the tensors that layers keep, as Normalization its mean: tf2onnx makes these inputs."""
-    import tensorflow as tf
-
-    for layer in model._flatten_layers():
-        vars(layer).update({name: value.numpy() for name, value in vars(layer).items() if tf.is_tensor(value)})
-    return model
-
-
-@contextmanager
-def _unrolled(model: keras.Model) -> Iterator[None]:
-    """Make recurrent layers repeat their operations for each step, without a loop, while the block runs."""
-    rolled = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False]
-    for layer in rolled:
-        layer.unroll = True
-    try:
-        yield
-    finally:
         for layer in rolled:
             layer.unroll = False
 

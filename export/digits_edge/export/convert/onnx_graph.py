@@ -28,11 +28,6 @@ ROLES: Final = ("data", "weight", "bias")
 TO_NCHW, TO_NHWC = [0, 3, 1, 2], [0, 2, 3, 1]
 
 
-def has_loops(core: onnx.ModelProto) -> bool:
-    """Whether a node has a graph of its own, as loops and branches have."""
-    return any(attribute.HasField("g") for node in core.graph.node for attribute in node.attribute)
-
-
 def clean(core: onnx.ModelProto) -> onnx.ModelProto:
     """Remove what the converter leaves behind: reshapes to the same shape, and the transpose before the flatten.
 
@@ -41,7 +36,7 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
     A batch of 1, with which all shapes are known, becomes any batch. Opsets other than ONNX's own are dropped.
     Raises ExportError for loops, and for more or less than one input and one output.
     """
-    if has_loops(core):
+    if any(attribute.HasField("g") for node in core.graph.node for attribute in node.attribute):
         raise ExportError("expected no loops and no branches")
     edit.sort_from_output(core.graph)
     core = shape_inference.infer_shapes(core)

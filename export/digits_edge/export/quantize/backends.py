@@ -28,7 +28,7 @@ from .equalization import equalized
 from .fine_tuning import fine_tuned
 from .onnx_quantizer import in_float, quantize
 from .scheme import Scheme
-from .sensitivity import LayerNoise, layers_of, sensitivity
+from .sensitivity import MAX_LAYERS, LayerNoise, layers_of, sensitivity
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,13 +106,16 @@ class OnnxBackend(Backend):
 
     def layers(self, scheme: Scheme) -> list[LayerNoise]:
         """The noise that the quantization of each layer adds."""
+        if not self.layer_count:
+            return []
         core = self._core(scheme.network)
         return sensitivity(core, self.calibration, scheme, self.clock.step, self._ranges(scheme))
 
     @property
     def layer_count(self) -> int:
-        """Number of layers that `layers` measures."""
-        return len(layers_of(self._core(self.network)))
+        """Number of layers that `layers` measures; 0 where that would take too long."""
+        count = len(layers_of(self._core(self.network)))
+        return count if count <= MAX_LAYERS else 0
 
     def _convert(self) -> bytes:
         return self._described(self.float_file, self._core(self.network))

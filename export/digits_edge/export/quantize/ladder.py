@@ -117,6 +117,9 @@ def _float_layers(backend: Backend, tried: Sequence[Quantized]) -> Outcomes:
     if not backend.supports_mixed_precision:
         yield Skipped(backend.file, FLOAT_LAYERS, "a full-integer TFLite model has no float layers")
         return
+    if not backend.layer_count:
+        yield Skipped(backend.file, FLOAT_LAYERS, "there are too many layers to measure the noise of each")
+        return
     scheme = best(tried).scheme
     noisy = sorted((layer for layer in backend.layers(scheme) if layer.snr < inf), key=lambda layer: layer.snr)
     for count in range(1, len(noisy) // 2 + 1):

@@ -21,6 +21,7 @@ from .onnx_quantizer import MOVING, quantize
 from .scheme import Scheme
 
 PICTURES: Final = 256
+MAX_LAYERS: Final = 300  # measured one by one
 ACTIVATIONS: Final = ("Relu", "Clip")  # onnxruntime fuses them with the layer before
 
 
