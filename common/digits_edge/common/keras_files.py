@@ -65,8 +65,8 @@ def why_unreadable(error: Exception) -> str:
         name = found[1].rpartition(">")[2]
         if name in ("TFOpLambda", "SlicingOpLambda"):
             return (
-                f"it has operations of Keras 2 that Keras 3 does not read ({name}): where it was made, save it anew as a "
-                'SavedModel, tf.saved_model.save(model, "folder")'
+                f"it has operations of Keras 2 that Keras 3 does not read ({name}): where it was made, save it anew as "
+                'a SavedModel, tf.saved_model.save(model, "folder")'
             )
         return (
             f"{name} is not of Keras but the author's own: put it into a module, decorated with "
@@ -147,7 +147,7 @@ def _hdf5_config(path: Path) -> str:
 
 def _renewed_zip(path: Path, config: str, target: Path) -> Path:
     """The file itself, or a copy that Keras 3 reads."""
-    renewed = _renew(config, zipped=True)
+    renewed = _renew(config)
     if renewed == config and path.suffix == target.suffix:
         return path
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
@@ -164,7 +164,7 @@ def _renewed_hdf5(path: Path, config: str, target: Path) -> Path:
     """The file itself, or a copy that Keras 3 reads."""
     import h5py
 
-    renewed = _renew(config, zipped=False)
+    renewed = _renew(config)
     if renewed == config and path.suffix in SUFFIXES[1:]:
         return path
     shutil.copyfile(path, target)
@@ -173,7 +173,7 @@ def _renewed_hdf5(path: Path, config: str, target: Path) -> Path:
     return target
 
 
-def _renew(config: str, *, zipped: bool) -> str:
+def _renew(config: str) -> str:
     """Take out what Keras 2 wrote into the configurations of layers and Keras 3 does not read."""
 
     def mend(layer: dict[str, Any]) -> dict[str, Any]:
@@ -184,8 +184,9 @@ def _renew(config: str, *, zipped: bool) -> str:
             del inner["groups"]
         if kind == "BatchNormalization" and isinstance(inner.get("axis"), list) and len(inner["axis"]) == 1:
             inner["axis"] = inner["axis"][0]
-        if zipped and kind != "InputLayer":  # Keras reads it in HDF5
-            inner.pop("batch_input_shape", None)
+        if kind == "Sequential" and inner["layers"][0]["class_name"] == "InputLayer":
+            for later in inner["layers"][1:]:
+                later["config"].pop("batch_input_shape", None)
         if kind == "Functional":
             layer["module"] = "keras.src.models.functional"
         return layer
