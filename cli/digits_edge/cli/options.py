@@ -66,6 +66,14 @@ Std = Annotated[
     str | None,
     typer.Option(metavar="NUMBER", help="Set the standard deviation that pixels are divided by: 0.3081."),
 ]
+Custom = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE",
+        help="Import this module first, with the layers and functions that a Keras model's author wrote: a name that "
+        "Python finds from here, or the path of a .py file. Its code is run.",
+    ),
+]
 BundleOrModel = Annotated[
     Path,
     typer.Argument(

@@ -53,10 +53,12 @@ def _words(options: ExportOptions, failed: dict[str, Check] | None = None) -> li
         words += ["--data", source.data, f"--pixel-range={source.pixel_range}"]
         words += ["--labels", str(source.labels)] if source.labels else []
         words += ["--preprocess", source.preprocess] if source.preprocess else []
+        words += ["--custom", source.custom] if source.custom else []
     words += ["--int8"] if options.int8 else []
     words += ["--out", str(options.out)] if options.out != source.place else []
     words += [] if options.timed else ["--no-benchmark"]
     words += [] if options.time_limit == ExportOptions.time_limit else ["--time-limit", f"{options.time_limit:g}"]
+    words += ["--time-budget", f"{options.time_budget:g}"] if options.time_budget else []
     for name, criterion in CRITERIA.items():
         limit = getattr(options.limits, name)
         if name in failed:

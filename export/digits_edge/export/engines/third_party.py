@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.keras_outputs import kind_of, probes
-from digits_edge.runtime.errors import BundleError, UsageError, first_line
+from digits_edge.runtime.errors import BundleError, UsageError, first_line, reason_of
 from digits_edge.runtime.session import open_session
 
 from .interpreter import inference_of
@@ -217,7 +217,7 @@ def _try(spec: TensorSpec, infer: Inference, where: str) -> npt.NDArray[Any]:
     try:
         raw = infer(spec.feed(pictures))
     except Exception as error:  # of either runtime
-        raise BundleError(f"{where}: it cannot be run: {first_line(error)}") from None
+        raise BundleError(f"{where}: it cannot be run: {reason_of(error)}") from None
     count = len(pictures)
     if raw.dtype not in (np.float32, np.int8, np.uint8) or raw.ndim != 2 or len(raw) != count or raw.shape[1] < 2:
         raise BundleError(
