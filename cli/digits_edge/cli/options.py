@@ -50,6 +50,14 @@ PixelRange = Annotated[
         "export. 0..1 unless given; an int8 model tells by its quantization, a uint8 model takes pixels as they are.",
     ),
 ]
+Custom = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE",
+        help="Import this module first, with the layers and functions that a Keras model's author wrote: a name that "
+        "Python finds from here, or the path of a .py file. Its code is run.",
+    ),
+]
 BundleOrModel = Annotated[
     Path,
     typer.Argument(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -75,11 +76,19 @@ def _from_run(run: Run, worker: Worker) -> ExportSource:
     )
 
 
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder in the order of their paths."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
     """Open a Keras model that digits-edge did not train, with data to calibrate and judge it."""
-    if not own.path.is_file():
-        raise ExportError(f"{own.path}: no such file; expected a .keras model or a run")
-    network = KerasModelFile(own.path, own.pixel_range)
+    if not own.path.exists():
+        raise ExportError(f"{own.path}: no such file; expected a Keras model or a run")
+    network = KerasModelFile(own.path, own.pixel_range, own.custom)
     facts, outputs = worker(read_facts, network)
     dataset = read_dataset(own.data, names=own.names, preprocess=own.preprocess, shape=facts.shape)
     if len(dataset.labels) != facts.classes:
@@ -96,7 +105,7 @@ def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
     pixels, targets = dataset.take(judging)
     model = {
         "file": own.path.name,
-        "sha256": hashlib.sha256(own.path.read_bytes()).hexdigest(),
+        "sha256": _digest(own.path),
         "pixel_range": own.pixel_range,
         "outputs": outputs,
         **facts.cost,

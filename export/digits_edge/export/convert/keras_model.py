@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KerasModelFile:
-    """A Keras model in a `.keras` file."""
+    """A Keras model in a file, or in the folder of a SavedModel."""
 
     path: Path
     pixel_range: str = "0..1"  # that it was trained on, one of `tensor_spec.PIXEL_RANGES`
+    custom: str | None = None  # module with the author's own layers
 
     def prepare(self, pixels: Pixels, *, channel: bool = True) -> npt.NDArray[np.float32]:
         """What its author feeds it for uint8[N, H, W] or uint8[N, H, W, 3], float32; with an axis for one channel."""
@@ -57,18 +58,19 @@ class OpenedModel:
     adapted: keras.Model  # from float32[N, H, W, C] in [0, 1] to logits
 
 
-def open_network(path: Path) -> keras.Model:
-    """Load a `.keras` file in safe mode, to compute in float32.
+def open_network(source: KerasModelFile) -> keras.Model:
+    """Load a model file in safe mode, to compute in float32.
 
     Raises:
         ExportError: The file cannot be loaded, or is no classifier of one picture of fixed size.
     """
+    path = source.path
     try:
-        model = load_model(path)
-        source, sink = model.input_shape, model.output_shape
+        model = load_model(path, source.custom)
+        inputs, sink = model.input_shape, model.output_shape
     except (AttributeError, ValueError) as error:  # AttributeError: a model without a fixed input shape
         raise ExportError(f"{path}: {first_line(error)}") from None
-    sides = (*source, 1) if isinstance(source, tuple) and len(source) == 3 else source
+    sides = (*inputs, 1) if isinstance(inputs, tuple) and len(inputs) == 3 else inputs
     if (
         not isinstance(sides, tuple)
         or len(sides) != 4
@@ -76,7 +78,7 @@ def open_network(path: Path) -> keras.Model:
         or sides[3] not in (1, 3)
     ):
         raise ExportError(
-            f"{path}: expected one input of a fixed size, (H, W), (H, W, 1) or (H, W, 3), received {_sizes(source)}"
+            f"{path}: expected one input of a fixed size, (H, W), (H, W, 1) or (H, W, 3), received {_sizes(inputs)}"
         )
     if not isinstance(sink, tuple) or len(sink) != 2 or not isinstance(sink[1], int) or sink[1] < 2:
         raise ExportError(f"{path}: expected one output of two classes or more, received {_sizes(sink)}")
@@ -103,7 +105,7 @@ def open_adapted(source: KerasModelFile) -> OpenedModel:
         ExportError: The file cannot be opened, or its model gives neither logits nor probabilities.
     """
     keras = import_keras()
-    model = open_network(source.path)
+    model = open_network(source)
     facts, shape = _facts(model), model.input_shape[1:]
     prepare = partial(source.prepare, channel=len(shape) == 3)
     try:
@@ -153,7 +155,7 @@ def _opened(source: KerasModelFile) -> OpenedModel:
 
 def summarize(source: KerasModelFile) -> tuple[ModelFacts, list[tuple[str, str, str, int]]]:
     """The facts about a model file, and the name, kind, output shape and parameters of each layer."""
-    model = open_network(source.path)
+    model = open_network(source)
     layers = [
         (layer.name, type(layer).__name__, " x ".join(map(str, layer.output.shape[1:])), layer.count_params())
         for layer in model.layers

@@ -11,7 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.errors import BundleError, UsageError, first_line
+from digits_edge.runtime.errors import BundleError, UsageError, first_line, reason_of
 from digits_edge.runtime.session import open_session
 
 from .interpreter import inference_of
@@ -174,14 +174,19 @@ def _try(spec: TensorSpec, infer: Inference, where: str) -> npt.NDArray[Any]:
     try:
         raw = infer(spec.feed(noise if spec.any_batch else noise[:1]))
     except Exception as error:  # of either runtime
-        raise BundleError(f"{where}: it cannot be run: {first_line(error)}") from None
+        raise BundleError(f"{where}: it cannot be run: {reason_of(error)}") from None
     pictures = TRIAL if spec.any_batch else 1
     if raw.dtype not in (np.float32, np.int8, np.uint8) or raw.ndim != 2 or len(raw) != pictures or raw.shape[1] < 2:
         raise BundleError(
             f"{where}: expected an output [N, classes] of two classes or more, "
             f"received {raw.dtype}{list(raw.shape)} for {pictures} pictures"
         )
-    return replace(spec, logits=False).predict(infer, noise)
+    answers = replace(spec, logits=False).predict(infer, noise)
+    if bad := int((~np.isfinite(answers)).any(axis=1).sum()):
+        raise BundleError(
+            f"{where}: expected finite numbers, received NaN or infinity for {bad} of {TRIAL} pictures of noise"
+        )
+    return answers
 
 
 def _are_probabilities(answers: npt.NDArray[Any], quantization: Quantization) -> bool:

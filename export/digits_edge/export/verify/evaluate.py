@@ -11,7 +11,7 @@ import numpy as np
 
 from digits_edge.common.numerics import accuracy, count_wrong, expected_calibration_error
 from digits_edge.common.progress import progress, say
-from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.errors import BundleError, DatasetError
 from digits_edge.trainer.datasets.corrections import AS_STORED, Corrections
 from digits_edge.trainer.datasets.dataset import align
 from digits_edge.trainer.datasets.read import read_dataset
@@ -134,12 +134,17 @@ def read_validation(models: ModelFiles, spec: str) -> Validation:
 
 
 def evaluate_file(model: ModelFile, validation: Validation, step: Callable[[], None]) -> Evaluation:
-    """Evaluate one model file; `step` is called after every 500 pictures."""
+    """Evaluate one model file; `step` is called after every 500 pictures. Raises BundleError for answers of NaN."""
     parts = []
     for start in range(0, len(validation.pixels), CHUNK):
         parts.append(model.predict_proba(validation.pixels[start : start + CHUNK]))
         step()
-    return Evaluation(model.file, validation, np.concatenate(parts))
+    answers = np.concatenate(parts)
+    if bad := int((~np.isfinite(answers)).any(axis=1).sum()):
+        raise BundleError(
+            f"{model.file}: expected probabilities, received NaN or infinity for {bad} of {len(answers)} pictures"
+        )
+    return Evaluation(model.file, validation, answers)
 
 
 def steps(validation: Validation) -> int:
