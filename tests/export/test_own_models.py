@@ -88,10 +88,15 @@ def convolutional_lstm():
 
 
 def grouped():
-    """A Normalization of known mean, grouped convolution, CELU."""
+    """A Normalization of known mean, and a grouped convolution."""
     normalization = layers.Normalization(mean=[0.3, 0.4, 0.5], variance=[0.1, 0.2, 0.1])
-    parts = [layers.Conv2D(8, 3), layers.Conv2D(8, 3, groups=4, activation="celu"), layers.GlobalAveragePooling2D()]
+    parts = [layers.Conv2D(8, 3), layers.Conv2D(8, 3, groups=4, activation="relu"), layers.GlobalAveragePooling2D()]
     return keras.Sequential([keras.Input((12, 14, 3)), normalization, *parts, layers.Dense(3)])
+
+
+def celu():
+    parts = [layers.Conv2D(4, 3, activation="celu"), layers.Flatten(), layers.Dense(3)]
+    return keras.Sequential([keras.Input((8, 7, 1)), *parts])
 
 
 ARCHITECTURES = {
@@ -102,10 +107,12 @@ ARCHITECTURES = {
     attentive: "0..1",
     nested: normalized("0.485,0.456,0.406", "0.229,0.224,0.225"),
     grouped: "0..1",
+    celu: "0..1",
     lstm: "0..1",
     recurrent: "0..1",
     convolutional_lstm: "0..1",
 }
+NO_INT8_TFLITE = (celu, lstm, recurrent, convolutional_lstm)  # refused, or so inexact that the gate refuses it
 
 
 def truth(model, pixel_range, pixels):
@@ -137,8 +144,9 @@ def test_every_architecture_gives_keras_answers_in_every_format(architecture, pi
             np.testing.assert_allclose(
                 session.run(None, {"image": some})[0], expected[: len(some)], atol=tolerance, rtol=0
             )
-    loops = architecture in (lstm, recurrent, convolutional_lstm)
-    for data, tolerance in ((to_tflite(network), 1e-4), *(() if loops else [(to_tflite(network, pixels), 0.1)])):
+    made = [(to_tflite(network), 1e-4)]
+    made += [] if architecture in NO_INT8_TFLITE else [(to_tflite(network, pixels), 0.1)]
+    for data, tolerance in made:
         np.testing.assert_allclose(TfliteModel.load(data, "m").predict_proba(pixels), expected, atol=tolerance, rtol=0)
 
 

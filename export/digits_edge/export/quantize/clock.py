@@ -20,7 +20,7 @@ class Clock:
     """Runs from its creation on."""
 
     budget: float | None = None  # seconds; None for no limit
-    _started: float = field(default_factory=monotonic)
+    _started: float = field(default_factory=lambda: monotonic())
     _advance: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:

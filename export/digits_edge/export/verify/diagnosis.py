@@ -1,11 +1,11 @@
 """Look for the mistake behind many wrong answers: the pixel range, the pictures, or the order of the classes.
 
 Tried are other pixel ranges, for a model that is often wrong inverted and transposed pictures and all of these
-together, too, and for each the best order of the classes. The rule was fixed before any model was tried: a change is
-reported if it leaves at most two thirds of the errors, and if McNemar's exact test says that this is no luck; it mends
-the model if it leaves at most half, or if it makes five pictures in a hundred right. An order of classes is fitted to
-one half of the pictures and judged by the other, since the best of many orders always fits a few pictures better. Of
-the changes that help, the one with the fewest parts is reported, unless another is clearly better.
+together, too, and for each the best order of the classes. A change is reported if it leaves at most two thirds of the
+errors, and if McNemar's exact test says that this is no luck; it mends the model if it leaves at most half, or if it
+makes five pictures in a hundred right. An order of classes is fitted to one half of the pictures and judged by the
+other, since the best of many orders always fits a few pictures better. Of the changes that help, the one with the
+fewest parts is reported, unless another is clearly better.
 """
 
 from __future__ import annotations
