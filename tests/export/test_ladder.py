@@ -24,6 +24,7 @@ from digits_edge.export.quantize import fine_tuning as fine_tune
 from digits_edge.export.quantize import ladder
 from digits_edge.export.quantize.attempt import Quantized, Skipped
 from digits_edge.export.quantize.backends import Backend
+from digits_edge.export.quantize.clock import Clock
 from digits_edge.export.quantize.ladder import climb
 from digits_edge.export.quantize.onnx_quantizer import in_float, quantize
 from digits_edge.export.quantize.scheme import Scheme
@@ -32,7 +33,7 @@ from digits_edge.export.verify.criteria import Limits
 from digits_edge.export.verify.gate import Gate
 from digits_edge.export.verify.validation import Validation
 from digits_edge.runtime.bundle import REJECTED, Bundle
-from digits_edge.runtime.errors import BundleError, ExportError
+from digits_edge.runtime.errors import BundleError, ExportError, UsageError
 from digits_edge.runtime.session import open_session
 from digits_edge.trainer import Run
 
@@ -173,6 +174,7 @@ class FakeBackend:
 
     file, supports_mixed_precision, pictures = "model.int8.onnx", True, 1024
     broken: tuple[str, ...] = ()
+    clock, layer_count = Clock(), 5
     network, even = KerasModelFile(Path("model.keras")), KerasModelFile(Path("equalized.keras"))
 
     def __init__(self, trained, until=None, **changes):
@@ -250,6 +252,42 @@ def test_a_remedy_that_breaks_is_recorded_and_the_next_is_tried(trained):
     assert outcomes[-1].rung == "quantization-aware fine-tuning"
 
 
+def test_the_time_budget_ends_the_climb_and_the_rest_is_recorded(trained, monkeypatch):
+    now = iter(range(0, 10_000, 10))
+    monkeypatch.setattr("digits_edge.export.quantize.clock.monotonic", lambda: next(now))
+    outcomes = climbed(FakeBackend(trained, clock=Clock(budget=45)))
+    assert [outcome.rung for outcome in outcomes if isinstance(outcome, Quantized)] == ONNX_LADDER[:3]
+    skipped = {outcome.rung: outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)}
+    assert skipped == dict.fromkeys(list(ladder.REMEDIES)[1:], "the --time-budget of 45 s is used up")
+
+
+@pytest.mark.parametrize("budget", [0, -1, float("nan")])
+def test_a_time_budget_must_be_a_time(budget):
+    with pytest.raises(UsageError, match="--time-budget: expected seconds, more than 0"):
+        Clock(budget)
+
+
+def test_a_ladder_that_may_take_long_says_so_before_it_begins(trained, monkeypatch, capsys):
+    now = iter(range(0, 10_000, 90))
+    monkeypatch.setattr("digits_edge.export.quantize.ladder.monotonic", lambda: next(now))
+    climbed(FakeBackend(trained))
+    said = capsys.readouterr().err
+    assert "up to 14 steps of remedies follow, which may take about 21 min; --time-budget SECONDS" in said
+
+
+@pytest.mark.parametrize("method", ["entropy", "percentile"])
+@pytest.mark.parametrize("pictures", [1, 97, 150])
+def test_any_number_of_pictures_calibrates(core, trained, method, pictures):
+    scheme = Scheme(KerasModelFile(trained.model_path), method=method, pictures=pictures)
+    assert len(in_float(quantize(core, trained.calibration(), scheme))) < 5
+
+
+def test_ranges_that_are_kept_give_the_same_model(core, trained, tmp_path):
+    scheme, ranges = Scheme(KerasModelFile(trained.model_path)), tmp_path / "ranges.json"
+    first, *others = (quantize(core, trained.calibration(), scheme, ranges=file) for file in (None, ranges, ranges))
+    assert all(other == first for other in others)
+
+
 def test_rungs_that_a_format_or_a_run_does_not_have_are_skipped_with_the_reason(trained):
     backend = FakeBackend(trained, supports_mixed_precision=False, pictures=100, even=None)
     outcomes = climbed(backend)
@@ -318,7 +356,7 @@ def test_fine_tuning_brings_rounded_answers_nearer_to_the_float_ones(trained, tm
     calibration = trained.calibration()
     source = KerasModelFile(trained.model_path)
     wanted = keras_probabilities(source, calibration)
-    model = network.open_network(trained.model_path)
+    model = network.open_network(KerasModelFile(trained.model_path))
     random = np.random.default_rng(0)
     kernels = [w for w in model.weights if w.path.endswith("kernel")]
     for kernel in kernels:

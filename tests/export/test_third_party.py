@@ -14,9 +14,17 @@ from PIL import Image
 
 from digits_edge.common.numerics import softmax
 from digits_edge.export.engines.model_files import open_models
+from digits_edge.export.engines.pixel_range import normalized
 
 ROOT = Path(__file__).parents[2]
-RANGES = {"0..1": (0, 1), "0..255": (0, 255), "-1..1": (-1, 1)}
+STANDARD = "-0.4242129..2.821487"  # of pixels less MNIST's mean 0.1307, divided by its standard deviation 0.3081
+RANGES = {
+    "0..1": (0, 1),
+    "0..255": (0, 255),
+    "-1..1": (-1, 1),
+    "1..0": (1, 0),
+    STANDARD: (-0.1307 / 0.3081, (1 - 0.1307) / 0.3081),
+}
 
 
 @pytest.fixture(scope="module")
@@ -126,8 +134,32 @@ def test_an_onnx_of_any_layout_is_judged_as_numpy_judges_it(
 @pytest.mark.parametrize("name", RANGES)
 def test_the_pixel_range_is_what_the_user_says(linear, truth, digits, digits_npz, digits_edge, tmp_path, name):
     path = save_onnx(tmp_path / "net.onnx", in_range(linear, name), ["N", 28, 28])
-    model, _ = evaluated(digits_edge, path, "--data", digits_npz, "--pixel-range", name)
+    model, _ = evaluated(digits_edge, path, "--data", digits_npz, f"--pixel-range={name}")
     assert model["wrong"] == (truth.argmax(axis=1) != digits.targets).sum()
+
+
+def test_mean_and_standard_deviation_are_a_pixel_range(linear, truth, digits, digits_npz, digits_edge, tmp_path):
+    path = save_onnx(tmp_path / "net.onnx", in_range(linear, STANDARD), ["N", 28, 28])
+    words = ("evaluate", path, "--data", digits_npz, "--mean", 0.1307, "--std", 0.3081, "--json")
+    done = digits_edge(*words)
+    assert json.loads(done.out)["models"][0]["wrong"] == (truth.argmax(axis=1) != digits.targets).sum()
+    assert f"pixels {STANDARD}; logits of 10 classes" in done.err
+    assert "decide otherwise" not in done.err
+    timed = digits_edge("benchmark", path, "--data", digits_npz, "--mean", 0.1307, "--std", 0.3081, "--rounds", 1)
+    assert f"{(truth.argmax(axis=1) == digits.targets).mean():.2%}" in timed.out
+
+
+@pytest.mark.parametrize("shape", [["N", 3, 16, 12], ["N", 16, 12, 3]], ids=str)
+def test_each_channel_has_a_mean_and_a_standard_deviation_of_its_own(tmp_path, shape):
+    means, stds = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 16, 12, 3), dtype=np.uint8)
+    fed = ((pixels / 255 - means) / stds).astype(np.float32)
+    weights = np.random.default_rng(1).standard_normal((16 * 12 * 3, 4)).astype(np.float32) / 20
+    path = save_onnx(tmp_path / "net.onnx", (weights, np.zeros(4)), shape)
+    given = normalized(",".join(map(str, means)), ",".join(map(str, stds)))
+    answers = open_models(path, given).files[0].predict_proba(pixels)
+    flat = (fed.transpose(0, 3, 1, 2) if shape[1] == 3 else fed).reshape(9, -1)
+    np.testing.assert_allclose(answers, softmax((flat @ weights).astype(np.float32)), atol=1e-4)
 
 
 def test_a_uint8_input_takes_pixels_as_they_are(linear, truth, digits, digits_npz, digits_edge, refused, tmp_path):
@@ -137,6 +169,38 @@ def test_a_uint8_input_takes_pixels_as_they_are(linear, truth, digits, digits_np
     assert "pixels as they are" in err
     said = refused("evaluate", path, "--data", digits_npz, "--pixel-range", "0..1")
     assert "takes pixels as they are (uint8[?, 28, 28]), received 0..1" in said
+
+
+ENDINGS = {
+    "rounded": [
+        helper.make_node("Softmax", ["scores"], ["exact"]),
+        helper.make_node("QuantizeLinear", ["exact", "step", "zero"], ["whole"]),
+        helper.make_node("DequantizeLinear", ["whole", "step", "zero"], ["y"]),
+    ],
+    "log": [helper.make_node("LogSoftmax", ["scores"], ["y"])],
+    "sigmoid": [helper.make_node("Sigmoid", ["scores"], ["y"])],
+}
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind", "tolerance"),
+    [("rounded", "probabilities", 0.003), ("log", "logits", 1e-4), ("sigmoid", "scores from 0 to 1 that do not", 1)],
+)
+def test_what_the_outputs_are_is_told_by_the_answers(linear, truth, digits, tmp_path, ending, kind, tolerance):
+    path = save_onnx(tmp_path / "net.onnx", (linear[0] / 4, linear[1] / 4), ["N", 28, 28])
+    model = onnx.load(path)
+    model.graph.node[-2].output[0] = "scores"
+    del model.graph.node[-1]
+    model.graph.node.extend(ENDINGS[ending])
+    model.graph.output[0].name = "y"
+    model.graph.initializer.extend(
+        [numpy_helper.from_array(np.float32(1 / 255), "step"), numpy_helper.from_array(np.uint8(0), "zero")]
+    )
+    onnx.save(model, path)
+    models = open_models(path)
+    assert f"; {kind}" in models.description
+    answers = models.files[0].predict_proba(digits.pixels[:50])
+    np.testing.assert_allclose(answers, softmax(truth[:50] / 4), atol=tolerance)
 
 
 def test_weights_beside_an_onnx_are_found_from_any_folder(linear, truth, digits, digits_npz, digits_edge, tmp_path):
@@ -159,7 +223,8 @@ def test_a_float_tflite_is_judged_as_numpy_judges_it(linear, truth, digits, digi
 
 @pytest.mark.parametrize("probabilities", [False, True], ids=["logits", "probabilities"])
 @pytest.mark.parametrize(
-    ("dtype", "name"), [("int8", "0..1"), ("int8", "0..255"), ("int8", "-1..1"), ("uint8", "-1..1")]
+    ("dtype", "name"),
+    [("int8", "0..1"), ("int8", "0..255"), ("int8", "-1..1"), ("int8", STANDARD), ("uint8", "-1..1")],
 )
 def test_a_quantized_tflite_tells_by_itself_what_its_pixels_are(
     linear, truth, digits, digits_npz, digits_edge, tmp_path, dtype, name, probabilities
@@ -173,11 +238,29 @@ def test_a_quantized_tflite_tells_by_itself_what_its_pixels_are(
         digits=digits,
     )
     model, err = evaluated(digits_edge, path, "--data", digits_npz)
-    assert f"pixels {'as they are' if dtype == 'uint8' else name}; {'prob' if probabilities else 'logits'}" in err
+    fed = "as they are" if dtype == "uint8" else "p-128 (-0.4" if name == STANDARD else name + ";"
+    assert f"pixels {fed}" in err
+    assert f"{'probabilities' if probabilities else 'logits'} of 10 classes" in err
     answers = open_models(path).files[0].predict_proba(digits.pixels)
     np.testing.assert_allclose(answers, softmax(truth), atol=0.15)
     assert np.abs(answers - softmax(truth)).mean() < 0.01
     assert model["wrong"] == (answers.argmax(axis=1) != digits.targets).sum()
+    if dtype == "int8":  # pixel values less 128 are the range that the quantization spans, whichever it is
+        np.testing.assert_allclose(open_models(path, "p-128").files[0].predict_proba(digits.pixels), answers, atol=0.05)
+
+
+def test_a_wrong_range_and_another_order_of_classes_are_warned_of(linear, digits_npz, digits_edge, refused, tmp_path):
+    order = [3, 7, 1, 0, 9, 2, 8, 6, 4, 5]
+    weights, bias = in_range(linear, "1..0")
+    path = save_onnx(tmp_path / "net.onnx", (weights[:, order], bias[order]), ["N", 28, 28])
+    for command in (("evaluate",), ("benchmark", "--rounds", 1)):
+        done = digits_edge(command[0], path, "--data", digits_npz, *command[1:])
+        assert done.code == 0
+        (warned,) = [line for line in done.err.splitlines() if line.startswith("warning: net.onnx: ")]
+        assert warned.endswith(f"with --pixel-range 1..0 and --labels FILE that lists, one a line, {str(order)[1:-1]}")
+    (tmp_path / "labels.txt").write_text("\n".join(map(str, order)))
+    said = refused("evaluate", ROOT / "artifacts/compact", "--data", digits_npz, "--labels", tmp_path / "labels.txt")
+    assert "--labels: only for a model that digits-edge did not export" in said
 
 
 def test_our_own_tflite_without_its_bundle_takes_its_classes_from_the_data(digits_npz, digits_edge):
@@ -272,14 +355,14 @@ def test_two_inputs_and_a_detection_model_are_refused_in_one_line(digits_npz, re
         [("y", TensorProto.FLOAT, ["N", 28, 28])],
     )
     said = refused("evaluate", boxes, "--data", digits_npz)
-    assert "expected an output [N, classes] of two classes or more, received float32[8, 28, 28]" in said
+    assert "expected an output [N, classes] of two classes or more, received float32[32, 28, 28]" in said
     labels = save_graph(
         tmp_path / "labels.onnx",
         [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("ArgMax", ["f"], ["y"], axis=1)],
         [picture],
         [("y", TensorProto.INT64, ["N", 1])],
     )
-    assert "received int64[8, 1]" in refused("evaluate", labels, "--data", digits_npz)
+    assert "received int64[32, 1]" in refused("evaluate", labels, "--data", digits_npz)
 
 
 def test_another_number_of_classes_is_refused(linear, refused, tmp_path):
@@ -303,8 +386,11 @@ def test_a_pixel_range_is_for_models_that_have_none_of_their_own(digits_npz, ref
         said = refused("evaluate", ROOT / own, "--data", digits_npz, "--pixel-range", "-1..1")
         assert "--pixel-range: only for a model that digits-edge did not export" in said
     path = save_onnx(tmp_path / "net.onnx", linear, ["N", 28, 28])
-    said = refused("benchmark", path, "--pixel-range", "0..256")
-    assert "'0..256' is not one of '0..1', '0..255', '-1..1'" in said
+    assert "--pixel-range: expected LOW..HIGH" in refused("benchmark", path, "--pixel-range", "0-255")
+    assert "is for an int8 input, received float32[?, 28, 28]" in refused("benchmark", path, "--pixel-range", "p-128")
+    assert "expected one range, for one channel" in refused("benchmark", path, "--pixel-range", "0..1,0..1,0..1")
+    for words in (("--mean", "0.5"), ("--mean", "0.5", "--std", "0.5", "--pixel-range", "0..1")):
+        assert "--mean and --std: expected both of them, and no --pixel-range" in refused("benchmark", path, *words)
 
 
 def test_a_foreign_model_is_measured_with_onnxruntime_in_place_of_ours(

@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from digits_edge.export.verify.criteria import CRITERIA, Limits
+from digits_edge.runtime.errors import UsageError
 from digits_edge.runtime.metadata import Preprocess
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
@@ -44,10 +45,33 @@ PreprocessOption = Annotated[
     ),
 ]
 PixelRange = Annotated[
-    Literal["0..1", "0..255", "-1..1"] | None,
+    str | None,
     typer.Option(
+        metavar="LOW..HIGH",
         help="Set the values that black and white have in the model's input, for a model that digits-edge did not "
-        "export. 0..1 unless given; an int8 model tells by its quantization, a uint8 model takes pixels as they are.",
+        "export: 0..1 (unless given), 0..255, -1..1, 1..0 for dark ink on light; three with commas between for three "
+        "channels. An int8 file tells by its quantization, or p-128 feeds pixel values less 128; a uint8 file takes "
+        "pixels as they are.",
+    ),
+]
+Mean = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER",
+        help="Set the mean that is subtracted from pixels in 0..1 (or in 0..255, if it is above 1), with --std, in "
+        "place of --pixel-range: 0.1307, or one for each channel, 0.485,0.456,0.406.",
+    ),
+]
+Std = Annotated[
+    str | None,
+    typer.Option(metavar="NUMBER", help="Set the standard deviation that pixels are divided by: 0.3081."),
+]
+Custom = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODULE",
+        help="Import this module first, with the layers and functions that a Keras model's author wrote: a name that "
+        "Python finds from here, or the path of a .py file. Its code is run.",
     ),
 ]
 BundleOrModel = Annotated[
@@ -56,6 +80,17 @@ BundleOrModel = Annotated[
         metavar="BUNDLE|MODEL", help="A bundle, a run that has one, or any image classifier's .onnx or .tflite."
     ),
 ]
+
+
+def range_of(pixel_range: str | None, mean: str | None, std: str | None) -> str | None:
+    """The pixel range that is asked for, directly or by mean and standard deviation; None for none."""
+    if mean is None and std is None:
+        return pixel_range
+    if mean is None or std is None or pixel_range is not None:
+        raise UsageError("--mean and --std: expected both of them, and no --pixel-range")
+    from digits_edge.export.engines.pixel_range import normalized
+
+    return normalized(mean, std)
 
 
 def with_limits(command: Callable[..., None]) -> Callable[..., None]:

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.errors import first_line
-
 from .keras_backend import import_keras
+from .keras_files import read_keras_model, why_unreadable
 from .numerics import scale, softmax
 
 if TYPE_CHECKING:
@@ -21,12 +20,12 @@ BATCH: Final = 512  # pictures per call
 Prepare = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float32]]
 
 
-def load_model(path: Path) -> keras.Model:
-    """Load a `.keras` file in safe mode, uncompiled, to compute in float32; a ValueError if it is not readable."""
+def load_model(path: Path, custom: str | None = None) -> keras.Model:
+    """Load a model to compute in float32, as `keras_files` does it; a ValueError if it is not readable."""
     try:
-        return in_float32(import_keras().models.load_model(path, compile=False, safe_mode=True))
-    except Exception as error:  # zipfile, h5py, JSON and Keras errors alike
-        raise ValueError(f"not readable as a Keras model: {first_line(error)}") from None
+        return in_float32(read_keras_model(path, custom))
+    except Exception as error:  # h5py's and Keras's own
+        raise ValueError(f"not readable as a Keras model: {why_unreadable(error)}") from None
 
 
 def in_float32(model: keras.Model) -> keras.Model:

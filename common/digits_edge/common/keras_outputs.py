@@ -25,8 +25,10 @@ SMALLEST: Final = 1e-7  # the smallest probability that a logarithm is taken of
 PASSING: Final = ("Reshape", "Flatten", "Dropout", "Identity", "ActivityRegularization", "Squeeze", "ExpandDims")
 
 
-def kind_of(answers: Array) -> Outputs:
+def kind_of(answers: Array, step: float = 0) -> Outputs:
     """Tell what a model gives from its answers float32[N, C]: rows in [0, 1] that add up to 1 are probabilities.
+
+    `step` is the difference of two neighbouring numbers of a quantized output, which are rounded.
 
     Raises:
         ValueError: They are neither probabilities nor logits, or one is not a finite number.
@@ -35,7 +37,7 @@ def kind_of(answers: Array) -> Outputs:
         raise ValueError(f"expected finite numbers, received NaN or infinity for {bad} of {len(answers)} pictures")
     sums = answers.sum(axis=1)
     if answers.min() >= -ROUNDING and answers.max() <= 1 + ROUNDING:
-        if np.abs(sums - 1).max() <= ROUNDING:
+        if np.abs(sums - 1).max() <= min(0.5, ROUNDING + step * answers.shape[1]):
             return "probabilities"
         raise ValueError(
             "expected logits, or probabilities that add up to 1, received numbers from 0 to 1 that add up to "

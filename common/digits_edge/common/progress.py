@@ -5,10 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from time import monotonic
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
+
+PAUSE: Final = 30  # seconds between two lines
 
 
 def bar(*columns: ProgressColumn) -> Progress:
@@ -38,6 +41,28 @@ def progress(title: str, total: int) -> Iterator[Callable[[], None]]:
             say(f"{title} ({total:,})")
         task = shown.add_task(title, total=total)
         yield lambda: shown.advance(task)
+
+
+@contextmanager
+def long_progress(title: str, total: int) -> Iterator[Callable[[], None]]:
+    """As `progress`; if stderr is no terminal, print a line with the time left every half minute, none at the start."""
+    from rich.progress import MofNCompleteColumn
+
+    started = said = monotonic()
+    done = 0
+
+    def step() -> None:
+        nonlocal done, said
+        done += 1
+        shown.advance(task)
+        if shown.disable and (now := monotonic()) - said > PAUSE and done < total:
+            said = now
+            left = (now - started) / done * (total - done)
+            say(f"{title}: {done} of {total} steps, about {left / 60:.0f} min left")
+
+    with bar(MofNCompleteColumn()) as shown:
+        task = shown.add_task(title, total=total)
+        yield step
 
 
 @contextmanager

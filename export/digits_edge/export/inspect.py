@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from digits_edge.common.keras_files import is_keras_model
 from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import MANIFEST, REJECTED, Bundle, find_published
@@ -27,19 +28,20 @@ class Inspection:
     facts: dict[str, Any] = field(default_factory=dict)  # the same and more, as JSON values
 
 
-def inspect(path: Path | None) -> Inspection:
-    """Describe a bundle, a refused export, a run, or an `.onnx`, `.tflite` or `.keras` file.
+def inspect(path: Path | None, custom: str | None = None) -> Inspection:
+    """Describe a bundle, a refused export, a run, an `.onnx` or `.tflite` file, or a Keras model.
 
     Args:
         path: Path of the file or folder; None for the model of the package.
+        custom: Module with a Keras model's own layers: its name, or the path of a `.py` file.
 
     Raises:
         DigitsEdgeError: The path is none of these, or damaged.
     """
     if path is None:
         return _our_onnx(Classifier.load())
-    if path.suffix == ".keras":
-        return _keras(path)
+    if is_keras_model(path):
+        return _keras(path, custom)
     if path.suffix in (".onnx", ".tflite"):
         return _model_file(path)
     if (path / "run.json").is_file():
@@ -76,12 +78,12 @@ def _model_file(path: Path) -> Inspection:
     return Inspection(rows, facts={name.replace(" ", "_"): value for name, value in rows})
 
 
-def _keras(path: Path) -> Inspection:
+def _keras(path: Path, custom: str | None) -> Inspection:
     from .convert.keras_model import KerasModelFile, summarize
     from .convert.worker import Worker
 
     with Worker(time_limit=600) as worker:
-        facts, layers = worker(summarize, KerasModelFile(path))
+        facts, layers = worker(summarize, KerasModelFile(path, custom=custom))
     rows = [
         ("name", facts.name),
         ("classes", str(facts.classes)),
@@ -129,7 +131,7 @@ def _rejected(path: Path) -> Inspection | None:
     gate = manifest.get("gate")
     known = gate if isinstance(gate, dict) else {}
     rows = [("name", manifest.get("name")), ("gate", known.get("verdict")), ("to try next", known.get("advice"))]
-    return Inspection([(key, str(value)) for key, value in rows], [_gate(gate, path)], manifest)
+    return Inspection([(key, str(value)) for key, value in rows if value is not None], [_gate(gate, path)], manifest)
 
 
 def _bundle(bundle: Bundle) -> Inspection:

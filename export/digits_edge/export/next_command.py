@@ -4,40 +4,68 @@ from __future__ import annotations
 
 import math
 import shlex
+from typing import Final
 
 from digits_edge.trainer.run import Run
 
-from .formats import MODELS
+from .formats import MODELS, TRANSLATIONS
 from .options import ExportOptions
 from .quantize.attempt import Attempt
-from .verify.criteria import CRITERIA, Check
+from .verify.criteria import CRITERIA, Check, Limits
+
+SMALL_LOSS: Final = 0.02  # of the answers; a limit that allows more makes nothing better
+LOOK: Final = (
+    "to try next: find out why so many answers are wrong, see the report; do --data, --labels and --pixel-range fit "
+    "the model, and was it trained to the end?"
+)
 
 
-def next_command(options: ExportOptions, refused: Attempt) -> str:
-    """The command to try after a refusal.
+def next_command(options: ExportOptions, refused: Attempt) -> str | None:
+    """The command to try after a refusal; None if there is a mistake to be found first. All options are kept.
 
     If a conversion is not the same function, export the other format only. If the float model is not accurate enough,
-    train on. If remedies were not tried, try them. Otherwise, allow what the best attempt needs to pass.
+    train on. If remedies were not tried, try them. If much is lost in int8, export in float. Otherwise, allow what the
+    best attempt needs to pass.
     """
-    source = options.source
-    words = ["digits-edge", "export", str(source.path)]
-    if not isinstance(source, Run):
-        words += ["--data", source.data, "--pixel-range", source.pixel_range]
-    words += ["--int8"] if options.int8 else []
-    if options.out != source.place:
-        words += ["--out", str(options.out)]
-    failed = {check.limit for check in refused.verdict.failed}
+    source, verdict = options.source, refused.verdict
+    failed = {check.limit: check for check in verdict.failed}
     if "max_difference" in failed:
         other = "tflite" if refused.file.endswith(".onnx") else "onnx"
-        return shlex.join([*words, "--format", other])
-    if set(options.formats) != set(MODELS):
-        words += [word for name in options.formats for word in ("--format", name)]
-    if "min_accuracy" in failed and isinstance(source, Run):
-        return shlex.join(["digits-edge", "train", "--init", str(source.path), "--data", "SPEC"])
-    if options.ladder or "min_accuracy" in failed:
-        for check in refused.verdict.failed:
-            words += [CRITERIA[check.limit].option, _lenient(check)]
-    return shlex.join(words)
+        return shlex.join([*_words(options), "--format", other])
+    formats = [word for name in options.formats for word in ("--format", name)]
+    formats = formats if set(options.formats) != set(MODELS) else []
+    if "min_accuracy" in failed:
+        train = ["digits-edge", "train", "--init", str(source.path), "--data", "SPEC"]
+        return shlex.join(train) if isinstance(source, Run) else None
+    if not options.ladder:
+        return shlex.join([*_words(options), *formats])
+    if verdict.broken - verdict.fixed > SMALL_LOSS * verdict.pictures:
+        in_float = options.int8 and not set(options.formats) & set(TRANSLATIONS)
+        return shlex.join([word for word in [*_words(options), *formats] if word != "--int8"]) if in_float else None
+    return shlex.join([*_words(options, failed), *formats])
+
+
+def _words(options: ExportOptions, failed: dict[str, Check] | None = None) -> list[str]:
+    """The command as it was given, without formats, with limits that are just enough for the checks that failed."""
+    source, failed = options.source, failed or {}
+    words = ["digits-edge", "export", str(source.path)]
+    if not isinstance(source, Run):
+        words += ["--data", source.data, f"--pixel-range={source.pixel_range}"]
+        words += ["--labels", str(source.labels)] if source.labels else []
+        words += ["--preprocess", source.preprocess] if source.preprocess else []
+        words += ["--custom", source.custom] if source.custom else []
+    words += ["--int8"] if options.int8 else []
+    words += ["--out", str(options.out)] if options.out != source.place else []
+    words += [] if options.timed else ["--no-benchmark"]
+    words += [] if options.time_limit == ExportOptions.time_limit else ["--time-limit", f"{options.time_limit:g}"]
+    words += ["--time-budget", f"{options.time_budget:g}"] if options.time_budget else []
+    for name, criterion in CRITERIA.items():
+        limit = getattr(options.limits, name)
+        if name in failed:
+            words += [criterion.option, _lenient(failed[name])]
+        elif limit != getattr(Limits, name):
+            words += [criterion.option, f"{limit:g}"]
+    return words
 
 
 def _lenient(check: Check) -> str:

@@ -17,12 +17,14 @@ from .verify.criteria import Limits
 class OwnModel:
     """A Keras model that digits-edge did not train."""
 
-    path: Path  # of the `.keras` file
+    path: Path  # of the `.keras` or `.h5` file, or of the folder of a SavedModel
     data: str  # SPEC of labelled pictures; some of them calibrate, the others judge
-    pixel_range: str = "0..1"  # that the model was trained on
+    pixel_range: str = "0..1"  # that the model was trained on, see `pixel_range.ends_of`
     names: tuple[str, ...] | None = None  # classes in the order of the outputs; None to take them from the data
+    labels: Path | None = None  # file that the names were read from
     preprocess: Preprocess | None = None  # None to decide by the data
     seed: int = 0  # for choosing the calibration pictures
+    custom: str | None = None  # module with the author's own layers: its name, or the path of a `.py` file
 
     @property
     def place(self) -> Path:
@@ -41,6 +43,7 @@ class ExportOptions:
         formats: Formats of the bundle. C and web are written from the int8 TFLite model, which is then exported too.
         limits: Limits of the gate.
         ladder: Whether to try remedies if an int8 model is refused; otherwise the first attempt decides.
+        time_budget: Seconds after which no further remedy is tried; None for no limit.
         timed: Whether to benchmark the models on this machine, for the report.
         time_limit: Time limit of each conversion, in seconds.
 
@@ -59,5 +62,6 @@ class ExportOptions:
     formats: Sequence[Format] = MODELS
     limits: Limits = field(default_factory=Limits)
     ladder: bool = True
+    time_budget: float | None = None
     timed: bool = True
     time_limit: float = 600

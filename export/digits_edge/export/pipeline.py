@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import fields, replace
 from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,21 +19,26 @@ from digits_edge.runtime.errors import BundleError, ExportError, GateFailed, Usa
 from .benchmark.benchmark import benchmark, steps
 from .codegen.translation import Translated, to_c, to_web
 from .codegen.web.engine import check_v8
-from .convert.keras_model import keras_probabilities
+from .convert.keras_model import keras_answers, keras_probabilities
 from .convert.metadata import describe
 from .convert.worker import Worker
 from .engines.model_files import SUFFIXES, open_model
+from .engines.pixel_range import candidates
+from .engines.tensor_spec import Engine, Probabilities
 from .engines.tflm import MicroModel, run_tflm
 from .formats import TRANSLATIONS, Format
-from .next_command import next_command
-from .options import ExportOptions
+from .next_command import LOOK, next_command
+from .options import ExportOptions, OwnModel
 from .quantize.attempt import Attempt, Quantized, Skipped
 from .quantize.backends import Backend, OnnxBackend, TfliteBackend
+from .quantize.clock import Clock, OutOfTime
 from .quantize.ladder import best, climb
+from .quantize.sensitivity import LayerNoise
 from .report.gate_table import gate_table
 from .report.manifest import gate_of, write_bundle
 from .result import ExportResult
-from .source import read_source
+from .source import ExportSource, read_source
+from .verify.diagnosis import CHANCE, at_chance, diagnose
 from .verify.gate import Gate
 from .verify.parity import Parity, agreement, compare
 from .verify.rejection import Rejection, draw_outliers, measure_rejection
@@ -94,10 +99,13 @@ def _checked(options: ExportOptions) -> ExportOptions:
 
 def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
     """Make and judge all models, up to the first that cannot pass the gate."""
+    clock = Clock(options.time_budget)
     with Worker(options.time_limit) as worker, TemporaryDirectory() as work:
         source = read_source(options.source, worker)
-        say(f"exporting {options.source.path}, judged by {source.validation.description}")
+        say(f"exporting {options.source.path}, judged by {source.validation.described}")
         keras = worker(keras_probabilities, source.network, source.validation.pixels)
+        if isinstance(options.source, OwnModel):
+            _check_pixels_and_labels(source, keras, worker)
         contract = describe(source.name, source.preprocess, source.validation, keras)
         gate = Gate(validation=source.validation, keras=keras, limits=options.limits, accepts=contract.accepts)
         result = ExportResult(source=source, contract=contract, limits=options.limits, keras=keras, rungs=(), models=())
@@ -109,11 +117,12 @@ def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
                 worker=worker,
                 gate=gate,
                 work=Path(work),
+                clock=clock,
             )
             for format, backend in BACKENDS.items()
             if format in options.formats
         ]
-        rungs = []
+        rungs: list[Attempt | Skipped] = []
         for rung in _rungs(options, backends, gate, result, running):
             _report(rung)
             rungs.append(rung)
@@ -123,9 +132,35 @@ def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
             layer
             for backend in backends
             if isinstance(model := models.get(backend.file), Quantized)
-            for layer in backend.layers(replace(model.scheme, in_float=()))
+            for layer in _noise(backend, model)
         ]
     return replace(result, rungs=tuple(rungs), models=tuple(models.values()), layers=tuple(layers))
+
+
+def _check_pixels_and_labels(source: ExportSource, keras: Probabilities, worker: Worker) -> None:
+    """Raise an ExportError if other pixels or another order of classes mend most of a model's errors."""
+    validation, network = source.validation, source.network
+
+    def fed(pixel_range: str) -> Engine:
+        return lambda pixels: worker(keras_answers, network, pixel_range, pixels)
+
+    ranges = candidates(network.pixel_range, validation.pixels.shape[3:])
+    if finding := diagnose(validation, keras, {pixel_range: fed(pixel_range) for pixel_range in ranges}):
+        if finding.mends:
+            raise ExportError(f"{network.path}: {finding}")
+        say(f"warning: {network.path}: {finding}")
+    elif at_chance(validation.targets, keras):
+        say(f"warning: {network.path}: {CHANCE}")
+
+
+def _noise(backend: Backend, model: Quantized) -> list[LayerNoise]:
+    """The noise of each layer, for the report; none if the time is up."""
+    try:
+        with backend.clock.watching(f"{backend.file}: measuring the noise of each layer", backend.layer_count):
+            return backend.layers(replace(model.scheme, in_float=()))
+    except OutOfTime as error:
+        say(f"{backend.file}: the noise of each layer is not in the report: {error}")
+        return []
 
 
 def _rungs(
@@ -133,11 +168,17 @@ def _rungs(
 ) -> Iterator[Attempt | Skipped]:
     """The float models, the int8 models, and the translations of the int8 TFLite model, up to the first refused."""
     for backend in backends:
-        yield (model := backend.float_model())
+        try:
+            yield (model := backend.float_model())
+        except ExportError as error:
+            raise _with_another_format(error, backend, int8=False) from None
         if model.verdict.failed:
             return
     for backend in backends if options.int8 else ():
-        int8 = yield from climb(backend, ladder=options.ladder)  # at last the TFLite model, if it is to be translated
+        try:
+            int8 = yield from climb(backend, ladder=options.ladder)  # at last TFLite, if it is to be translated
+        except ExportError as error:
+            raise _with_another_format(error, backend, int8=True) from None
         if int8.verdict.failed:
             return
     if Format.C in options.formats:
@@ -146,6 +187,20 @@ def _rungs(
             return
     if Format.WEB in options.formats:
         yield to_web(int8, result.contract, result.source.parameters, gate, running)
+
+
+def _with_another_format(error: ExportError, backend: Backend, *, int8: bool) -> ExportError:
+    """The error of a conversion, and the format that works instead."""
+    name, other = next((name, other) for name, other in BACKENDS.items() if not isinstance(backend, other))
+    shared = {field.name: getattr(backend, field.name) for field in fields(Backend)}
+    try:
+        another = other(**shared)
+        another.float_model()
+        if int8:
+            next(climb(another, ladder=False))
+    except (BundleError, ExportError):
+        return ExportError(f"{backend.network.path}: {error}")
+    return ExportError(f"{backend.network.path}: {error}; what works is --format {name}")
 
 
 def _report(rung: Attempt | Skipped) -> None:
@@ -168,7 +223,8 @@ def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out:
     gate = gate_of(result)
     message = (
         f"nothing was published: {refused.file}: {refused.verdict.refused}\n{gate_table(gate).markdown()}\n"
-        f"the best attempt, with a report: {rejected}\nto try next: {result.advice}"
+        f"the best attempt, with a report: {rejected}\n"
+        f"{f'to try next: {result.advice}' if result.advice else LOOK}"
     )
     return GateFailed(message, gate)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -17,8 +18,9 @@ from digits_edge.trainer.run import Run
 
 from .convert.keras_model import KerasModelFile, read_facts
 from .convert.worker import Worker
+from .engines.pixel_range import ends_of
 from .options import OwnModel
-from .verify.validation import Validation
+from .verify.validation import Validation, order_of
 
 CALIBRATION_PICTURES: Final = 1024
 CALIBRATION_SHARE: Final = 0.25  # at most, of the pictures
@@ -75,11 +77,20 @@ def _from_run(run: Run, worker: Worker) -> ExportSource:
     )
 
 
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of all files of a folder in the order of their paths."""
+    digest = hashlib.sha256()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else (path,):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
     """Open a Keras model that digits-edge did not train, with data to calibrate and judge it."""
-    if not own.path.is_file():
-        raise ExportError(f"{own.path}: no such file; expected a .keras model or a run")
-    network = KerasModelFile(own.path, own.pixel_range)
+    if not own.path.exists():
+        raise ExportError(f"{own.path}: no such file; expected a Keras model or a run")
+    ends_of(own.pixel_range)  # before Keras is imported
+    network = KerasModelFile(own.path, own.pixel_range, own.custom)
     facts, outputs = worker(read_facts, network)
     dataset = read_dataset(own.data, names=own.names, preprocess=own.preprocess, shape=facts.shape)
     if len(dataset.labels) != facts.classes:
@@ -87,16 +98,19 @@ def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
             f"{own.data}: expected {facts.classes} classes, as many as {own.path} has outputs, found "
             f"{len(dataset.labels)}; --labels FILE names all of them"
         )
-    say(f"{own.path} gives {outputs}")
+    say(f"{own.path} gives {outputs} for pixels in {own.pixel_range} (--pixel-range)")
+    if not own.names:
+        say(f"{own.path}: {order_of(dataset.labels)}")
     order = np.random.default_rng(own.seed).permutation(len(dataset))
     count = min(CALIBRATION_PICTURES, int(CALIBRATION_SHARE * len(dataset)))
     if not count:
         raise DatasetError(f"{own.data}: expected four pictures or more, found {len(dataset)}")
     calibrating, judging = np.sort(order[:count]), np.sort(order[count:])
     pixels, targets = dataset.take(judging)
+    validation = Validation(f"{len(targets):,} pictures of {dataset.name}", pixels, targets, dataset.labels)
     model = {
         "file": own.path.name,
-        "sha256": hashlib.sha256(own.path.read_bytes()).hexdigest(),
+        "sha256": _digest(own.path),
         "pixel_range": own.pixel_range,
         "outputs": outputs,
         **facts.cost,
@@ -112,7 +126,7 @@ def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
         name=own.path.stem,
         network=network,
         preprocess=dataset.preprocess,
-        validation=Validation(f"{len(targets):,} pictures of {dataset.name}", pixels, targets, dataset.labels),
+        validation=validation,
         calibration=dataset.pixels[calibrating],
         provenance={"model": model},
     )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .errors import BundleError, PictureError, first_line
+from .errors import BundleError, PictureError, reason_of
 from .metadata import Contract
 from .prediction import Prediction, SelfTest
 from .session import Provider, SessionSettings, checked_min_score, has_threads, open_session, read_contract
@@ -216,7 +216,7 @@ class Classifier:
         try:
             probabilities: npt.NDArray[np.float32] = session.run(["probabilities"], {"image": pixels})[0]
         except Exception as error:  # onnxruntime's exceptions share no base class
-            raise BundleError(f"{self.name}: onnxruntime cannot run it: {first_line(error)}") from None
+            raise BundleError(f"{self.name}: onnxruntime cannot run it: {reason_of(error)}") from None
         if len(probabilities) != len(pixels):
             raise BundleError(
                 f"{self.name}: expected probabilities of {len(pixels)} pictures, received {len(probabilities)}"

@@ -5,6 +5,7 @@ Each message is one line that says what was expected, what was received, and whe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -98,3 +99,9 @@ def one_of(what: str, value: str, choices: Iterable[T]) -> T:
 def first_line(error: Exception) -> str:
     """The first line of another library's exception, at most 200 characters; the class name if it has no message."""
     return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+
+
+def reason_of(error: Exception) -> str:
+    """The whole text of an inference engine's exception in one line, without the place in its source code."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (/\S+:\d+ .*?\) (?=[A-Z]))?", "", text)[:1000]

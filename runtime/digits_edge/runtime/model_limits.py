@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from math import prod
 from typing import Any, Final
 
-from .errors import BundleError, first_line
+from .errors import BundleError, reason_of
 from .ort import onnxruntime
 
 MAX_VALUES: Final = 2**28  # of one activation of one picture: a gigabyte in float32
@@ -46,7 +46,7 @@ def check_model_limits(model: bytes, where: str) -> None:
     try:
         shapes = _shapes(model + _as_graph_outputs(outputs))
     except (ValueError, RuntimeError) as error:  # names that are not UTF-8; some versions only print a warning
-        raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
+        raise BundleError(f"{where}: onnxruntime cannot load it: {reason_of(error)}") from None
     except Exception:  # onnxruntime's errors share no base class; opening the model reports them
         return
     for name, shape in shapes.items():

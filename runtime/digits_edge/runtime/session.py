@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Final, NamedTuple
 
-from .errors import BundleError, UsageError, first_line
+from .errors import BundleError, UsageError, reason_of
 from .metadata import METADATA_KEY, Contract
 from .model_limits import check_model_limits
 from .ort import onnxruntime
@@ -47,7 +47,7 @@ def open_session(
             read_config_from_model=0,  # a model must not choose how it is run
         )
     except Exception as error:  # onnxruntime's exceptions share no base class
-        raise BundleError(f"{where}: onnxruntime cannot load it: {first_line(error)}") from None
+        raise BundleError(f"{where}: onnxruntime cannot load it: {reason_of(error)}") from None
     started = session.get_providers()
     missing = [name for name in map(_name, providers) if name not in started]
     if missing:  # onnxruntime continues without it and only logs that

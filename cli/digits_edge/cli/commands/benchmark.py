@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import BundleOrModel, Json, PixelRange, print_json
+from ..options import BundleOrModel, Json, Labels, Mean, PixelRange, Std, print_json, range_of
 
 if TYPE_CHECKING:
     from digits_edge.export.benchmark.benchmark import Benchmark
@@ -29,6 +29,9 @@ def command(
     data: Annotated[str | None, typer.Option(metavar="SPEC", help=SPEC)] = None,
     rounds: Annotated[int, typer.Option(min=1, help="Time each model with each runtime this often.")] = ROUNDS,
     pixel_range: PixelRange = None,
+    mean: Mean = None,
+    std: Std = None,
+    labels: Labels = None,
     json: Json = False,
 ) -> None:
     """Measure each model with every runtime that is installed, and recommend what to deploy.
@@ -45,12 +48,18 @@ def command(
     from digits_edge.common.progress import progress, say
     from digits_edge.export.benchmark.benchmark import benchmark, steps
     from digits_edge.export.engines.model_files import open_models
-    from digits_edge.export.verify.evaluate import read_validation
+    from digits_edge.export.verify.evaluate import doubt_about, evaluate_file, read_validation
+    from digits_edge.trainer.datasets.read import read_class_names
 
-    models = open_models(model, pixel_range)
+    models = open_models(model, range_of(pixel_range, mean, std))
     if models.description:
         say(f"{model}: {models.description}")
-    validation = None if data is None else read_validation(models, data)
+    names = read_class_names(labels) if labels else None
+    validation = None if data is None else read_validation(models, data, names)
+    if validation:
+        answers = evaluate_file(models.files[0], validation, lambda: None).probabilities
+        if doubt := doubt_about(models, validation, answers):
+            say(f"warning: {models.files[0].file}: {doubt}")
     starts = min(STARTS, rounds)
     with progress("measuring", steps(models.files, validation, rounds, starts)) as step:
         result = benchmark(
@@ -62,7 +71,7 @@ def command(
     _print(result)
     typer.echo(NOTE.format(rounds=rounds))
     if validation:
-        typer.echo(f"Accuracy: measured with that runtime on {validation.description}.")
+        typer.echo(f"Accuracy: measured with that runtime on {validation.described}.")
     elif models.metrics:
         typer.echo("Accuracy: as the gate measured it on the validation split.")
     typer.echo("\n" + textwrap.fill(result.verdict, 118))

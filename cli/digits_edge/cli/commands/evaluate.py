@@ -9,7 +9,7 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import BundleOrModel, Data, Json, PixelRange, print_json
+from ..options import BundleOrModel, Data, Json, Labels, Mean, PixelRange, Std, print_json, range_of
 
 
 def command(
@@ -19,13 +19,16 @@ def command(
         Path | None, typer.Option(metavar="PNG", help="Draw the first model's mistakes to PNG, the surest first.")
     ] = None,
     pixel_range: PixelRange = None,
+    mean: Mean = None,
+    std: Std = None,
+    labels: Labels = None,
     json: Json = False,
 ) -> None:
     """Count right and wrong answers on labelled pictures, by plain argmax.
 
     A data set with a test part is judged by that part. The data that the model was trained on are judged by their
     validation split. A model that digits-edge did not export takes the names and the order of its classes from the
-    data.
+    data, or from --labels. If other pixels or another order of classes mend most errors, a warning names the option.
 
     Examples:
 
@@ -34,21 +37,25 @@ def command(
     digits-edge evaluate bundle --data mnist-idx-folder
 
     digits-edge evaluate net.tflite --data train.csv --pixel-range=-1..1
+
+    digits-edge evaluate net.onnx --data mnist-idx-folder --mean 0.1307 --std 0.3081
     """
     from digits_edge.common.tables import table
     from digits_edge.export import evaluate
+    from digits_edge.trainer.datasets.read import read_class_names
     from digits_edge.trainer.plots import draw_mistakes
 
     if mistakes and (mistakes.suffix.lower() != ".png" or mistakes.is_dir() or not mistakes.absolute().parent.is_dir()):
         raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
-    results = evaluate(model, data, pixel_range=pixel_range)
+    names = read_class_names(labels) if labels else None
+    results = evaluate(model, data, pixel_range=range_of(pixel_range, mean, std), names=names)
     validation = results[0].validation
     if mistakes:
         draw_mistakes(mistakes, validation.pixels, validation.targets, results[0].probabilities, validation.labels)
     if json:
         print_json(
             {
-                "data": validation.description,
+                "data": validation.described,
                 "models": [
                     {
                         "file": result.file,

@@ -7,18 +7,35 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from digits_edge.common.keras_files import is_keras_model
 from digits_edge.export.formats import MODELS, Format
 from digits_edge.export.verify.criteria import Limits
 from digits_edge.runtime.errors import GateFailed, UsageError
+from digits_edge.trainer.run_info import MARKER
 
-from ..options import Json, Labels, PixelRange, PreprocessOption, print_json, shown, with_limits
+from ..options import (
+    Custom,
+    Json,
+    Labels,
+    Mean,
+    PixelRange,
+    PreprocessOption,
+    Std,
+    print_json,
+    range_of,
+    shown,
+    with_limits,
+)
 
 if TYPE_CHECKING:
     from digits_edge.runtime.bundle import Bundle
 
 Source = Annotated[
     Path | None,
-    typer.Argument(metavar="[RUN|MODEL.keras]", help="A run or a Keras model; the newest finished run unless given."),
+    typer.Argument(
+        metavar="[RUN|MODEL]",
+        help="A run or a Keras model (.keras, .h5, the folder of a SavedModel); the newest finished run unless given.",
+    ),
 ]
 Int8 = Annotated[bool, typer.Option("--int8", help="Quantize to int8, too; otherwise export float models only.")]
 Formats = Annotated[
@@ -36,6 +53,13 @@ Out = Annotated[
 NoLadder = Annotated[bool, typer.Option("--no-ladder", help="Refuse at the first failure, without trying remedies.")]
 NoBenchmark = Annotated[bool, typer.Option("--no-benchmark", help="Do not time the models for the report.")]
 TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="Stop a conversion that takes longer.")]
+TimeBudget = Annotated[
+    float | None,
+    typer.Option(
+        metavar="SECONDS",
+        help="Begin no further remedy after this time; the best attempt so far is judged. No limit unless given.",
+    ),
+]
 Pictures = Annotated[
     str | None,
     typer.Option(
@@ -54,10 +78,14 @@ def command(
     no_ladder: NoLadder = False,
     no_benchmark: NoBenchmark = False,
     time_limit: TimeLimit = 600,
+    time_budget: TimeBudget = None,
     data: Pictures = None,
     pixel_range: PixelRange = None,
+    mean: Mean = None,
+    std: Std = None,
     labels: Labels = None,
     preprocess: PreprocessOption = None,
+    custom: Custom = None,
     json: Json = False,
     *,
     limits: Limits,
@@ -65,8 +93,10 @@ def command(
     """Export a run, or a Keras model of your own, to a bundle, if every model in it is as good as Keras.
 
     If an int8 model is not as good, remedies are tried one after the other and recorded. If none helps, nothing is
-    published, and the best attempt is kept under rejected/ beside the bundle's folder. --data, --pixel-range, --labels
-    and --preprocess describe a Keras model of your own; a run knows them.
+    published, and the best attempt is kept under rejected/ beside the bundle's folder. --data, --pixel-range (or --mean
+    and --std), --labels, --preprocess and --custom describe a Keras model of your own; a run knows them. If another
+    pixel range, inverted or transposed pictures or another order of classes mend most of its errors, that is said and
+    nothing is exported.
 
     Examples:
 
@@ -77,20 +107,28 @@ def command(
     digits-edge export --format onnx --format c --format web
 
     digits-edge export mine.keras --data pictures/ --pixel-range 0..255 --int8
+
+    digits-edge export mine.h5 --data pictures/ --custom my_layers --int8 --time-budget 300
     """
     from digits_edge.export import ExportOptions, export
     from digits_edge.export.options import OwnModel
     from digits_edge.trainer import Run
     from digits_edge.trainer.datasets.read import read_class_names
 
+    pixel_range = range_of(pixel_range, mean, std)
     what: Run | OwnModel
-    if source is not None and source.suffix == ".keras":
+    if source is not None and _is_own(source, data):
         if data is None:
             raise UsageError(f"{source}: expected --data SPEC, labelled pictures to calibrate with and to judge by")
         names = read_class_names(labels) if labels else None
-        what = OwnModel(source, data, pixel_range or "0..1", names=names, preprocess=preprocess)
-    elif any(option is not None for option in (data, pixel_range, labels, preprocess)):
-        raise UsageError("--data, --pixel-range, --labels and --preprocess go with a MODEL.keras: a run has its own")
+        what = OwnModel(
+            source, data, pixel_range or "0..1", names=names, labels=labels, preprocess=preprocess, custom=custom
+        )
+    elif any(option is not None for option in (data, pixel_range, labels, preprocess, custom)):
+        raise UsageError(
+            "--data, --pixel-range (--mean, --std), --labels, --preprocess and --custom go with a MODEL.keras: "
+            "a run has its own"
+        )
     else:
         what = Run.open(source) if source else Run.newest()
     try:
@@ -104,6 +142,7 @@ def command(
                 ladder=not no_ladder,
                 timed=not no_benchmark,
                 time_limit=time_limit,
+                time_budget=time_budget,
             )
         )
     except GateFailed as refusal:
@@ -111,6 +150,13 @@ def command(
             print_json({"published": False, "gate": refusal.gate})
         raise
     _print(bundle, json)
+
+
+def _is_own(source: Path, data: str | None) -> bool:
+    """Whether a path is a model of the user's own, of any form, and no run."""
+    if (source / MARKER).is_file():
+        return False
+    return is_keras_model(source) or source.is_file() or data is not None
 
 
 def _print(bundle: Bundle, json: bool) -> None:

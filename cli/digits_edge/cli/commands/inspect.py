@@ -9,7 +9,7 @@ import typer
 
 from digits_edge.runtime.system_info import cpu_name, instruction_sets, versions
 
-from ..options import Json, print_json
+from ..options import Custom, Json, print_json
 
 
 def command(
@@ -17,9 +17,10 @@ def command(
         Path | None,
         typer.Argument(
             metavar="[PATH]",
-            help="A bundle, a run, a refused export, an .onnx, .tflite or .keras; the package's model unless given.",
+            help="A bundle, a run, a refused export, a Keras, .onnx or .tflite model; the package's unless given.",
         ),
     ] = None,
+    custom: Custom = None,
     json: Json = False,
 ) -> None:
     """Describe a bundle, a run, a refused export or a model file, and this machine.
@@ -34,7 +35,7 @@ def command(
     """
     from digits_edge.export.inspect import inspect
 
-    found = inspect(path)
+    found = inspect(path, custom)
     if json:
         here = {"cpu": cpu_name(), "instruction_sets": instruction_sets(), "versions": versions()}
         print_json({**found.facts, "here": here})

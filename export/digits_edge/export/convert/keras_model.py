@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,8 @@ from digits_edge.common.keras_outputs import PROVEN, Outputs, kind_of, probes, w
 from digits_edge.common.numerics import scale, softmax
 from digits_edge.runtime.errors import ExportError, first_line
 
-from ..engines.tensor_spec import PIXEL_RANGES, Pixels
+from ..engines.pixel_range import ends_of
+from ..engines.tensor_spec import Pixels
 
 if TYPE_CHECKING:
     import keras
@@ -24,15 +25,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KerasModelFile:
-    """A Keras model in a `.keras` file."""
+    """A Keras model in a file, or in the folder of a SavedModel."""
 
     path: Path
-    pixel_range: str = "0..1"  # that it was trained on, one of `tensor_spec.PIXEL_RANGES`
+    pixel_range: str = "0..1"  # that it was trained on, see `pixel_range.ends_of`
+    custom: str | None = None  # module with the author's own layers
 
     def prepare(self, pixels: Pixels, *, channel: bool = True) -> npt.NDArray[np.float32]:
         """What its author feeds it for uint8[N, H, W] or uint8[N, H, W, 3], float32; with an axis for one channel."""
-        low, high = PIXEL_RANGES[self.pixel_range]
-        scaled = scale(pixels) * np.float32(high - low) + np.float32(low)
+        low, high = np.array(ends_of(self.pixel_range)).T  # [1] or [3]
+        scaled: npt.NDArray[np.float32] = scale(pixels) * np.float32(high - low) + np.float32(low)
         return scaled if channel or pixels.ndim == 4 else scaled[..., 0]
 
 
@@ -57,18 +59,19 @@ class OpenedModel:
     adapted: keras.Model  # from float32[N, H, W, C] in [0, 1] to logits
 
 
-def open_network(path: Path) -> keras.Model:
-    """Load a `.keras` file in safe mode, to compute in float32.
+def open_network(source: KerasModelFile) -> keras.Model:
+    """Load a model file in safe mode, to compute in float32.
 
     Raises:
         ExportError: The file cannot be loaded, or is no classifier of one picture of fixed size.
     """
+    path = source.path
     try:
-        model = load_model(path)
-        source, sink = model.input_shape, model.output_shape
+        model = load_model(path, source.custom)
+        inputs, sink = model.input_shape, model.output_shape
     except (AttributeError, ValueError) as error:  # AttributeError: a model without a fixed input shape
         raise ExportError(f"{path}: {first_line(error)}") from None
-    sides = (*source, 1) if isinstance(source, tuple) and len(source) == 3 else source
+    sides = (*inputs, 1) if isinstance(inputs, tuple) and len(inputs) == 3 else inputs
     if (
         not isinstance(sides, tuple)
         or len(sides) != 4
@@ -76,7 +79,7 @@ def open_network(path: Path) -> keras.Model:
         or sides[3] not in (1, 3)
     ):
         raise ExportError(
-            f"{path}: expected one input of a fixed size, (H, W), (H, W, 1) or (H, W, 3), received {_sizes(source)}"
+            f"{path}: expected one input of a fixed size, (H, W), (H, W, 1) or (H, W, 3), received {_sizes(inputs)}"
         )
     if not isinstance(sink, tuple) or len(sink) != 2 or not isinstance(sink[1], int) or sink[1] < 2:
         raise ExportError(f"{path}: expected one output of two classes or more, received {_sizes(sink)}")
@@ -103,18 +106,23 @@ def open_adapted(source: KerasModelFile) -> OpenedModel:
         ExportError: The file cannot be opened, or its model gives neither logits nor probabilities.
     """
     keras = import_keras()
-    model = open_network(source.path)
+    model = open_network(source)
     facts, shape = _facts(model), model.input_shape[1:]
     prepare = partial(source.prepare, channel=len(shape) == 3)
     try:
         adapted, outputs = with_logits(model, probes(facts.shape), prepare)
     except ValueError as error:
         raise ExportError(f"{source.path}: {first_line(error)}") from None
-    low, high = PIXEL_RANGES[source.pixel_range]
-    if (low, high) != (0, 1) or len(shape) == 2:
+    ends = ends_of(source.pixel_range)
+    if len(ends) not in (1, *facts.shape[2:]):
+        raise ExportError(f"{source.path}: expected one pixel range for one channel, received {source.pixel_range}")
+    is_ours = list(ends) == [(0, 1)]
+    if not is_ours or len(shape) == 2:
         image = keras.Input((*shape[:2], *(shape[2:] or (1,))), name="image")
         pixels = image if len(shape) == 3 else keras.layers.Reshape(shape)(image)
-        pixels = pixels if (low, high) == (0, 1) else keras.layers.Rescaling(high - low, low)(pixels)
+        scales, lows = [high - low for low, high in ends], [low for low, _ in ends]
+        rescaled = keras.layers.Rescaling(scales, lows) if len(ends) > 1 else keras.layers.Rescaling(scales[0], lows[0])
+        pixels = pixels if is_ours else rescaled(pixels)
         adapted = keras.Model(image, adapted(pixels), name=model.name)
     return OpenedModel(facts, outputs, model, prepare, adapted)
 
@@ -153,12 +161,19 @@ def _opened(source: KerasModelFile) -> OpenedModel:
 
 def summarize(source: KerasModelFile) -> tuple[ModelFacts, list[tuple[str, str, str, int]]]:
     """The facts about a model file, and the name, kind, output shape and parameters of each layer."""
-    model = open_network(source.path)
+    model = open_network(source)
     layers = [
         (layer.name, type(layer).__name__, " x ".join(map(str, layer.output.shape[1:])), layer.count_params())
         for layer in model.layers
     ]
     return _facts(model), layers
+
+
+def keras_answers(source: KerasModelFile, pixel_range: str, pixels: Pixels) -> npt.NDArray[np.float32]:
+    """What the untouched model gives, float32[N, C], for pixels in another range than `source` says."""
+    opened = _opened(source)
+    prepare = partial(replace(source, pixel_range=pixel_range).prepare, channel=len(opened.model.input_shape) == 4)
+    return predict_outputs(opened.model, pixels, prepare)
 
 
 def keras_probabilities(source: KerasModelFile, pixels: Pixels) -> npt.NDArray[np.float32]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ import onnxruntime
 
 from digits_edge.common.numerics import scale
 from digits_edge.common.silence import muted
-from digits_edge.runtime.errors import ExportError, first_line
+from digits_edge.runtime.errors import ExportError, reason_of
 from digits_edge.runtime.session import open_session
 
 from .keras_model import KerasModelFile, adapted, as_function
@@ -27,14 +29,21 @@ def to_onnx_core(source: KerasModelFile) -> bytes:
     """Convert a Keras model file to a float core (see `onnx_graph`) and serialize it.
 
     A batch of 1 makes every shape in the graph known, so that more can be folded; the batch is freed afterwards. Where
-    that fails, as in attention, which mixes pictures with other axes, the model is converted again with a free batch.
-    Raises ExportError if tf2onnx cannot convert the model.
+    that fails, as in attention, which mixes pictures with other axes, the model is converted again with a free batch,
+    and at last in plain operations. Raises ExportError if tf2onnx cannot convert the model.
     """
     model = adapted(source)
-    core = clean(_convert(model, batch=1))
-    if not _takes_any_batch(core):
-        core = clean(_convert(model, batch=None))
-    return bytes(core.SerializeToString(deterministic=True))
+    _keep_arrays(model)
+    for trace in (nullcontext(), _in_plain_operations(model)):
+        with trace:
+            for batch in (1, None):
+                try:
+                    core = clean(_convert(model, batch))
+                    if batch is None or _takes_any_batch(core):
+                        return bytes(core.SerializeToString(deterministic=True))
+                except Exception as error:  # tf2onnx raises exceptions of many types
+                    reason = reason_of(error)
+    raise ExportError(f"tf2onnx cannot convert {model.name}: {reason}")
 
 
 def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
@@ -42,22 +51,44 @@ def _convert(model: keras.Model, batch: int | None) -> onnx.ModelProto:
     import tf2onnx
 
     function = as_function(model, PIXELS, batch)
+    with muted(), tempfile.TemporaryDirectory() as folder:
+        proto, _ = tf2onnx.convert.from_function(
+            function,
+            input_signature=function.input_signature,
+            opset=OPSET,
+            inputs_as_nchw=[PIXELS],
+            custom_op_handlers={"Erfc": (_complement_of_erf, []), "Expm1": (_exp_minus_one, [])},
+        )
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(Path(folder, "optimized.onnx"))
+        onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return onnx.load(options.optimized_model_filepath)
+
+
+def _keep_arrays(model: keras.Model) -> None:
+    """Put arrays for the tensors that layers keep, as Normalization its mean, of which tf2onnx would make inputs."""
+    import tensorflow as tf
+
+    for layer in model._flatten_layers():
+        vars(layer).update({name: kept.numpy() for name, kept in vars(layer).items() if isinstance(kept, tf.Tensor)})
+
+
+@contextmanager
+def _in_plain_operations(model: keras.Model) -> Iterator[None]:
+    """Trace recurrent layers without a loop, and what Keras compiles, as grouped convolutions, without a function."""
+    import tensorflow as tf
+
+    rolled = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", None) is False]
+    for layer in rolled:
+        layer.unroll = True
+    tf.config.run_functions_eagerly(True)
     try:
-        with muted(), tempfile.TemporaryDirectory() as folder:
-            proto, _ = tf2onnx.convert.from_function(
-                function,
-                input_signature=function.input_signature,
-                opset=OPSET,
-                inputs_as_nchw=[PIXELS],
-                custom_op_handlers={"Erfc": (_complement_of_erf, [])},
-            )
-            options = onnxruntime.SessionOptions()
-            options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-            options.optimized_model_filepath = str(Path(folder, "optimized.onnx"))
-            onnxruntime.InferenceSession(proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
-            return onnx.load(options.optimized_model_filepath)
-    except Exception as error:  # tf2onnx raises exceptions of many types
-        raise ExportError(f"tf2onnx cannot convert {model.name}: {first_line(error)}") from None
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+        for layer in rolled:
+            layer.unroll = False
 
 
 def _complement_of_erf(context: Any, node: Any, name: str, _: Any) -> None:
@@ -67,6 +98,15 @@ def _complement_of_erf(context: Any, node: Any, name: str, _: Any) -> None:
     users = context.find_output_consumers(node.output[0])
     complement = context.make_node("Sub", [one, node.output[0]], name=f"{name}_complement")
     context.replace_all_inputs(node.output[0], complement.output[0], ops=users)
+
+
+def _exp_minus_one(context: Any, node: Any, name: str, _: Any) -> None:
+    """Replace Expm1, which Keras's CELU uses and ONNX does not have, by Exp - 1 (a handler for tf2onnx)."""
+    node.type, node.domain = "Exp", ""
+    one = context.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    users = context.find_output_consumers(node.output[0])
+    difference = context.make_node("Sub", [node.output[0], one], name=f"{name}_minus_one")
+    context.replace_all_inputs(node.output[0], difference.output[0], ops=users)
 
 
 def _takes_any_batch(core: onnx.ModelProto) -> bool:

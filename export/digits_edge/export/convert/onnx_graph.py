@@ -36,13 +36,13 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
     A batch of 1, with which all shapes are known, becomes any batch. Opsets other than ONNX's own are dropped.
     Raises ExportError for loops, and for more or less than one input and one output.
     """
+    if any(attribute.HasField("g") for node in core.graph.node for attribute in node.attribute):
+        raise ExportError("expected no loops and no branches")
+    edit.sort_from_output(core.graph)
     core = shape_inference.infer_shapes(core)
     graph = core.graph
     if len(graph.input) != 1 or len(graph.output) != 1:
         raise ExportError(f"expected one input and one output, found {len(graph.input)} and {len(graph.output)}")
-    nested = {node.op_type for node in graph.node for attribute in node.attribute if attribute.HasField("g")}
-    if nested:
-        raise ExportError(f"expected no loops, found {', '.join(sorted(nested))}: recurrent layers need unroll=True")
     _drop_idle_reshapes(graph)
     _fold_flatten_transposes(graph)
     _free_batch(graph)

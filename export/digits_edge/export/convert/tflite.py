@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.common.keras_backend import import_keras
 from digits_edge.common.numerics import scale
 from digits_edge.common.silence import muted
 from digits_edge.runtime.errors import ExportError, first_line
@@ -24,6 +25,9 @@ def to_tflite(source: KerasModelFile, calibration: npt.NDArray[np.uint8] | None 
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     model = adapted(source)
+    loops = [layer.name for layer in model._flatten_layers() if isinstance(layer, import_keras().layers.RNN)]
+    if loops and calibration is not None:
+        raise ExportError(f"TFLite has no full-integer form of the recurrent layers {', '.join(loops)}")
     function = as_function(model, "pixels")
     with muted():
         # Frozen, because the converter's calibrator cannot read the variables of Keras 3.

@@ -12,7 +12,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
 
-from digits_edge.runtime.errors import ExportError, UsageError
+from digits_edge.runtime.errors import DigitsEdgeError, ExportError, UsageError, first_line
 
 # The converters need the TensorFlow backend, whichever backend trained the model or runs in the parent.
 ENVIRONMENT: Final = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -27,33 +27,51 @@ class Worker:
         if not time_limit > 0:
             raise UsageError(f"--time-limit: expected seconds, more than 0, received {time_limit:g}")
         self._time_limit = time_limit
-        self._pool = ProcessPoolExecutor(1, initializer=_follow, initargs=(os.getpid(),), env=ENVIRONMENT)
+        self._pool = _start()
 
     def __call__(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call a function in the child; returns or raises what it does.
 
         Raises:
-            ExportError: The child died, or took longer than the time limit and was stopped.
+            ExportError: The child died, took longer than the time limit and was stopped, or an error of another library
+                came up.
         """
         try:
             result: T = self._pool.submit(function, *args, **kwargs).result(timeout=self._time_limit)
             return result
         except TerminatedWorkerError as death:
+            self._restart()
             raise ExportError(
                 f"the child process died in {function.__name__} ({_exit_code(death)}): out of memory, or a crash in "
                 "TensorFlow"
             ) from None
         except TooLong:
+            self._restart()
             raise ExportError(
                 f"{function.__name__} took more than {self._time_limit:g} s and was stopped: "
                 f"--time-limit {2 * self._time_limit:g} allows more"
             ) from None
+        except DigitsEdgeError:
+            raise
+        except Exception as error:  # of Keras, of a converter, or of the author's own layers
+            raise ExportError(
+                f"{function.__name__} failed with the model: {type(error).__name__}: {first_line(error)}"
+            ) from error
+
+    def _restart(self) -> None:
+        """Start another child for the next call."""
+        self._pool.shutdown(kill_workers=True)
+        self._pool = _start()
 
     def __enter__(self) -> Worker:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._pool.shutdown(kill_workers=True)
+
+
+def _start() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(1, initializer=_follow, initargs=(os.getpid(),), env=ENVIRONMENT)
 
 
 def _follow(parent: int) -> None:

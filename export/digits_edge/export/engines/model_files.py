@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle, find_published
-from digits_edge.runtime.errors import BundleError, UsageError, one_of
+from digits_edge.runtime.errors import BundleError, UsageError
 from digits_edge.runtime.metadata import METADATA_KEY, Contract, Preprocess
 from digits_edge.trainer.run_info import MARKER
 
 from .litert import TfliteModel
-from .tensor_spec import PIXEL_RANGES, Engine, TensorSpec
+from .tensor_spec import Engine, TensorSpec
 from .third_party import open_third_party, read_model_file
 
 SUFFIXES: Final = (".onnx", ".tflite")
@@ -29,6 +29,12 @@ class ModelFile:
     spec: TensorSpec
     ours: bool  # whether `digits_edge.runtime` can run it
     predict_proba: Engine  # by the runtime of the file's format
+    others: Mapping[str, Engine] = field(default_factory=dict)  # of another origin: in other pixel ranges, too
+
+    @property
+    def engines(self) -> Mapping[str, Engine]:
+        """The engine, under its pixel range or "" if it states its own, and the same in other pixel ranges."""
+        return self.others or {"": self.predict_proba}
 
     @property
     def bytes(self) -> int:
@@ -77,16 +83,14 @@ def open_models(path: Path, pixel_range: str | None = None) -> ModelFiles:
 
     Args:
         path: Path of the bundle, run or file.
-        pixel_range: The pixel range that a file of another origin was trained on, one of `PIXEL_RANGES`; None to
+        pixel_range: The pixel range that a file of another origin was trained on, see `pixel_range.ends_of`; None to
             take it from the file.
 
     Raises:
         BundleError: There is no model, or it is no image classifier.
         IntegrityError: A model is missing or was altered.
-        UsageError: The pixel range is unknown, or the models define their own.
+        UsageError: The pixel range is none, or the models define their own.
     """
-    if pixel_range is not None:
-        one_of("--pixel-range", pixel_range, PIXEL_RANGES)
     if path.suffix in SUFFIXES and not path.is_dir():
         return _open_file(path, pixel_range)
     _refuse_range(path, pixel_range)
@@ -107,7 +111,7 @@ def _open_file(path: Path, pixel_range: str | None) -> ModelFiles:
         classifier = Classifier(data, str(path))
         return ModelFiles.of_contract(classifier.contract, [_of_classifier(classifier, data, path.name)])
     model = open_third_party(data, str(path), pixel_range)
-    file = ModelFile(path.name, data, model.spec, ours=False, predict_proba=model.predict_proba)
+    file = ModelFile(path.name, data, model.spec, ours=False, predict_proba=model.predict_proba, others=model.engines)
     return ModelFiles(None, model.classes, model.spec.shape, None, (file,), description=model.description)
 
 
@@ -125,4 +129,6 @@ def _has_contract(data: bytes) -> bool:
 
 def _refuse_range(path: Path, pixel_range: str | None) -> None:
     if pixel_range is not None:
-        raise UsageError(f"--pixel-range: only for a model that digits-edge did not export, received {path}")
+        raise UsageError(
+            f"--pixel-range: only for a model that digits-edge did not export (--mean and --std, too), received {path}"
+        )

@@ -22,7 +22,6 @@ Inference = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # a model's input te
 Engine = Callable[[Pixels], Probabilities]  # uint8[N, H, W(, 3)] -> float32[N, C]
 Layout = Literal["HW", "HWC", "CHW"]
 
-PIXEL_RANGES: Final = {"0..1": (0.0, 1.0), "0..255": (0.0, 255.0), "-1..1": (-1.0, 1.0)}
 CHUNK: Final = 64  # pictures per inference, which bounds the memory of the activations
 
 
@@ -46,7 +45,8 @@ class TensorSpec:
     dtype: str  # of the input: `float32`, `int8`, or `uint8`, which takes pixels unscaled
     input: Quantization = NOT_QUANTIZED
     output: Quantization = NOT_QUANTIZED
-    pixel_range: tuple[float, float] = (0.0, 1.0)  # the real values that pixels 0 and 255 stand for; ignored for uint8
+    pixel_range: tuple[tuple[float, float], ...] = ((0.0, 1.0),)  # the real values that pixels 0 and 255 stand for,
+    # once or for each channel; ignored for uint8
     any_batch: bool = True  # whether the model takes any number of pictures at once; otherwise it takes one
     logits: bool = True  # whether the output is logits; otherwise it is probabilities
 
@@ -58,25 +58,28 @@ class TensorSpec:
     def from_text(cls, text: str) -> TensorSpec:
         """Read what `to_text` wrote."""
         known = json.loads(text)
-        tuples = {key: tuple(known[key]) for key in ("shape", "pixel_range")}
+        tuples = {"shape": tuple(known["shape"]), "pixel_range": tuple(map(tuple, known["pixel_range"]))}
         return cls(**known | tuples | {key: Quantization(**known[key]) for key in ("input", "output")})
 
     @cached_property
     def pixel_values(self) -> npt.NDArray[Any]:
-        """The input value of each of the 256 pixel values, [256] of `dtype`."""
-        values = np.arange(256)
-        low, high = self.pixel_range
+        """The input value of each of the 256 pixel values, [256] or [256, 3] of `dtype`."""
+        values = np.arange(256) if len(self.pixel_range) == 1 else np.arange(256)[:, None]
+        low, high = np.array(self.pixel_range).T
         real = low + values / 255 * (high - low)
         if self.dtype == "float32":
-            return real.astype(np.float32)
+            return np.asarray(real, np.float32)
         if self.dtype == "uint8":
-            return values.astype(np.uint8)
+            return np.asarray(values, np.uint8)
         steps = np.rint(real / self.input.scale) + self.input.zero_point if self.input.scale else values - 128.0
         return np.asarray(np.clip(steps, -128, 127), np.int8)
 
     def feed(self, pixels: Pixels) -> npt.NDArray[Any]:
         """The input tensor of uint8[N, H, W] or uint8[N, H, W, 3]."""
-        ready: npt.NDArray[Any] = pixels if self.dtype == "uint8" else self.pixel_values[pixels]
+        ready: npt.NDArray[Any] = pixels
+        if self.dtype != "uint8":
+            values = self.pixel_values
+            ready = values[pixels] if values.ndim == 1 else values[pixels, np.arange(3)]
         if self.layout == "HW":
             return ready
         if ready.ndim == 3:

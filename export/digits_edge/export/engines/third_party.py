@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -11,17 +11,19 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from digits_edge.runtime.errors import BundleError, UsageError, first_line
+from digits_edge.common.keras_outputs import kind_of, probes
+from digits_edge.runtime.errors import BundleError, UsageError, first_line, reason_of
 from digits_edge.runtime.session import open_session
 
 from .interpreter import inference_of
 from .litert import open_interpreter
-from .tensor_spec import NOT_QUANTIZED, PIXEL_RANGES, Engine, Inference, Layout, Pixels, Quantization, TensorSpec
+from .pixel_range import AS_INT8, USUAL, Ends, candidates, ends_of
+from .tensor_spec import NOT_QUANTIZED, Engine, Inference, Layout, Quantization, TensorSpec
 
 ONNX_TYPES: Final = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tensor(int8)": "int8"}
 CHANNELS: Final = (1, 3)
-TRIAL: Final = 8  # pictures of noise
-ROUNDING: Final = 1e-3  # how far the sum of float32 probabilities may be from 1
+NEAR: Final = 0.2  # of its width, how far the ends of a usual range may be from those that an int8 input spans
+COARSEST: Final = 1 / 64  # step of rounded probabilities
 EXPECTED: Final = (
     "expected an image classifier of one input, float32, uint8 or int8 [N, H, W], [N, H, W, 1 or 3] or "
     "[N, 1 or 3, H, W] with N free or 1"
@@ -48,6 +50,7 @@ class ThirdPartyModel:
     classes: int
     description: str  # input and output in words
     predict_proba: Engine
+    engines: Mapping[str, Engine]  # the same, first, and for other pixel ranges; under "" if it takes no other
 
 
 def read_model_file(path: Path) -> bytes:
@@ -75,12 +78,13 @@ def read_model_file(path: Path) -> bytes:
 def open_third_party(data: bytes, where: str, pixel_range: str | None = None) -> ThirdPartyModel:
     """Open a model and find out its input and output.
 
-    `where` is the path of the file, which tells its format and begins messages. Without a `pixel_range`, it is 0..1, or
-    the range nearest to the one that the quantization of an int8 input spans.
+    `where` is the path of the file, which tells its format and begins messages. Without a `pixel_range`, it is 0..1,
+    for an int8 input the usual range that its quantization nearly spans. If that spans another range, as of a model
+    that was trained on pixels less a mean, divided by a standard deviation, it is fed pixel values less 128.
 
     Raises:
         BundleError: The model cannot be loaded, or is no image classifier of one input and one output.
-        UsageError: A range was given for an input that takes pixels unscaled.
+        UsageError: The range is none, or was given for an input that takes pixels unscaled.
     """
     inputs, outputs, infer = _read_tflite(data, where) if where.endswith(".tflite") else _read_onnx(data, where)
     received = f"received {_listed(inputs)}, and the output {_listed(outputs)}"
@@ -89,7 +93,7 @@ def open_third_party(data: bytes, where: str, pixel_range: str | None = None) ->
     if len(outputs) != 1:
         raise BundleError(f"{where}: expected one output [N, classes], {received}")
     source, sink = inputs[0], outputs[0]
-    if pixel_range and _unscaled(source):
+    if pixel_range and _unscaled(source) and (source.dtype, pixel_range) != ("int8", AS_INT8):
         raise UsageError(f"--pixel-range: {where} takes pixels as they are ({source}), received {pixel_range}")
     name = pixel_range or _natural_range(source)
     spec = TensorSpec(
@@ -98,18 +102,23 @@ def open_third_party(data: bytes, where: str, pixel_range: str | None = None) ->
         dtype=source.dtype,
         input=source.quantization,
         output=sink.quantization,
-        pixel_range=PIXEL_RANGES[name],
+        pixel_range=_ends(name, source, picture[0]),
         any_batch=source.shape[0] is None,
     )
     answers = _try(spec, infer, where)
-    spec = replace(spec, logits=not _are_probabilities(answers, sink.quantization))
-    classes = answers.shape[1]
+    kind = _kind(answers, sink.quantization, where)
+    spec, classes = replace(spec, logits=kind != "probabilities"), answers.shape[1]
+    fed = "as they are" if _unscaled(source) else _in_words(name, spec.pixel_range)
+    guessed = "" if pixel_range or _unscaled(source) else "; --pixel-range, or --mean and --std, decide otherwise"
     return ThirdPartyModel(
         spec=spec,
         classes=classes,
-        description=f"{source}, pixels {'as they are' if _unscaled(source) else name}; "
-        f"{'logits' if spec.logits else 'probabilities'} of {classes} classes",
+        description=f"{source}, pixels {fed}; {kind} of {classes} classes{guessed}",
         predict_proba=partial(spec.predict, infer),
+        engines={
+            other: partial(replace(spec, pixel_range=_ends(other or name, source, picture[0])).predict, infer)
+            for other in _others(name, source, picture[0])
+        },
     )
 
 
@@ -161,39 +170,73 @@ def _unscaled(source: TensorInfo) -> bool:
 
 
 def _natural_range(source: TensorInfo) -> str:
-    """0..1, or for a quantized input the range nearest to the one that it spans."""
-    if not source.quantization.scale:
+    """0..1, or for an int8 input the usual range that it spans nearly, or else that of pixel values less 128."""
+    if _unscaled(source) or not source.quantization.scale:
         return "0..1"
-    low, high = ((q - source.quantization.zero_point) * source.quantization.scale for q in (-128, 127))
-    return min(PIXEL_RANGES, key=lambda name: abs(PIXEL_RANGES[name][0] - low) + abs(PIXEL_RANGES[name][1] - high))
+    ((low, high),) = _spanned(source)
+    for name in USUAL:
+        ((black, white),) = ends_of(name)
+        if max(abs(black - low), abs(white - high)) <= NEAR * (white - black):
+            return name
+    return AS_INT8
+
+
+def _others(name: str, source: TensorInfo, shape: tuple[int, ...]) -> tuple[str, ...]:
+    """The pixel range, and others that the model may have been trained on; "" for unscaled pixels."""
+    if _unscaled(source):
+        return ("",)
+    return tuple(dict.fromkeys((*candidates(name, shape[2:]), *([AS_INT8] if source.dtype == "int8" else []))))
+
+
+def _spanned(source: TensorInfo) -> Ends:
+    """The values that an int8 input can have."""
+    scale, zero_point = source.quantization.scale, source.quantization.zero_point
+    return (((-128 - zero_point) * scale, (127 - zero_point) * scale),)
+
+
+def _ends(name: str, source: TensorInfo, shape: tuple[int, ...]) -> Ends:
+    """The values of black and white in a pixel range, for an input of pictures of this shape."""
+    if name == AS_INT8:
+        if source.dtype != "int8":
+            raise UsageError(f"--pixel-range: {AS_INT8} is for an int8 input, received {source}")
+        return _spanned(source)
+    ends = ends_of(name)
+    if len(ends) not in (1, *shape[2:]):
+        raise UsageError(f"--pixel-range: expected one range, for one channel ({source}), received {name}")
+    return ends
+
+
+def _in_words(name: str, ends: Ends) -> str:
+    return name if name != AS_INT8 else f"{name} ({ends[0][0]:.3g}..{ends[0][1]:.3g} by its quantization)"
 
 
 def _try(spec: TensorSpec, infer: Inference, where: str) -> npt.NDArray[Any]:
-    """The model's dequantized outputs float32[8, C] for eight pictures of noise."""
-    noise: Pixels = np.random.default_rng(0).integers(0, 256, (TRIAL, *spec.shape), dtype=np.uint8)
+    """The model's dequantized outputs float32[N, C] for black, white and noise."""
+    pictures = probes(spec.shape)
+    pictures = pictures if spec.any_batch else pictures[:1]
     try:
-        raw = infer(spec.feed(noise if spec.any_batch else noise[:1]))
+        raw = infer(spec.feed(pictures))
     except Exception as error:  # of either runtime
-        raise BundleError(f"{where}: it cannot be run: {first_line(error)}") from None
-    pictures = TRIAL if spec.any_batch else 1
-    if raw.dtype not in (np.float32, np.int8, np.uint8) or raw.ndim != 2 or len(raw) != pictures or raw.shape[1] < 2:
+        raise BundleError(f"{where}: it cannot be run: {reason_of(error)}") from None
+    count = len(pictures)
+    if raw.dtype not in (np.float32, np.int8, np.uint8) or raw.ndim != 2 or len(raw) != count or raw.shape[1] < 2:
         raise BundleError(
             f"{where}: expected an output [N, classes] of two classes or more, "
-            f"received {raw.dtype}{list(raw.shape)} for {pictures} pictures"
+            f"received {raw.dtype}{list(raw.shape)} for {count} pictures"
         )
-    return replace(spec, logits=False).predict(infer, noise)
+    return replace(spec, logits=False).predict(infer, probes(spec.shape))
 
 
-def _are_probabilities(answers: npt.NDArray[Any], quantization: Quantization) -> bool:
-    """Whether all answers are in [0, 1] and each row sums to 1.
-
-    Rounded probabilities may sum to anything, so a quantized softmax is recognised by its scale, which TFLite's 8-bit
-    quantization specification fixes to 1/256.
-    """
-    if quantization.scale:
-        return quantization.scale == 1 / 256 and bool(answers.min() >= 0)
-    in_range = answers.min() >= -ROUNDING and answers.max() <= 1 + ROUNDING
-    return bool(in_range and np.abs(answers.sum(axis=1) - 1).max() <= ROUNDING)
+def _kind(answers: npt.NDArray[Any], quantization: Quantization, where: str) -> str:
+    """What the answers are: `probabilities`, which may be rounded, or `logits`, or what is taken for logits."""
+    answers = answers[np.isfinite(answers).all(axis=1)]  # some divide by the contrast of a picture: black has none
+    if not len(answers):
+        raise BundleError(f"{where}: expected finite numbers for black, white and noise, received NaN or infinity")
+    step = quantization.scale or float(min(np.diff(np.unique(answers)), default=0))  # float, perhaps dequantized
+    try:
+        return kind_of(answers, step if step <= COARSEST else 0)
+    except ValueError:
+        return "logits" if answers.max() <= 0 else "scores from 0 to 1 that do not add up to 1, taken for logits,"
 
 
 def _listed(tensors: Sequence[TensorInfo]) -> str:

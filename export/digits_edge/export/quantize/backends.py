@@ -23,11 +23,12 @@ from ..convert.worker import Worker
 from ..engines.model_files import open_engine
 from ..verify.gate import Gate
 from .attempt import Attempt, Quantized
+from .clock import Clock
 from .equalization import equalized
 from .fine_tuning import fine_tuned
 from .onnx_quantizer import in_float, quantize
 from .scheme import Scheme
-from .sensitivity import LayerNoise, sensitivity
+from .sensitivity import MAX_LAYERS, LayerNoise, layers_of, sensitivity
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +46,7 @@ class Backend(ABC):
     worker: Worker  # the child process that converts
     gate: Gate
     work: Path  # a folder for networks that a remedy changed
+    clock: Clock  # of all remedies
 
     @abstractmethod
     def _convert(self) -> bytes:
@@ -57,6 +59,11 @@ class Backend(ABC):
     @abstractmethod
     def layers(self, scheme: Scheme) -> list[LayerNoise]:
         """The noise that the quantization of each layer adds."""
+
+    @property
+    @abstractmethod
+    def layer_count(self) -> int:
+        """Number of layers that `layers` measures."""
 
     @property
     def pictures(self) -> int:
@@ -99,13 +106,23 @@ class OnnxBackend(Backend):
 
     def layers(self, scheme: Scheme) -> list[LayerNoise]:
         """The noise that the quantization of each layer adds."""
-        return sensitivity(self._core(scheme.network), self.calibration, scheme)
+        if not self.layer_count:
+            return []
+        core = self._core(scheme.network)
+        return sensitivity(core, self.calibration, scheme, self.clock.step, self._ranges(scheme))
+
+    @property
+    def layer_count(self) -> int:
+        """Number of layers that `layers` measures; 0 where that would take too long."""
+        count = len(layers_of(self._core(self.network)))
+        return count if count <= MAX_LAYERS else 0
 
     def _convert(self) -> bytes:
         return self._described(self.float_file, self._core(self.network))
 
     def _quantize(self, scheme: Scheme) -> tuple[bytes, tuple[str, ...]]:
-        quantized = quantize(self._core(scheme.network), self.calibration, scheme)
+        core = self._core(scheme.network)
+        quantized = quantize(core, self.calibration, scheme, ranges=self._ranges(scheme))
         floats = tuple(in_float(quantized))
         return self._described(self.file, quantized), floats
 
@@ -114,6 +131,10 @@ class OnnxBackend(Backend):
         if network not in self._cores:
             self._cores[network] = onnx.load_from_string(self.worker(to_onnx_core, network))
         return self._cores[network]
+
+    def _ranges(self, scheme: Scheme) -> Path:
+        """Where the ranges of activations are kept, which many attempts share."""
+        return self.work / f"{list(self._cores).index(scheme.network)}-{scheme.method}-{scheme.pictures}.json"
 
     def _described(self, name: str, core: onnx.ModelProto) -> bytes:
         """Wrap a core, ask the runtime for its golden answers, and write contract and answers into its metadata."""
@@ -138,6 +159,11 @@ class TfliteBackend(Backend):
     def layers(self, scheme: Scheme) -> list[LayerNoise]:  # noqa: ARG002
         """No layers: none of them can be kept in float."""
         return []
+
+    @property
+    def layer_count(self) -> int:
+        """None."""
+        return 0
 
     def _convert(self) -> bytes:
         return self.worker(to_tflite, self.network)

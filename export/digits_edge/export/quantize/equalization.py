@@ -7,6 +7,7 @@ it are multiplied by s, as long as everything between them is positively homogen
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,11 +32,11 @@ Array = npt.NDArray[np.float32]
 
 def equalized(source: KerasModelFile, target: Path) -> KerasModelFile | None:
     """Write the same function with equalized weights to `target`; None where no layers allow it."""
-    model = open_network(source.path)
+    model = open_network(source)
     if not equalize(model):
         return None
     model.save(target)
-    return KerasModelFile(target, source.pixel_range)
+    return replace(source, path=target)
 
 
 def equalize(model: keras.Model) -> int:

@@ -41,7 +41,7 @@ def fine_tuned(source: KerasModelFile, target: Path, pixels: npt.NDArray[np.uint
     except Exception as error:  # whatever the layer raises
         raise ExportError(f"{model.name} cannot be fine-tuned: {first_line(error)}") from None
     model.save(target)
-    return KerasModelFile(target)
+    return KerasModelFile(target, custom=source.custom)
 
 
 def fine_tune(model: keras.Model, pixels: npt.NDArray[np.uint8], teacher: npt.NDArray[np.float32]) -> None:

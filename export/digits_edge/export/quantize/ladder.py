@@ -6,8 +6,10 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from math import inf
+from time import monotonic
 from typing import Final, TypeVar
 
+from digits_edge.common.progress import say
 from digits_edge.runtime.errors import BundleError, ExportError
 
 from .attempt import Attempt, Quantized, Skipped
@@ -15,6 +17,7 @@ from .backends import Backend
 from .fine_tuning import MIN_PICTURES
 from .scheme import Method, Scheme
 
+LONG: Final = 60  # seconds that need an announcement
 FEWER: Final = 512  # calibration pictures on the first rung
 ENTROPY: Final = "entropy calibration"
 PERCENTILE: Final = "percentile calibration"
@@ -39,21 +42,38 @@ def climb(backend: Backend, *, ladder: bool) -> Generator[Quantized | Skipped, N
         The best attempt.
     """
     scheme = Scheme(backend.network, pictures=min(FEWER, backend.pictures))
+    started = monotonic()
     tried = [backend.attempt(f"min-max calibration with {scheme.pictures} pictures, weights per channel", scheme)]
     yield tried[0]
-    for name, remedy in REMEDIES.items() if ladder else ():
-        if not best(tried).verdict.failed:
-            break
-        try:
-            for outcome in remedy(backend, tried):
-                yield outcome
-                if isinstance(outcome, Quantized):
-                    tried.append(outcome)
-                    if not outcome.verdict.failed:
-                        break
-        except (ExportError, BundleError) as error:  # one remedy that fails is no reason not to try the next
-            yield Skipped(backend.file, name, str(error))
+    if not ladder or not tried[0].verdict.failed:
+        return tried[0]
+    steps = len(REMEDIES) + backend.layer_count + backend.layer_count // 2
+    _announce(backend.file, steps, (monotonic() - started) * steps)
+    with backend.clock.watching(f"remedies for {backend.file}", steps):
+        for name, remedy in REMEDIES.items():
+            if not best(tried).verdict.failed:
+                break
+            try:
+                backend.clock.check()
+                for outcome in remedy(backend, tried):
+                    yield outcome
+                    if isinstance(outcome, Quantized):
+                        tried.append(outcome)
+                        if not outcome.verdict.failed:
+                            break
+                    backend.clock.step()
+            except (ExportError, BundleError) as error:  # one remedy that fails is no reason not to try the next
+                yield Skipped(backend.file, name, str(error))
     return best(tried)
+
+
+def _announce(file: str, steps: int, seconds: float) -> None:
+    """Say that remedies may take long."""
+    if seconds > LONG:
+        say(
+            f"{file}: up to {steps} steps of remedies follow, which may take about {seconds / 60:.0f} min; "
+            "--time-budget SECONDS ends them earlier, --no-ladder leaves them out"
+        )
 
 
 def best(tried: Sequence[AnyAttempt]) -> AnyAttempt:
@@ -96,6 +116,9 @@ def _float_layers(backend: Backend, tried: Sequence[Quantized]) -> Outcomes:
     """The noisiest layers in float, one more at a time, up to half of all layers."""
     if not backend.supports_mixed_precision:
         yield Skipped(backend.file, FLOAT_LAYERS, "a full-integer TFLite model has no float layers")
+        return
+    if not backend.layer_count:
+        yield Skipped(backend.file, FLOAT_LAYERS, "there are too many layers to measure the noise of each")
         return
     scheme = best(tried).scheme
     noisy = sorted((layer for layer in backend.layers(scheme) if layer.snr < inf), key=lambda layer: layer.snr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,11 +16,11 @@ from onnxruntime import quantization
 from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType
 
 from digits_edge.common.silence import muted
-from digits_edge.runtime.errors import ExportError, first_line
+from digits_edge.runtime.errors import ExportError, reason_of
 
 from ..convert.onnx import to_nchw
 from ..convert.onnx_graph import PIXELS, spare_first_convolution
-from .scheme import Scheme
+from .scheme import Method, Scheme
 
 # Operators that move values but compute nothing.
 MOVING: Final = frozenset(
@@ -31,10 +32,16 @@ METHODS: Final = {
     "percentile": CalibrationMethod.Percentile,
 }
 PERCENTILE: Final = 99.99
+BATCH: Final = 128  # calibration pictures
+CAN_KEEP_RANGES: Final = "calibration_cache_path" in inspect.signature(quantization.quantize_static).parameters
 
 
 def quantize(
-    core: onnx.ModelProto, calibration: npt.NDArray[np.uint8], scheme: Scheme, nodes: Sequence[str] = ()
+    core: onnx.ModelProto,
+    calibration: npt.NDArray[np.uint8],
+    scheme: Scheme,
+    nodes: Sequence[str] = (),
+    ranges: Path | None = None,
 ) -> onnx.ModelProto:
     """Quantize a float core to int8 by onnxruntime's `quantize_static`; raises ExportError where it cannot.
 
@@ -47,6 +54,8 @@ def quantize(
         calibration: Pixels uint8[K, H, W] or uint8[K, H, W, 3], of which the scheme's first `pictures` are used.
         scheme: How to quantize.
         nodes: Names of the only nodes to quantize; empty for all nodes.
+        ranges: File that keeps the ranges of activations for the next call with the same core, pictures and method,
+            where onnxruntime can do that.
     """
     core, spared = spare_first_convolution(core)
     reduced = scheme.weights == "7-bit"
@@ -60,7 +69,8 @@ def quantize(
                 quantization.quantize_static(
                     str(source),
                     str(target),
-                    _Calibration(calibration[: scheme.pictures]),
+                    _Calibration(calibration[: scheme.pictures], scheme.method),
+                    **({"calibration_cache_path": ranges} if ranges and CAN_KEEP_RANGES else {}),
                     quant_format=QuantFormat.QDQ,
                     activation_type=QuantType.QUInt8,
                     weight_type=QuantType.QInt8 if reduced else QuantType.QUInt8,
@@ -72,7 +82,7 @@ def quantize(
                     extra_options={"TensorQuantOverrides": {PIXELS: [exact]}, **options},
                 )
         except Exception as error:  # onnxruntime raises nearly anything
-            raise ExportError(f"onnxruntime cannot quantize it: {first_line(error)}") from None
+            raise ExportError(f"onnxruntime cannot quantize it: {reason_of(error)}") from None
         return onnx.load(target)
 
 
@@ -91,7 +101,10 @@ def in_float(quantized: onnx.ModelProto) -> list[str]:
 class _Calibration(quantization.CalibrationDataReader):  # type: ignore[misc]
     """Feeds calibration pictures to onnxruntime in batches, in the core's input format."""
 
-    def __init__(self, pixels: npt.NDArray[np.uint8], batch: int = 128) -> None:
+    def __init__(self, pixels: npt.NDArray[np.uint8], method: Method) -> None:
+        batch = BATCH
+        if method != "min-max":  # onnxruntime makes histograms of batches of one size only
+            batch = max(size for size in range(1, BATCH + 1) if len(pixels) % size == 0)
         self._batches: Iterator[dict[str, Any]] = (
             {PIXELS: to_nchw(pixels[start : start + batch])} for start in range(0, len(pixels), batch)
         )

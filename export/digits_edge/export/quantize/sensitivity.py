@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +21,7 @@ from .onnx_quantizer import MOVING, quantize
 from .scheme import Scheme
 
 PICTURES: Final = 256
+MAX_LAYERS: Final = 300  # measured one by one
 ACTIVATIONS: Final = ("Relu", "Clip")  # onnxruntime fuses them with the layer before
 
 
@@ -32,23 +35,31 @@ class LayerNoise:
     snr: float  # signal-to-noise ratio in dB of the logits if only it is quantized; infinite if nothing changes
 
 
-def sensitivity(core: onnx.ModelProto, calibration: npt.NDArray[np.uint8], scheme: Scheme) -> list[LayerNoise]:
+def sensitivity(
+    core: onnx.ModelProto,
+    calibration: npt.NDArray[np.uint8],
+    scheme: Scheme,
+    step: Callable[[], None] = lambda: None,
+    ranges: Path | None = None,
+) -> list[LayerNoise]:
     """Quantize each layer of a float core alone, in the order of the graph, and compare its logits with the float ones.
 
-    They are compared on the first 256 of the calibration pictures, uint8[K, H, W] or uint8[K, H, W, 3].
+    They are compared on the first 256 of the calibration pictures, uint8[K, H, W] or uint8[K, H, W, 3]. `step` is
+    called after each layer. `ranges` is as in `quantize`.
     """
     pixels = to_nchw(calibration[:PICTURES])
     exact = _logits(core, pixels)
     layers = []
-    for operator, nodes in _layers(core):
-        alone = _logits(quantize(core, calibration, scheme, nodes), pixels)
+    for operator, nodes in layers_of(core):
+        alone = _logits(quantize(core, calibration, scheme, nodes, ranges), pixels)
         same = np.array_equal(alone, exact)
         snr = math.inf if same else float(compute_signal_to_quantization_noice_ratio(exact, alone))
         layers.append(LayerNoise(nodes[0], operator, nodes, snr))
+        step()
     return layers
 
 
-def _layers(core: onnx.ModelProto) -> list[tuple[str, tuple[str, ...]]]:
+def layers_of(core: onnx.ModelProto) -> list[tuple[str, tuple[str, ...]]]:
     """Operator and nodes of each layer that computes something."""
     layers: list[tuple[str, tuple[str, ...]]] = []
     last: Any = None

@@ -91,7 +91,7 @@ def gate_of(result: ExportResult) -> dict[str, Any]:
     """The gate's part of the manifest: the limits, every rung, and the rung that each model was made on."""
     gate = {
         "verdict": "refused" if result.refused else "passed",
-        "judged_by": result.source.validation.description,
+        "judged_by": result.source.validation.described,
         "pictures": len(result.keras),
         "limits": asdict(result.limits),
         "rungs": [_rung(rung) for rung in result.rungs],
