@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from contextlib import suppress
 
 import numpy as np
@@ -96,6 +97,15 @@ def test_a_chosen_label_column(few, tmp_path, capfd):
         assert f"train.csv: left out column {'label' if sign < 0 else 'class'!r}" in capfd.readouterr().err
     with pytest.raises(DatasetError, match="expected a column 'what' by --label-column, found class, label, pixel0"):
         read_dataset(str(tmp_path / "train.csv"), label_column="what")
+
+
+def test_evaluate_takes_the_label_column_too(few, tmp_path, exported, digits_edge):
+    rows = [[0, target, *row] for target, row in zip(few.targets, few.pixels.reshape(30, -1), strict=True)]
+    text = "\n".join(",".join(map(str, row)) for row in [["y", "label", *PIXELS], *rows])
+    (tmp_path / "train.csv").write_text(text)
+    done = digits_edge("evaluate", exported.path, "--data", tmp_path / "train.csv", "--label-column", "2", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["models"][0]["accuracy"] > 0.7
 
 
 def test_a_csv_of_other_sizes_and_colours(few, tmp_path):

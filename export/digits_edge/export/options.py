@@ -22,6 +22,7 @@ class OwnModel:
     pixel_range: str = "0..1"  # that the model was trained on, see `pixel_range.ends_of`
     names: tuple[str, ...] | None = None  # classes in the order of the outputs; None to take them from the data
     labels: Path | None = None  # file that the names were read from
+    label_column: str | None = None  # name or number of the label column of a table; None to find it
     preprocess: Preprocess | None = None  # None to decide by the data
     seed: int = 0  # for choosing the calibration pictures
     custom: str | None = None  # module with the author's own layers: its name, or the path of a `.py` file

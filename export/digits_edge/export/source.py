@@ -92,7 +92,9 @@ def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
     ends_of(own.pixel_range)  # before Keras is imported
     network = KerasModelFile(own.path, own.pixel_range, own.custom)
     facts, outputs = worker(read_facts, network)
-    dataset = read_dataset(own.data, names=own.names, preprocess=own.preprocess, shape=facts.shape)
+    dataset = read_dataset(
+        own.data, names=own.names, preprocess=own.preprocess, shape=facts.shape, label_column=own.label_column
+    )
     if len(dataset.labels) != facts.classes:
         raise DatasetError(
             f"{own.data}: expected {facts.classes} classes, as many as {own.path} has outputs, found "

@@ -9,7 +9,7 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import BundleOrModel, Data, Json, Labels, Mean, PixelRange, Std, print_json, range_of
+from ..options import BundleOrModel, Data, Json, LabelColumn, Labels, Mean, PixelRange, Std, print_json, range_of
 
 
 def command(
@@ -22,6 +22,7 @@ def command(
     mean: Mean = None,
     std: Std = None,
     labels: Labels = None,
+    label_column: LabelColumn = None,
     json: Json = False,
 ) -> None:
     """Count right and wrong answers on labelled pictures, by plain argmax.
@@ -48,7 +49,8 @@ def command(
     if mistakes and (mistakes.suffix.lower() != ".png" or mistakes.is_dir() or not mistakes.absolute().parent.is_dir()):
         raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
     names = read_class_names(labels) if labels else None
-    results = evaluate(model, data, pixel_range=range_of(pixel_range, mean, std), names=names)
+    pixels = range_of(pixel_range, mean, std)
+    results = evaluate(model, data, pixel_range=pixels, names=names, label_column=label_column)
     validation = results[0].validation
     if mistakes:
         draw_mistakes(mistakes, validation.pixels, validation.targets, results[0].probabilities, validation.labels)

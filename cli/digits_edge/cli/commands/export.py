@@ -16,6 +16,7 @@ from digits_edge.trainer.run_info import MARKER
 from ..options import (
     Custom,
     Json,
+    LabelColumn,
     Labels,
     Mean,
     PixelRange,
@@ -84,6 +85,7 @@ def command(
     mean: Mean = None,
     std: Std = None,
     labels: Labels = None,
+    label_column: LabelColumn = None,
     preprocess: PreprocessOption = None,
     custom: Custom = None,
     json: Json = False,
@@ -94,9 +96,9 @@ def command(
 
     If an int8 model is not as good, remedies are tried one after the other and recorded. If none helps, nothing is
     published, and the best attempt is kept under rejected/ beside the bundle's folder. --data, --pixel-range (or --mean
-    and --std), --labels, --preprocess and --custom describe a Keras model of your own; a run knows them. If another
-    pixel range, inverted or transposed pictures or another order of classes mend most of its errors, that is said and
-    nothing is exported.
+    and --std), --labels, --label-column, --preprocess and --custom describe a Keras model of your own; a run knows
+    them. If another pixel range, inverted or transposed pictures or another order of classes mend most of its errors,
+    that is said and nothing is exported.
 
     Examples:
 
@@ -122,12 +124,19 @@ def command(
             raise UsageError(f"{source}: expected --data SPEC, labelled pictures to calibrate with and to judge by")
         names = read_class_names(labels) if labels else None
         what = OwnModel(
-            source, data, pixel_range or "0..1", names=names, labels=labels, preprocess=preprocess, custom=custom
+            source,
+            data,
+            pixel_range or "0..1",
+            names=names,
+            labels=labels,
+            label_column=label_column,
+            preprocess=preprocess,
+            custom=custom,
         )
-    elif any(option is not None for option in (data, pixel_range, labels, preprocess, custom)):
+    elif any(option is not None for option in (data, pixel_range, labels, label_column, preprocess, custom)):
         raise UsageError(
-            "--data, --pixel-range (--mean, --std), --labels, --preprocess and --custom go with a MODEL.keras: "
-            "a run has its own"
+            "--data, --pixel-range (--mean, --std), --labels, --label-column, --preprocess and --custom go with a "
+            "MODEL.keras: a run has its own"
         )
     else:
         what = Run.open(source) if source else Run.newest()

@@ -63,7 +63,12 @@ class Evaluation:
 
 
 def evaluate(
-    path: Path | str, data: str, *, pixel_range: str | None = None, names: tuple[str, ...] | None = None
+    path: Path | str,
+    data: str,
+    *,
+    pixel_range: str | None = None,
+    names: tuple[str, ...] | None = None,
+    label_column: str | None = None,
 ) -> list[Evaluation]:
     """Evaluate a bundle or a model file on labelled pictures.
 
@@ -77,6 +82,7 @@ def evaluate(
         pixel_range: Pixel range of a model that digits-edge did not export: LOW..HIGH, the values of black and white,
             e.g. `0..1`, `-1..1` or `1..0`; None to decide by the file.
         names: Classes in the order of its outputs; None to take them from the data.
+        label_column: Name or number (from 1) of the label column of a CSV or parquet file; None to find it.
 
     Returns:
         One evaluation for each model file, in the order of the manifest.
@@ -94,7 +100,7 @@ def evaluate(
             print(model.file, f"{model.accuracy:.2%}", model.wrong)
     """
     models = open_models(Path(path), pixel_range)
-    validation = read_validation(models, data, names)
+    validation = read_validation(models, data, names, label_column)
     if models.description:
         say(f"{path}: {models.description}")
     say(f"judging by {validation.described}")
@@ -111,7 +117,9 @@ def doubt_about(models: ModelFiles, validation: Validation, answers: Probabiliti
     return str(finding) if finding else CHANCE if at_chance(validation.targets, answers) else None
 
 
-def read_validation(models: ModelFiles, spec: str, names: tuple[str, ...] | None = None) -> Validation:
+def read_validation(
+    models: ModelFiles, spec: str, names: tuple[str, ...] | None = None, label_column: str | None = None
+) -> Validation:
     """Read the pictures of a SPEC that may be used to evaluate these models.
 
     If the dataset has a test part, only that part is read. If the models were trained on this very dataset, the result
@@ -133,6 +141,7 @@ def read_validation(models: ModelFiles, spec: str, names: tuple[str, ...] | None
         spec,
         part="test",
         names=names,
+        label_column=label_column,
         preprocess=models.preprocess,
         shape=models.shape,
         corrections=corrections,

@@ -22,7 +22,7 @@ from .pixels import Labelled
 
 SHAPE: Final = (28, 28)  # of digits in MNIST's form, (H, W)
 FORMS: Final = (
-    "a CSV (also packed), an .npz, .npy, .mat or .parquet file, a folder of IDX files, of such files or of pictures, "
+    "a CSV (also packed), an .npz, .npy, .mat or .parquet file, a folder of IDX files, of arrays or of pictures, "
     "`sample` or `mnist`"
 )
 GUESSED: Final = {
