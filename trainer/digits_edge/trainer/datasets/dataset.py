@@ -77,6 +77,8 @@ def encode(
         raise DatasetError(f"{where}: expected at least two classes, found {_listed(map(str, present)) or 'none'}")
     if names is not None:
         places = np.asarray(places_of(present.tolist(), names, where), np.int64)
+        if any(str(one).isdecimal() and int(one) != place for one, place in zip(present, places, strict=True)):
+            say(f"{where}: classes are matched by name, not by position: {_listed(names)}")
         if missing := [name for index, name in enumerate(names) if index not in places]:
             say(f"{where}: no pictures of {_listed(missing)}: not judged")
         return places[targets], tuple(names)
@@ -103,10 +105,7 @@ def places_of(classes: Sequence[str | int], names: Sequence[str], where: str) ->
     numbers = [int(one) if str(one).isdecimal() else -1 for one in classes]
     by_position = all(0 <= number < len(names) for number in numbers)
     if all(str(one) in index for one in classes):
-        places = [index[str(one)] for one in classes]
-        if by_position and places != numbers:
-            say(f"{where}: classes are matched by name, not by position: {_listed(names)}")
-        return places
+        return [index[str(one)] for one in classes]
     if by_position:
         return numbers
     unknown = [str(one) for one in classes if str(one) not in index]
