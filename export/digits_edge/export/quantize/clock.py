@@ -21,7 +21,7 @@ class Clock:
 
     budget: float | None = None  # seconds; None for no limit
     _started: float = field(default_factory=lambda: monotonic())
-    _advance: Callable[[], None] = lambda: None
+    advance: Callable[[], None] = lambda: None  # shows that one step more is done
 
     def __post_init__(self) -> None:
         if self.budget is not None and not self.budget > 0:
@@ -35,10 +35,10 @@ class Clock:
     @contextmanager
     def watching(self, title: str, steps: int) -> Iterator[None]:
         """Show how many of so many calls of `step` are done, and the time left."""
-        with long_progress(title, steps) as self._advance:
+        with long_progress(title, steps) as self.advance:
             yield
 
     def step(self) -> None:
         """Count a step, and check the time."""
-        self._advance()
+        self.advance()
         self.check()

@@ -61,7 +61,7 @@ def climb(backend: Backend, *, ladder: bool) -> Generator[Quantized | Skipped, N
                         tried.append(outcome)
                         if not outcome.verdict.failed:
                             break
-                    backend.clock.step()
+                    backend.clock.advance()
             except (ExportError, BundleError) as error:  # one remedy that fails is no reason not to try the next
                 yield Skipped(backend.file, name, str(error))
     return best(tried)
@@ -123,6 +123,7 @@ def _float_layers(backend: Backend, tried: Sequence[Quantized]) -> Outcomes:
     scheme = best(tried).scheme
     noisy = sorted((layer for layer in backend.layers(scheme) if layer.snr < inf), key=lambda layer: layer.snr)
     for count in range(1, len(noisy) // 2 + 1):
+        backend.clock.check()
         chosen = noisy[:count]
         nodes = tuple(node for layer in chosen for node in layer.nodes)
         yield backend.attempt(f"{', '.join(layer.name for layer in chosen)} in float", replace(scheme, in_float=nodes))
