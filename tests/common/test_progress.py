@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from digits_edge.common.progress import picture_progress, progress
+from digits_edge.common.progress import long_progress, picture_progress, progress
 
 SHOW = """
 from digits_edge.common.progress import picture_progress, progress
@@ -54,3 +54,15 @@ def test_on_a_terminal_the_bar_is_on_stderr_alone(tmp_path):
     assert b"classifying" in shown
     assert b"1 pictures" in shown
     assert b"measuring" in shown
+
+
+def test_long_work_says_now_and_then_how_much_is_left(monkeypatch, capsys):
+    now = iter(range(0, 10_000, 20))
+    monkeypatch.setattr("digits_edge.common.progress.monotonic", lambda: next(now))
+    with long_progress("remedies", 20) as step:
+        for _ in range(5):
+            step()
+    assert capsys.readouterr().err.splitlines() == [
+        "remedies: 2 of 20 steps, about 6 min left",
+        "remedies: 4 of 20 steps, about 5 min left",
+    ]

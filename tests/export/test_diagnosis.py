@@ -215,7 +215,7 @@ def test_a_class_without_a_picture_is_exported_and_said_to_be_unjudged(prototype
     assert Bundle.open(bundle.path)
 
 
-def advice(failed, limits=None, *, source=None, lost=0, **options):
+def advice(failed, limits=None, *, source=None, lost=0, out_of_time=False, **options):
     """The command after a refusal of an int8 model by these criteria."""
     limits = limits or Limits()
     source = source or OwnModel(Path("own.keras"), "data", "-1..1", NAMES, Path("labels.txt"), "resize")
@@ -225,7 +225,7 @@ def advice(failed, limits=None, *, source=None, lost=0, **options):
     verdict = SimpleNamespace(failed=checks, broken=lost, fixed=0, pictures=1000)
     refused = SimpleNamespace(file="model.int8.onnx", verdict=verdict)
     asked = ExportOptions(source, source.place, int8=True, limits=limits, **options)
-    return next_command(asked, cast(Attempt, refused))
+    return next_command(asked, cast(Attempt, refused), out_of_time=out_of_time)
 
 
 GIVEN = "digits-edge export own.keras --data data --pixel-range=-1..1 --labels labels.txt --preprocess resize"
@@ -241,6 +241,10 @@ def test_the_suggested_command_keeps_all_options():
     assert advice(["max_drop"], Limits(min_agreement=0.9), lost=12, formats=("onnx",)) == (
         f"{GIVEN} --int8 --max-drop 0.0123 --min-agreement 0.9 --format onnx"
     )
+
+
+def test_more_time_is_suggested_before_less_accuracy():
+    assert advice(["max_drop"], time_budget=60, out_of_time=True) == f"{GIVEN} --int8 --time-budget 120"
 
 
 def test_no_advice_accepts_less_where_accuracy_is_the_fault():

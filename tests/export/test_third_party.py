@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import onnx
@@ -13,8 +15,11 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from digits_edge.common.numerics import softmax
-from digits_edge.export.engines.model_files import open_models
+from digits_edge.export.engines.model_files import ModelFile, open_models
 from digits_edge.export.engines.pixel_range import normalized
+from digits_edge.export.verify.evaluate import evaluate_file
+from digits_edge.export.verify.validation import Validation
+from digits_edge.runtime.errors import BundleError
 
 ROOT = Path(__file__).parents[2]
 STANDARD = "-0.4242129..2.821487"  # of pixels less MNIST's mean 0.1307, divided by its standard deviation 0.3081
@@ -379,6 +384,30 @@ def test_a_file_that_is_no_model_is_refused_in_one_line(digits_npz, refused, tmp
     assert str(tmp_path / name) in refused("evaluate", tmp_path / name, "--data", digits_npz)
     assert str(tmp_path / name) in refused("benchmark", tmp_path / name)
     assert "cannot be read" in refused("evaluate", tmp_path / f"no-{name}", "--data", digits_npz)
+
+
+def test_answers_of_nan_and_onnxruntimes_reasons_are_one_whole_line(linear, digits_npz, refused, tmp_path):
+    path = save_onnx(tmp_path / "nan.onnx", [part * np.nan for part in linear], ["N", 28, 28])
+    for words in (("evaluate", path, "--data", digits_npz), ("inspect", path), ("benchmark", path)):
+        assert "expected finite numbers for black, white and noise, received NaN" in refused(*words)
+    model = onnx.load(save_onnx(tmp_path / "net.onnx", linear, ["N", 28, 28]))
+    model.ir_version = 99
+    onnx.save(model, tmp_path / "newer.onnx")
+    assert "cannot load it: Unsupported model IR version: 99, max supported" in refused(
+        "inspect", tmp_path / "newer.onnx"
+    )
+    model.ir_version, model.opset_import[0].version = 8, 99
+    onnx.save(model, tmp_path / "opset.onnx")
+    assert "Current official support for domain ai.onnx is till opset" in refused("inspect", tmp_path / "opset.onnx")
+
+
+def test_answers_of_nan_for_some_pictures_are_not_counted_but_said(digits):
+    answers = np.full((len(digits.pixels), 10), 0.1, np.float32)
+    answers[:7] = np.nan
+    model = cast(ModelFile, SimpleNamespace(file="net.onnx", predict_proba=lambda pixels: answers[: len(pixels)]))
+    validation = Validation("pictures", digits.pixels[:20], digits.targets[:20], digits.labels)
+    with pytest.raises(BundleError, match=r"net\.onnx: .* NaN or infinity for 7 of 20 pictures"):
+        evaluate_file(model, validation, lambda: None)
 
 
 def test_a_pixel_range_is_for_models_that_have_none_of_their_own(digits_npz, refused, tmp_path, linear):

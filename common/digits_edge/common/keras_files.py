@@ -49,13 +49,14 @@ def read_keras_model(path: Path, custom: str | None = None) -> keras.Model:
         Exception: Of any type: the file is truncated, of another form, or has a part that Keras does not know.
             `why_unreadable` says what it means.
     """
+    keras = import_keras()
     names = _import(custom) if custom else {}
     if path.is_dir():
         return _open_saved_model(path)
     with _readable(path) as (file, config):
         registered = re.findall(r'"registered_name": "([^"]+)"', config)  # as package>name
         known = {name: names[short] for name in registered if (short := name.rpartition(">")[2]) in names}
-        return import_keras().models.load_model(file, custom_objects={**names, **known}, compile=False, safe_mode=True)
+        return keras.models.load_model(file, custom_objects={**names, **known}, compile=False, safe_mode=True)
 
 
 def why_unreadable(error: Exception) -> str:

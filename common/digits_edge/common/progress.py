@@ -58,7 +58,8 @@ def long_progress(title: str, total: int) -> Iterator[Callable[[], None]]:
         if shown.disable and (now := monotonic()) - said > PAUSE and done < total:
             said = now
             left = (now - started) / done * (total - done)
-            say(f"{title}: {done} of {total} steps, about {left / 60:.0f} min left")
+            words = f"{left / 60:.0f} min" if left > 90 else f"{left:.0f} s"
+            say(f"{title}: {done} of {total} steps, about {words} left")
 
     with bar(MofNCompleteColumn()) as shown:
         task = shown.add_task(title, total=total)

@@ -42,7 +42,7 @@ def inspect(path: Path | None, custom: str | None = None) -> Inspection:
         return _our_onnx(Classifier.load())
     if is_keras_model(path):
         return _keras(path, custom)
-    if path.suffix in (".onnx", ".tflite"):
+    if path.suffix.lower() in (".onnx", ".tflite"):
         return _model_file(path)
     if (path / "run.json").is_file():
         return _run(path)
@@ -58,7 +58,7 @@ def _our_onnx(classifier: Classifier) -> Inspection:
 
 
 def _model_file(path: Path) -> Inspection:
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         try:
             return _our_onnx(Classifier.load(path))
         except BundleError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+from dataclasses import replace
 from typing import Final
 
 from digits_edge.trainer.run import Run
@@ -20,12 +21,12 @@ LOOK: Final = (
 )
 
 
-def next_command(options: ExportOptions, refused: Attempt) -> str | None:
+def next_command(options: ExportOptions, refused: Attempt, *, out_of_time: bool = False) -> str | None:
     """The command to try after a refusal; None if there is a mistake to be found first. All options are kept.
 
     If a conversion is not the same function, export the other format only. If the float model is not accurate enough,
-    train on. If remedies were not tried, try them. If much is lost in int8, export in float. Otherwise, allow what the
-    best attempt needs to pass.
+    train on. If remedies were not tried, or not all for want of time, try them. If much is lost in int8, export in
+    float. Otherwise, allow what the best attempt needs to pass.
     """
     source, verdict = options.source, refused.verdict
     failed = {check.limit: check for check in verdict.failed}
@@ -37,6 +38,8 @@ def next_command(options: ExportOptions, refused: Attempt) -> str | None:
     if "min_accuracy" in failed:
         train = ["digits-edge", "train", "--init", str(source.path), "--data", "SPEC"]
         return shlex.join(train) if isinstance(source, Run) else None
+    if out_of_time and options.time_budget:
+        return shlex.join([*_words(replace(options, time_budget=2 * options.time_budget)), *formats])
     if not options.ladder:
         return shlex.join([*_words(options), *formats])
     if verdict.broken - verdict.fixed > SMALL_LOSS * verdict.pictures:

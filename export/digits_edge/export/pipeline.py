@@ -216,7 +216,9 @@ def _report(rung: Attempt | Skipped) -> None:
 
 def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out: Path) -> GateFailed:
     """Write the best attempt to the folder `rejected/`, next to where the bundle would have been."""
-    result = replace(result, advice=next_command(options, refused), parity=tuple(_parity(result, options.time_limit)))
+    out_of_time = any(isinstance(rung, Skipped) and rung.out_of_time for rung in result.rungs)
+    advice = next_command(options, refused, out_of_time=out_of_time)
+    result = replace(result, advice=advice, parity=tuple(_parity(result, options.time_limit)))
     rejected = out.parent / "rejected" / out.name
     with publishing(rejected, marker=bundles.MANIFEST, kind=bundles.REJECTED) as folder:
         write_bundle(folder, result, bundles.REJECTED)

@@ -185,7 +185,7 @@ def read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
         return read_file(os.path.join(os.path.dirname(__file__), DEFAULT_MODEL), MAX_MODEL_BYTES), DEFAULT_MODEL
     try:
         place = os.fsdecode(path)
-        if not place.endswith(".onnx") or os.path.isdir(place):
+        if not place.lower().endswith(".onnx") or os.path.isdir(place):
             bundle = Bundle.open(place)
             name = bundle.best_onnx
             return bundle.read(name), os.path.join(bundle.folder, name)

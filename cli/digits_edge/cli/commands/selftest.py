@@ -31,7 +31,7 @@ def command(
     from digits_edge.runtime.bundle import Bundle
 
     classifiers = {}
-    if bundle is None or bundle.suffix == ".onnx":
+    if bundle is None or bundle.suffix.lower() == ".onnx":
         classifiers[str(bundle or "the package's model")] = Classifier.load(bundle)
     else:
         opened = Bundle.open(bundle)

@@ -94,7 +94,7 @@ class _Measurement:
 
 def runtimes(model: ModelFile) -> tuple[str, ...]:
     """The runtimes that can run a model file here, by its format and by what is installed."""
-    if model.file.endswith(".tflite"):
+    if model.file.lower().endswith(".tflite"):
         return (LITERT,)
     first = OURS if model.ours else ONNXRUNTIME
     openvino = (OPENVINO,) if find_spec("openvino") else ()

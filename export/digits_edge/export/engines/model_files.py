@@ -91,7 +91,7 @@ def open_models(path: Path, pixel_range: str | None = None) -> ModelFiles:
         IntegrityError: A model is missing or was altered.
         UsageError: The pixel range is none, or the models define their own.
     """
-    if path.suffix in SUFFIXES and not path.is_dir():
+    if path.suffix.lower() in SUFFIXES and not path.is_dir():
         return _open_file(path, pixel_range)
     _refuse_range(path, pixel_range)
     if (path / MARKER).is_file() and not find_published(path / "bundle").is_dir():
@@ -106,7 +106,7 @@ def open_models(path: Path, pixel_range: str | None = None) -> ModelFiles:
 
 def _open_file(path: Path, pixel_range: str | None) -> ModelFiles:
     data = read_model_file(path)
-    if path.suffix == ".onnx" and _has_contract(data):
+    if path.suffix.lower() == ".onnx" and _has_contract(data):
         _refuse_range(path, pixel_range)
         classifier = Classifier(data, str(path))
         return ModelFiles.of_contract(classifier.contract, [_of_classifier(classifier, data, path.name)])

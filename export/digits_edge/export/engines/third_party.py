@@ -59,7 +59,7 @@ def read_model_file(path: Path) -> bytes:
         data = path.read_bytes()
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
-    if path.suffix != ".onnx":
+    if path.suffix.lower() != ".onnx":
         return data
     import onnx
     from onnx.external_data_helper import uses_external_data
@@ -86,7 +86,7 @@ def open_third_party(data: bytes, where: str, pixel_range: str | None = None) ->
         BundleError: The model cannot be loaded, or is no image classifier of one input and one output.
         UsageError: The range is none, or was given for an input that takes pixels unscaled.
     """
-    inputs, outputs, infer = _read_tflite(data, where) if where.endswith(".tflite") else _read_onnx(data, where)
+    inputs, outputs, infer = _read_tflite(data, where) if where.lower().endswith(".tflite") else _read_onnx(data, where)
     received = f"received {_listed(inputs)}, and the output {_listed(outputs)}"
     if len(inputs) != 1 or (picture := _picture(inputs[0])) is None:
         raise BundleError(f"{where}: {EXPECTED}, {received}")

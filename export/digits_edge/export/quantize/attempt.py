@@ -44,3 +44,4 @@ class Skipped:
     file: str  # name in the bundle
     rung: str  # what would have been tried, in words
     reason: str
+    out_of_time: bool = False  # whether the time budget is the reason

@@ -14,6 +14,7 @@ from digits_edge.runtime.errors import BundleError, ExportError
 
 from .attempt import Attempt, Quantized, Skipped
 from .backends import Backend
+from .clock import OutOfTime
 from .fine_tuning import MIN_PICTURES
 from .scheme import Method, Scheme
 
@@ -63,7 +64,7 @@ def climb(backend: Backend, *, ladder: bool) -> Generator[Quantized | Skipped, N
                             break
                     backend.clock.advance()
             except (ExportError, BundleError) as error:  # one remedy that fails is no reason not to try the next
-                yield Skipped(backend.file, name, str(error))
+                yield Skipped(backend.file, name, str(error), isinstance(error, OutOfTime))
     return best(tried)
 
 
