@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +30,7 @@ from ..options import (
 )
 
 if TYPE_CHECKING:
+    from digits_edge.export.options import OwnModel
     from digits_edge.runtime.bundle import Bundle
 
 Source = Annotated[
@@ -113,27 +115,19 @@ def command(
     digits-edge export mine.h5 --data pictures/ --custom my_layers --int8 --time-budget 300
     """
     from digits_edge.export import ExportOptions, export
-    from digits_edge.export.options import OwnModel
     from digits_edge.trainer import Run
-    from digits_edge.trainer.datasets.read import read_class_names
 
-    pixel_range = range_of(pixel_range, mean, std)
+    own: dict[str, Any] = {
+        "pixel_range": range_of(pixel_range, mean, std),
+        "labels": labels,
+        "label_column": label_column,
+        "preprocess": preprocess,
+        "custom": custom,
+    }
     what: Run | OwnModel
     if source is not None and _is_own(source, data):
-        if data is None:
-            raise UsageError(f"{source}: expected --data SPEC, labelled pictures to calibrate with and to judge by")
-        names = read_class_names(labels) if labels else None
-        what = OwnModel(
-            source,
-            data,
-            pixel_range or "0..1",
-            names=names,
-            labels=labels,
-            label_column=label_column,
-            preprocess=preprocess,
-            custom=custom,
-        )
-    elif any(option is not None for option in (data, pixel_range, labels, label_column, preprocess, custom)):
+        what = _own_model(source, data, own)
+    elif any(option is not None for option in (data, *own.values())):
         raise UsageError(
             "--data, --pixel-range (--mean, --std), --labels, --label-column, --preprocess and --custom go with a "
             "MODEL.keras: a run has its own"
@@ -159,6 +153,17 @@ def command(
             print_json({"published": False, "gate": refusal.gate})
         raise
     _print(bundle, json)
+
+
+def _own_model(source: Path, data: str | None, own: Mapping[str, Any]) -> OwnModel:
+    """A model of the user's own, described by the options that were given."""
+    from digits_edge.export.options import OwnModel
+    from digits_edge.trainer.datasets.read import read_class_names
+
+    if data is None:
+        raise UsageError(f"{source}: expected --data SPEC, labelled pictures to calibrate with and to judge by")
+    names = read_class_names(own["labels"]) if own["labels"] else None
+    return OwnModel(source, data, names=names, **{name: value for name, value in own.items() if value is not None})
 
 
 def _is_own(source: Path, data: str | None) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import chain, count
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
@@ -15,6 +15,9 @@ from digits_edge.runtime.errors import UsageError
 from digits_edge.trainer.recipes import RECIPES, Architecture, Augmentation, Recipe
 
 from ..options import Data, Json, LabelColumn, Labels, PreprocessOption, print_json, shown
+
+if TYPE_CHECKING:
+    from digits_edge.trainer import Run
 
 EPILOG: Final = "\n\n".join(
     (
@@ -138,7 +141,10 @@ def command(
         resume=resume,
         force=force,
     )
-    run = train(options)
+    _print(train(options), json)
+
+
+def _print(run: Run, json: bool) -> None:
     path = shown(run.path)
     if json:
         print_json({"run": str(path), **run.info.to_json()})
