@@ -32,6 +32,7 @@ from ..options import (
 if TYPE_CHECKING:
     from digits_edge.export.options import OwnModel
     from digits_edge.runtime.bundle import Bundle
+    from digits_edge.trainer import Run
 
 Source = Annotated[
     Path | None,
@@ -115,7 +116,6 @@ def command(
     digits-edge export mine.h5 --data pictures/ --custom my_layers --int8 --time-budget 300
     """
     from digits_edge.export import ExportOptions, export
-    from digits_edge.trainer import Run
 
     own: dict[str, Any] = {
         "pixel_range": range_of(pixel_range, mean, std),
@@ -124,16 +124,7 @@ def command(
         "preprocess": preprocess,
         "custom": custom,
     }
-    what: Run | OwnModel
-    if source is not None and _is_own(source, data):
-        what = _own_model(source, data, own)
-    elif any(option is not None for option in (data, *own.values())):
-        raise UsageError(
-            "--data, --pixel-range (--mean, --std), --labels, --label-column, --preprocess and --custom go with a "
-            "MODEL.keras: a run has its own"
-        )
-    else:
-        what = Run.open(source) if source else Run.newest()
+    what = _run_or_model(source, data, own)
     try:
         bundle = export(
             ExportOptions(
@@ -155,11 +146,19 @@ def command(
     _print(bundle, json)
 
 
-def _own_model(source: Path, data: str | None, own: Mapping[str, Any]) -> OwnModel:
-    """A model of the user's own, described by the options that were given."""
+def _run_or_model(source: Path | None, data: str | None, own: Mapping[str, Any]) -> Run | OwnModel:
+    """What is exported: a run, or a model of the user's own that these options describe."""
     from digits_edge.export.options import OwnModel
+    from digits_edge.trainer import Run
     from digits_edge.trainer.datasets.read import read_class_names
 
+    if source is None or not _is_own(source, data):
+        if any(option is not None for option in (data, *own.values())):
+            raise UsageError(
+                "--data, --pixel-range (--mean, --std), --labels, --label-column, --preprocess and --custom go with a "
+                "MODEL.keras: a run has its own"
+            )
+        return Run.open(source) if source else Run.newest()
     if data is None:
         raise UsageError(f"{source}: expected --data SPEC, labelled pictures to calibrate with and to judge by")
     names = read_class_names(own["labels"]) if own["labels"] else None
