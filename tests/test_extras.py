@@ -74,7 +74,7 @@ PROOFS: Final = {
     "export": EXPORT.format(formats=("onnx", "tflite", "c")) + "assert 'model.int8.tflite' in bundle.names",
     "web": EXPORT.format(formats=("onnx", "web")) + "assert any(name.endswith('.html') for name in bundle.names)",
     "micro": EXPORT.format(formats=("tflite",))
-    + "assert any('Microcontrollers' in row['engine'] for row in bundle.manifest['parity'])",
+    + "assert any('Microcontrollers' in row['engine'] for row in bundle.manifest['parity']['engines'])",
 }
 ONLY_RESOLVED: Final = ("gpu", "docs", "dev")  # gigabytes of CUDA; no code of ours; all of the others together
 DOCTOR: Final = """
