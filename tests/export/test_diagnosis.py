@@ -218,7 +218,10 @@ def test_a_class_without_a_picture_is_exported_and_said_to_be_unjudged(prototype
 def advice(failed, limits=None, *, source=None, lost=0, out_of_time=False, **options):
     """The command after a refusal of an int8 model by these criteria."""
     limits = limits or Limits()
-    source = source or OwnModel(Path("own.keras"), "data", "-1..1", NAMES, Path("labels.txt"), "resize")
+    own = OwnModel(
+        Path("own.keras"), "data", "-1..1", NAMES, labels=Path("labels.txt"), label_column="y", preprocess="resize"
+    )
+    source = source or own
     checks = tuple(
         SimpleNamespace(limit=name, needed=0.0123, at_least=CRITERIA[name].at_least, holds=False) for name in failed
     )
@@ -228,7 +231,10 @@ def advice(failed, limits=None, *, source=None, lost=0, out_of_time=False, **opt
     return next_command(asked, cast(Attempt, refused), out_of_time=out_of_time)
 
 
-GIVEN = "digits-edge export own.keras --data data --pixel-range=-1..1 --labels labels.txt --preprocess resize"
+GIVEN = (
+    "digits-edge export own.keras --data data --pixel-range=-1..1 --labels labels.txt --label-column y "
+    "--preprocess resize"
+)
 
 
 def test_the_suggested_command_keeps_all_options():

@@ -55,6 +55,7 @@ def _words(options: ExportOptions, failed: dict[str, Check] | None = None) -> li
     if not isinstance(source, Run):
         words += ["--data", source.data, f"--pixel-range={source.pixel_range}"]
         words += ["--labels", str(source.labels)] if source.labels else []
+        words += ["--label-column", source.label_column] if source.label_column else []
         words += ["--preprocess", source.preprocess] if source.preprocess else []
         words += ["--custom", source.custom] if source.custom else []
     words += ["--int8"] if options.int8 else []
