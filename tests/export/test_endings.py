@@ -18,7 +18,10 @@ from digits_edge.runtime.errors import ExportError, GateFailed
 from digits_edge.runtime.session import open_session
 
 ENDINGS = {**endings.PROBABILITIES, **endings.LOGITS}
-RANGES = {"0..1": (0, 1), "0..255": (0, 255), "-1..1": (-1, 1)}
+RANGES = {
+    "0..1": (0, 1), "0..255": (0, 255), "-1..1": (-1, 1), "-0.5..0.5": (-0.5, 0.5), "0..2": (0, 2),
+    "1..0": (1, 0), "255..0": (255, 0), "1..-1": (1, -1), "-128..127": (-128, 127), "-0.4242..2.8": (-0.4242, 2.8),
+}  # fmt: skip
 
 
 def pictures(count):
@@ -38,7 +41,7 @@ def authors_answers(model, pixels, pixel_range="0..1"):
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_converted_model_answers_as_its_author_predicts(ending, tmp_path):
-    pixel_range = list(RANGES)[len(ending) % 3]
+    pixel_range = list(RANGES)[list(ENDINGS).index(ending) % len(RANGES)]
     model, pixels = endings.network(ENDINGS[ending]), pictures(40)
     model.save(tmp_path / "own.keras")
     source, expected = KerasModelFile(tmp_path / "own.keras", pixel_range), authors_answers(model, pixels, pixel_range)
@@ -75,5 +78,5 @@ def test_the_pixel_range_of_the_author_is_part_of_the_reference(tmp_path):
     model.save(tmp_path / "own.keras")
     answers = [keras_probabilities(KerasModelFile(tmp_path / "own.keras", name), pixels) for name in RANGES]
     for one, name in zip(answers, RANGES, strict=True):
-        np.testing.assert_allclose(one, authors_answers(model, pixels, name), atol=1e-5)
+        np.testing.assert_allclose(one, authors_answers(model, pixels, name), atol=1e-4)
     assert np.abs(answers[0] - answers[1]).max() > 0.1
