@@ -61,8 +61,8 @@ class WarmPool:
 
     def shutdown(self, **options: Any) -> None:
         try:
-            if not all(call.done() for call in self._calls):
-                raise TimeoutError
+            if not self._calls or not all(call.done() for call in self._calls):
+                raise TimeoutError  # one without a call stands for a process that died
             # the next export may have another model in a file of the same name
             self._pool.submit(operator.methodcaller("cache_clear"), keras_model._opened).result(timeout=60)
             self.idle.append(self._pool)
