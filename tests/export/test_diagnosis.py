@@ -22,8 +22,9 @@ from digits_edge.export.quantize.attempt import Attempt
 from digits_edge.export.verify.criteria import CRITERIA, Limits
 from digits_edge.export.verify.diagnosis import at_chance, diagnose
 from digits_edge.export.verify.validation import Validation
+from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.runtime.errors import UsageError
+from digits_edge.runtime.errors import ExportError, UsageError
 
 NAMES = tuple("0123456789")
 LISTED = "--labels FILE that lists, one a line, "
@@ -196,19 +197,32 @@ def test_an_export_with_wrong_options_names_the_right_ones_and_publishes_nothing
     assert not (own / "rejected").exists()
 
 
-def test_a_class_without_a_picture_is_exported_and_said_to_be_unjudged(prototypes, judged, tmp_path, monkeypatch):
-    from digits_edge.export import source
-    from digits_edge.trainer.datasets.dataset import Dataset
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(10))
+def test_no_order_of_the_classes_is_published_that_is_not_the_models(prototypes, judged, tmp_path, seed):
+    order = np.random.default_rng(seed).permutation(10)  # output i of the model is class order[i]
+    network(prototypes, order=order).save(tmp_path / "own.keras")
+    np.savez(tmp_path / "digits.npz", x=judged.pixels, y=judged.targets)
+    own = OwnModel(tmp_path / "own.keras", str(tmp_path / "digits.npz"))
+    options = ExportOptions(own, own.place, formats=(Format.ONNX,), limits=Limits(min_accuracy=0), timed=False)
+    names = tuple(map(str, order))
+    with pytest.raises(ExportError, match=LISTED + ", ".join(names)):
+        export(options)
+    assert not own.place.exists()
+    bundle = export(replace(options, source=replace(own, names=names)))
+    answers = Classifier.load(bundle.path).predict_proba(judged.pixels)
+    assert (np.array(names)[answers.argmax(axis=1)] == judged.targets.astype(str)).mean() > 0.85
 
+
+def test_a_class_without_a_picture_is_exported_and_said_to_be_unjudged(prototypes, judged, tmp_path):
     network(prototypes).save(tmp_path / "own.keras")
     rows = judged.targets != 7
-    data = Dataset(judged.pixels[rows], judged.targets[rows], NAMES, "no seven", "resize")
-    monkeypatch.setattr(source, "read_dataset", lambda *_, **__: data)
-    own = OwnModel(tmp_path / "own.keras", "data", names=NAMES)
+    np.savez(tmp_path / "no-seven.npz", x=judged.pixels[rows], y=judged.targets[rows])
+    own = OwnModel(tmp_path / "own.keras", str(tmp_path / "no-seven.npz"), names=NAMES)
     limits = Limits(min_accuracy=0.8)
     bundle = export(ExportOptions(own, own.place, formats=(Format.ONNX,), limits=limits, timed=False))
     assert bundle.contract().labels == NAMES
-    judged_by = "338 pictures of no seven, none of which is of class 7"
+    judged_by = "338 pictures of no-seven.npz, none of which is of class 7"
     assert bundle.manifest["gate"]["judged_by"] == judged_by
     assert judged_by in (bundle.path / "report.md").read_text()
     assert judged_by in (bundle.path / "report.html").read_text()

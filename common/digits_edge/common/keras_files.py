@@ -85,11 +85,14 @@ def _import(custom: str) -> dict[str, Any]:
     """Import the module that the user names; its classes and functions by name."""
     path = Path(custom)
     folder, name = (path.parent, path.stem) if path.suffix == ".py" else (Path(), custom)
+    beside = str(folder.resolve())
+    sys.path.insert(0, beside)
     try:
-        sys.path.insert(0, str(folder.resolve()))
         module = importlib.import_module(name)
     except Exception as error:  # whatever the module raises
         raise ValueError(f"--custom {custom}: it cannot be imported: {first_line(error)}") from None
+    finally:
+        sys.path.remove(beside)  # nothing else is imported from there
     return {name: value for name, value in vars(module).items() if callable(value) and not name.startswith("_")}
 
 

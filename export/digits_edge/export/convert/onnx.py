@@ -93,19 +93,20 @@ def _in_plain_operations(model: keras.Model) -> Iterator[None]:
 
 def _complement_of_erf(context: Any, node: Any, name: str, _: Any) -> None:
     """Replace Erfc, which Keras's GELU uses and ONNX does not have, by 1 - Erf (a handler for tf2onnx)."""
-    node.type, node.domain = "Erf", ""
-    one = context.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
-    users = context.find_output_consumers(node.output[0])
-    complement = context.make_node("Sub", [one, node.output[0]], name=f"{name}_complement")
-    context.replace_all_inputs(node.output[0], complement.output[0], ops=users)
+    _subtract_one(context, node, name, "Erf", from_one=True)
 
 
 def _exp_minus_one(context: Any, node: Any, name: str, _: Any) -> None:
     """Replace Expm1, which Keras's CELU uses and ONNX does not have, by Exp - 1 (a handler for tf2onnx)."""
-    node.type, node.domain = "Exp", ""
-    one = context.make_const(f"{name}_one", np.array(1, np.float32)).output[0]
+    _subtract_one(context, node, name, "Exp", from_one=False)
+
+
+def _subtract_one(context: Any, node: Any, name: str, operator: str, *, from_one: bool) -> None:
+    """Make a node compute `operator`, and subtract 1 from its output, or its output from 1."""
+    node.type, node.domain = operator, ""
+    sides = [node.output[0], context.make_const(f"{name}_one", np.array(1, np.float32)).output[0]]
     users = context.find_output_consumers(node.output[0])
-    difference = context.make_node("Sub", [node.output[0], one], name=f"{name}_minus_one")
+    difference = context.make_node("Sub", sides[::-1] if from_one else sides, name=f"{name}_difference")
     context.replace_all_inputs(node.output[0], difference.output[0], ops=users)
 
 

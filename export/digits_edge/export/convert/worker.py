@@ -10,7 +10,7 @@ from concurrent.futures import TimeoutError as TooLong
 from types import TracebackType
 from typing import Final, ParamSpec, TypeVar
 
-from loky.process_executor import ProcessPoolExecutor, TerminatedWorkerError
+from loky.process_executor import BrokenProcessPool, ProcessPoolExecutor
 
 from digits_edge.runtime.errors import DigitsEdgeError, ExportError, UsageError, first_line
 
@@ -39,7 +39,7 @@ class Worker:
         try:
             result: T = self._pool.submit(function, *args, **kwargs).result(timeout=self._time_limit)
             return result
-        except TerminatedWorkerError as death:
+        except BrokenProcessPool as death:
             self._restart()
             raise ExportError(
                 f"the child process died in {function.__name__} ({_exit_code(death)}): out of memory, or a crash in "
