@@ -17,7 +17,7 @@ from digits_edge.common.tables import table
 from digits_edge.export.convert.keras_model import KerasModelFile
 from digits_edge.export.convert.onnx import to_onnx_core
 from digits_edge.export.convert.onnx_graph import with_metadata, wrap
-from digits_edge.export.convert.worker import Worker
+from digits_edge.export.engines.worker import Worker
 from digits_edge.export.quantize import onnx_quantizer
 from digits_edge.export.quantize.scheme import Scheme
 from digits_edge.runtime.session import open_session

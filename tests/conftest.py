@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,10 +18,10 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
-from loky.process_executor import ProcessPoolExecutor
 
 from digits_edge.cli.app import run as command_line
-from digits_edge.export.convert import keras_model, worker
+from digits_edge.export.convert import keras_model
+from digits_edge.export.engines import model_files, worker
 from digits_edge.export.formats import TRANSLATIONS
 from digits_edge.export.verify import rejection
 from digits_edge.export.verify.criteria import Limits
@@ -42,44 +43,53 @@ settings.register_profile("patient", deadline=None, suppress_health_check=[Healt
 settings.load_profile("patient")
 
 
-class WarmPool:
+class WarmChild:
     """Stands for the process of one export, and keeps it for the next one, which need not import TensorFlow again."""
 
-    idle: ClassVar[list[ProcessPoolExecutor]] = []
+    idle: ClassVar[dict[tuple[str, ...], list[worker.Child]]] = {}
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        self._calls: list[Future[Any]] = []
-        if self.idle:
-            self._pool = self.idle.pop()
-            self._pool.submit(os.chdir, Path.cwd())  # where a new process would start
-        else:
-            self._pool = ProcessPoolExecutor(*arguments, **options)
+    def __init__(self, module: str, arguments: list[str], *options: Any) -> None:
+        self._idle = self.idle.setdefault(tuple(arguments[:1]), [])  # one that may take as much memory
+        self._child = self._idle.pop() if self._idle else worker_child(module, arguments, *options)
+        self._asleep = True
+        self._call(os.chdir, Path.cwd())  # where a new process would start
 
-    def submit(self, *call: Any, **options: Any) -> Future[Any]:
-        self._calls.append(self._pool.submit(*call, **options))
-        return self._calls[-1]
+    def _call(self, *call: Any) -> None:
+        with self.talk(60) as (stdin, stdout):
+            pickle.dump(pickle.dumps((call[0], call[1:], {})), stdin)
+            stdin.flush()
+            pickle.load(stdout)
 
-    def shutdown(self, **options: Any) -> None:
-        try:
-            if not self._calls or not all(call.done() for call in self._calls):
-                raise TimeoutError  # one without a call stands for a process that died
-            # the next export may have another model in a file of the same name
-            self._pool.submit(operator.methodcaller("cache_clear"), keras_model._opened).result(timeout=60)
-            self.idle.append(self._pool)
-        except Exception:  # it hangs, or it died
-            self._pool.shutdown(**options)
+    @contextmanager
+    def talk(self, time_limit: float) -> Iterator[Any]:
+        self._asleep = False  # unless it has answered
+        with self._child.talk(time_limit) as streams:
+            yield streams
+        self._asleep = True
+
+    def end(self) -> None:
+        if not self._asleep:  # it hangs, or it died
+            self._child.end()
+            return
+        for cache in (keras_model._opened, model_files._opened):  # the next may have another file of the same name
+            self._call(operator.methodcaller("cache_clear"), cache)
+        self._idle.append(self._child)
+
+
+worker_child = worker.Child
 
 
 @pytest.fixture(scope="session", autouse=True)
 def short_work() -> Iterator[None]:
     """One process converts for all tests of the session, and few outliers are drawn."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "ProcessPoolExecutor", WarmPool)
+        patch.setattr(worker, "Child", WarmChild)
         patch.setattr(rejection, "OUTLIERS", 300)
         patch.setattr(outliers, "OUTLIERS", 300)
         yield
-    for pool in WarmPool.idle:
-        pool.shutdown(kill_workers=True)
+    for children in WarmChild.idle.values():
+        for child in children:
+            child.end()
 
 
 def made_once(name: str, factory: pytest.TempPathFactory, make: Callable[[Path], object]) -> Path:

@@ -10,17 +10,16 @@ import sys
 import time
 
 import pytest
-from loky.process_executor import ProcessPoolExecutor
 
-from digits_edge.export.convert import worker
 from digits_edge.export.convert.keras_model import KerasModelFile, read_facts
-from digits_edge.export.convert.worker import Worker
+from digits_edge.export.engines import worker
+from digits_edge.export.engines.worker import Child, Worker
 from digits_edge.runtime.errors import ExportError, UsageError
 
 
 @pytest.fixture(autouse=True)
 def workers_of_their_own(monkeypatch):
-    monkeypatch.setattr(worker, "ProcessPoolExecutor", ProcessPoolExecutor)
+    monkeypatch.setattr(worker, "Child", Child)
 
 
 def test_calls_run_in_one_child_on_the_tensorflow_backend(monkeypatch):
@@ -58,7 +57,8 @@ def runs(process):
 
 ORPHAN = """
 import os, sys, time
-from digits_edge.export.convert.worker import Worker
+from digits_edge.export.engines import worker
+from digits_edge.export.engines.worker import Child, Worker
 with Worker(600) as convert:
     print(convert(os.getpid), flush=True)
     convert(time.sleep, 600)

@@ -74,6 +74,13 @@ Custom = Annotated[
         "Python finds from here, or the path of a .py file. Its code is run.",
     ),
 ]
+TimeLimit = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        help="Stop a conversion that takes longer, or a model that takes longer to open or for 500 pictures.",
+    ),
+]
 BundleOrModel = Annotated[
     Path,
     typer.Argument(

@@ -11,9 +11,10 @@ from digits_edge.common.keras_files import is_keras_model
 from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import MANIFEST, REJECTED, Bundle, find_published
-from digits_edge.runtime.errors import BundleError
-from digits_edge.runtime.metadata import METADATA_KEY, Contract
+from digits_edge.runtime.errors import BundleError, IntegrityError
+from digits_edge.runtime.metadata import Contract
 
+from .engines.worker import TIME_LIMIT, Worker
 from .report.gate_table import gate_table
 
 Fields = list[tuple[str, str]]  # names and values
@@ -28,12 +29,13 @@ class Inspection:
     facts: dict[str, Any] = field(default_factory=dict)  # the same and more, as JSON values
 
 
-def inspect(path: Path | None, custom: str | None = None) -> Inspection:
+def inspect(path: Path | None, custom: str | None = None, time_limit: float = TIME_LIMIT) -> Inspection:
     """Describe a bundle, a refused export, a run, an `.onnx` or `.tflite` file, or a Keras model.
 
     Args:
         path: Path of the file or folder; None for the model of the package.
         custom: Module with a Keras model's own layers: its name, or the path of a `.py` file.
+        time_limit: Seconds after which the child process that opens a model file is stopped.
 
     Raises:
         DigitsEdgeError: The path is none of these, or damaged.
@@ -41,9 +43,9 @@ def inspect(path: Path | None, custom: str | None = None) -> Inspection:
     if path is None:
         return _our_onnx(Classifier.load())
     if is_keras_model(path):
-        return _keras(path, custom)
+        return _keras(path, custom, time_limit)
     if path.suffix.lower() in (".onnx", ".tflite"):
-        return _model_file(path)
+        return _model_file(path, time_limit)
     if (path / "run.json").is_file():
         return _run(path)
     if rejected := _rejected(path):
@@ -57,16 +59,17 @@ def _our_onnx(classifier: Classifier) -> Inspection:
     return Inspection(_contract(classifier.contract), facts=facts)
 
 
-def _model_file(path: Path) -> Inspection:
+def _model_file(path: Path, time_limit: float) -> Inspection:
     if path.suffix.lower() == ".onnx":
         try:
             return _our_onnx(Classifier.load(path))
-        except BundleError as error:
-            if METADATA_KEY in str(error) or "no contract" not in str(error):
-                raise
+        except IntegrityError:
+            raise
+        except BundleError:  # of another origin, or damaged, which is said below
+            pass
     from .engines.model_files import open_models
 
-    models = open_models(path)
+    models = open_models(path, time_limit=time_limit)
     spec = models.files[0].spec
     rows = [
         ("name", path.name),
@@ -78,11 +81,10 @@ def _model_file(path: Path) -> Inspection:
     return Inspection(rows, facts={name.replace(" ", "_"): value for name, value in rows})
 
 
-def _keras(path: Path, custom: str | None) -> Inspection:
+def _keras(path: Path, custom: str | None, time_limit: float) -> Inspection:
     from .convert.keras_model import KerasModelFile, summarize
-    from .convert.worker import Worker
 
-    with Worker(time_limit=600) as worker:
+    with Worker(time_limit) as worker:
         facts, layers = worker(summarize, KerasModelFile(path, custom=custom))
     rows = [
         ("name", facts.name),

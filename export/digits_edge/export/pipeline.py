@@ -21,11 +21,11 @@ from .codegen.translation import Translated, to_c, to_web
 from .codegen.web.engine import check_v8
 from .convert.keras_model import keras_answers, keras_probabilities
 from .convert.metadata import describe
-from .convert.worker import Worker
 from .engines.model_files import SUFFIXES, open_model
 from .engines.pixel_range import candidates
 from .engines.tensor_spec import Engine, Probabilities
 from .engines.tflm import MicroModel, run_tflm
+from .engines.worker import Worker
 from .formats import TRANSLATIONS, Format
 from .next_command import LOOK, next_command
 from .options import ExportOptions, OwnModel

@@ -17,8 +17,8 @@ from digits_edge.trainer.datasets.read import read_dataset
 from digits_edge.trainer.run import Run
 
 from .convert.keras_model import KerasModelFile, read_facts
-from .convert.worker import Worker
 from .engines.pixel_range import ends_of
+from .engines.worker import Worker
 from .options import OwnModel
 from .verify.validation import Validation, order_of
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import BundleOrModel, Json, Labels, Mean, PixelRange, Std, print_json, range_of
+from ..options import BundleOrModel, Json, Labels, Mean, PixelRange, Std, TimeLimit, print_json, range_of
 
 if TYPE_CHECKING:
     from digits_edge.export.benchmark.benchmark import Benchmark
@@ -32,6 +32,7 @@ def command(
     mean: Mean = None,
     std: Std = None,
     labels: Labels = None,
+    time_limit: TimeLimit = 600,
     json: Json = False,
 ) -> None:
     """Measure each model with every runtime that is installed, and recommend what to deploy.
@@ -51,7 +52,7 @@ def command(
     from digits_edge.export.verify.evaluate import doubt_about, evaluate_file, read_validation
     from digits_edge.trainer.datasets.read import read_class_names
 
-    models = open_models(model, range_of(pixel_range, mean, std))
+    models = open_models(model, range_of(pixel_range, mean, std), time_limit)
     if models.description:
         say(f"{model}: {models.description}")
     names = read_class_names(labels) if labels else None
@@ -63,7 +64,13 @@ def command(
     starts = min(STARTS, rounds)
     with progress("measuring", steps(models.files, validation, rounds, starts)) as step:
         result = benchmark(
-            models.files, accuracies=models.accuracies(), validation=validation, rounds=rounds, starts=starts, step=step
+            models.files,
+            accuracies=models.accuracies(),
+            validation=validation,
+            rounds=rounds,
+            starts=starts,
+            time_limit=time_limit,
+            step=step,
         )
     if json:
         print_json(result.to_json())

@@ -9,7 +9,19 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import BundleOrModel, Data, Json, LabelColumn, Labels, Mean, PixelRange, Std, print_json, range_of
+from ..options import (
+    BundleOrModel,
+    Data,
+    Json,
+    LabelColumn,
+    Labels,
+    Mean,
+    PixelRange,
+    Std,
+    TimeLimit,
+    print_json,
+    range_of,
+)
 
 
 def command(
@@ -23,6 +35,7 @@ def command(
     std: Std = None,
     labels: Labels = None,
     label_column: LabelColumn = None,
+    time_limit: TimeLimit = 600,
     json: Json = False,
 ) -> None:
     """Count right and wrong answers on labelled pictures, by plain argmax.
@@ -50,7 +63,7 @@ def command(
         raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
     names = read_class_names(labels) if labels else None
     pixels = range_of(pixel_range, mean, std)
-    results = evaluate(model, data, pixel_range=pixels, names=names, label_column=label_column)
+    results = evaluate(model, data, pixel_range=pixels, names=names, label_column=label_column, time_limit=time_limit)
     validation = results[0].validation
     if mistakes:
         draw_mistakes(mistakes, validation.pixels, validation.targets, results[0].probabilities, validation.labels)

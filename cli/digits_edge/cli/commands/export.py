@@ -23,6 +23,7 @@ from ..options import (
     PixelRange,
     PreprocessOption,
     Std,
+    TimeLimit,
     print_json,
     range_of,
     shown,
@@ -56,7 +57,6 @@ Out = Annotated[
 ]
 NoLadder = Annotated[bool, typer.Option("--no-ladder", help="Refuse at the first failure, without trying remedies.")]
 NoBenchmark = Annotated[bool, typer.Option("--no-benchmark", help="Do not time the models for the report.")]
-TimeLimit = Annotated[float, typer.Option(metavar="SECONDS", help="Stop a conversion that takes longer.")]
 TimeBudget = Annotated[
     float | None,
     typer.Option(

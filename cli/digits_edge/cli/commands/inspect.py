@@ -9,7 +9,7 @@ import typer
 
 from digits_edge.runtime.system_info import cpu_name, instruction_sets, versions
 
-from ..options import Custom, Json, print_json
+from ..options import Custom, Json, TimeLimit, print_json
 
 
 def command(
@@ -21,6 +21,7 @@ def command(
         ),
     ] = None,
     custom: Custom = None,
+    time_limit: TimeLimit = 600,
     json: Json = False,
 ) -> None:
     """Describe a bundle, a run, a refused export or a model file, and this machine.
@@ -35,7 +36,7 @@ def command(
     """
     from digits_edge.export.inspect import inspect
 
-    found = inspect(path, custom)
+    found = inspect(path, custom, time_limit)
     if json:
         here = {"cpu": cpu_name(), "instruction_sets": instruction_sets(), "versions": versions()}
         print_json({**found.facts, "here": here})

@@ -22,6 +22,7 @@ from digits_edge.runtime.errors import BundleError
 from digits_edge.runtime.system_info import cpu_name, instruction_sets
 
 from ..engines.model_files import ModelFile
+from ..engines.worker import TIME_LIMIT
 from ..verify.evaluate import evaluate_file
 from ..verify.evaluate import steps as judging_steps
 from ..verify.validation import Validation
@@ -59,6 +60,7 @@ class _Measurement:
     runtime: str
     path: Path
     accuracy: float | None
+    time_limit: float
     starts: list[tuple[float, float]] = field(default_factory=list)
     turns: list[dict[str, Any]] = field(default_factory=list)
     idle_cpu: float = 0.0
@@ -77,7 +79,7 @@ class _Measurement:
 
     def start(self) -> None:
         self.alive.close()
-        self.process = TimedProcess(self.runtime, self.path, self.model.spec)
+        self.process = TimedProcess(self.runtime, self.path, self.model.spec, self.time_limit)
         self.alive.callback(self.process.end)
         self.starts.append((self.process.start_seconds, self.process.import_seconds))
 
@@ -88,7 +90,7 @@ class _Measurement:
         self.turns.append(self.process.ask("time"))
 
     def judge(self, validation: Validation, step: Callable[[], None]) -> None:
-        running = replace(self.model, predict_proba=self.process.predict_proba)
+        running = replace(self.model, engines={"": self.process.predict_proba})
         self.accuracy = evaluate_file(running, validation, step).accuracy
 
 
@@ -117,6 +119,7 @@ def benchmark(
     validation: Validation | None = None,
     rounds: int = ROUNDS,
     starts: int = STARTS,
+    time_limit: float = TIME_LIMIT,
     step: Callable[[], None] = lambda: None,
 ) -> Benchmark:
     """Measure every model file with every runtime that can run it here.
@@ -127,6 +130,7 @@ def benchmark(
         validation: Pictures to measure the accuracy of every file and runtime on, in place of `accuracies`.
         rounds: Number of rounds; in each, every file and runtime is timed for about a tenth of a second.
         starts: How often each process is started.
+        time_limit: Seconds after which a process that has not answered is stopped.
         step: Called after each of `steps` parts of the work, for a progress bar.
 
     Raises:
@@ -136,7 +140,7 @@ def benchmark(
         for model in models:
             Path(folder, model.file).write_bytes(model.data)
         measurements = [
-            _Measurement(model, runtime, Path(folder, model.file), accuracies.get(model.file))
+            _Measurement(model, runtime, Path(folder, model.file), accuracies.get(model.file), time_limit)
             for model in models
             for runtime in runtimes(model)
         ]

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import numpy as np
 
 from digits_edge.runtime.errors import BundleError
 
 from ..engines.tensor_spec import Pixels, Probabilities, TensorSpec
+from ..engines.worker import TIME_LIMIT, Child
 from . import timed_runtime
 
 
@@ -24,55 +24,43 @@ class TimedProcess:
         BundleError: The runtime cannot run the model, or the process failed later; the message says why.
     """
 
-    def __init__(self, runtime: str, model: Path, spec: TensorSpec) -> None:
-        # -P: import nothing from the current folder by accident
-        words = [sys.executable, "-P", "-m", timed_runtime.__name__, runtime, str(model), spec.to_text()]
+    def __init__(self, runtime: str, model: Path, spec: TensorSpec, time_limit: float = TIME_LIMIT) -> None:
+        self._time_limit = time_limit
         started = time.perf_counter()
-        self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
-        self._stdin, self._stdout = cast(IO[bytes], self._process.stdin), cast(IO[bytes], self._process.stdout)
-        try:
-            self.import_seconds = float(self._receive()["import_seconds"])  # of the runtime and numpy
-        except BaseException:
-            self.end()
-            raise
+        arguments = [runtime, str(model), spec.to_text()]
+        self._process = Child(timed_runtime.__name__, arguments, stderr=subprocess.DEVNULL)
+        self.import_seconds = float(self._ask(b"")[0]["import_seconds"])  # of the runtime and numpy
         self.start_seconds = time.perf_counter() - started  # until the first answer, imports included
 
     def ask(self, request: str) -> dict[str, Any]:
         """Send `time` or `idle` and return the answer, see `timed_runtime`."""
-        self._send({"do": request})
-        return self._receive()
+        return self._ask(json.dumps({"do": request}).encode() + b"\n")[0]
 
     def predict_proba(self, pixels: Pixels) -> Probabilities:
         """Class probabilities float32[N, C] of uint8[N, H, W] or uint8[N, H, W, 3]."""
         raw = pixels.tobytes()
-        self._send({"do": "predict", "bytes": len(raw)}, raw)
-        answer = self._receive()
-        probabilities = np.frombuffer(self._stdout.read(answer["bytes"]), np.float32)
-        return probabilities.reshape(len(pixels), answer["classes"])
+        answer, payload = self._ask(json.dumps({"do": "predict", "bytes": len(raw)}).encode() + b"\n" + raw)
+        return np.frombuffer(payload, np.float32).reshape(answer["shape"])
 
     def end(self) -> None:
         """Kill the process."""
-        self._process.kill()
-        self._process.communicate()
+        self._process.end()
 
-    def _send(self, request: dict[str, Any], payload: bytes = b"") -> None:
+    def _ask(self, request: bytes) -> tuple[dict[str, Any], bytes]:
+        """Send a request, and receive the answer and the bytes that follow it."""
         try:
-            self._stdin.write(json.dumps(request).encode() + b"\n" + payload)
-            self._stdin.flush()
-        except BrokenPipeError:
-            raise BundleError(self._how_it_ended()) from None
-
-    def _receive(self) -> dict[str, Any]:
-        line = self._stdout.readline()
-        if not line:
-            raise BundleError(self._how_it_ended())
-        answer: dict[str, Any] = json.loads(line)
+            with self._process.talk(self._time_limit) as (stdin, stdout):
+                stdin.write(request)
+                stdin.flush()
+                line = stdout.readline()
+                if not line:
+                    raise EOFError
+                answer: dict[str, Any] = json.loads(line)
+                payload = stdout.read(answer.get("bytes", 0))
+        except TimeoutError:
+            raise BundleError(f"it took more than {self._time_limit:g} s and was stopped: see --time-limit") from None
+        except EOFError as death:
+            raise BundleError(f"its process ended by {death}: out of memory, or a crash in the runtime") from None
         if "error" in answer:
             raise BundleError(str(answer["error"]))
-        return answer
-
-    def _how_it_ended(self) -> str:
-        code = self._process.wait()
-        return f"its process ended by signal {-code}" if code < 0 else f"its process ended with exit code {code}"
+        return answer, payload

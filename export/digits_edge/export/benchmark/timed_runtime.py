@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import sys
 import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
+
+from ..engines.confinement import keep_stdout, limit_memory, memory_for
 
 if TYPE_CHECKING:
     from ..engines.tensor_spec import Pixels, Probabilities, TensorSpec
@@ -42,7 +43,7 @@ IDLE_SECONDS: Final = 0.2  # over which the CPU use of an idle runtime is measur
 def main() -> None:
     """Load the model, run a first picture, and then answer requests until stdin ends."""
     runtime, path, text = sys.argv[1:]
-    answers = _keep_stdout()
+    answers = keep_stdout()
     try:
         started = time.perf_counter()
         name, open_model = RUNTIMES[runtime]
@@ -50,8 +51,9 @@ def main() -> None:
         imported = time.perf_counter()
         from ..engines.tensor_spec import TensorSpec
 
-        spec = TensorSpec.from_text(text)
-        predict = open_model(module, Path(path).read_bytes(), spec)
+        spec, data = TensorSpec.from_text(text), Path(path).read_bytes()
+        limit_memory(memory_for(len(data)))
+        predict = open_model(module, data, spec)
         import numpy as np
 
         predict(np.zeros((1, *spec.shape), np.uint8))
@@ -59,13 +61,6 @@ def main() -> None:
         _serve(predict, spec, answers)
     except Exception as error:
         _send(answers, {"error": next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]})
-
-
-def _keep_stdout() -> BinaryIO:
-    """Reserve stdout for answers: redirect what libraries print there to stderr."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return answers
 
 
 def _send(answers: BinaryIO, answer: dict[str, Any], payload: bytes = b"") -> None:
@@ -88,7 +83,7 @@ def _serve(predict: Predict, spec: TensorSpec, answers: BinaryIO) -> None:
             raw = sys.stdin.buffer.read(request["bytes"])
             probabilities = predict(np.frombuffer(raw, np.uint8).reshape(-1, *spec.shape))
             payload = np.ascontiguousarray(probabilities, np.float32).tobytes()
-            _send(answers, {"bytes": len(payload), "classes": probabilities.shape[1]}, payload)
+            _send(answers, {"bytes": len(payload), "shape": probabilities.shape}, payload)
 
 
 def _time_turn(predict: Predict, pictures: Pixels) -> dict[str, Any]:

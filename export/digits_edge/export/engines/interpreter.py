@@ -26,7 +26,7 @@ def start_interpreter(data: bytes) -> Any:
 
 
 def inference_of(interpreter: Any) -> Inference:
-    """The function from a model's only input tensor to its only output tensor."""
+    """The function from a model's first input tensor to its first output tensor."""
     source, sink = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
     def infer(tensor: Any) -> Any:

@@ -19,7 +19,10 @@ def open_interpreter(data: bytes, where: str) -> Any:
     """Load a flatbuffer into LiteRT's interpreter, on one thread and without its messages; `where` begins an error."""
     try:
         with muted():  # it reports on stderr that it uses XNNPACK
-            return start_interpreter(data)
+            interpreter = start_interpreter(data)
+            for details in (interpreter.get_input_details, interpreter.get_output_details):
+                details()  # fails if it names a tensor that the model has not
+            return interpreter
     except (ValueError, RuntimeError) as error:
         raise BundleError(f"{where}: LiteRT cannot load it: {first_line(error)}") from None
 
@@ -35,7 +38,11 @@ class TfliteModel:
     def load(cls, data: bytes, where: str) -> TfliteModel:
         """Load a flatbuffer; a BundleError, with `where`, if LiteRT cannot or digits-edge did not export it."""
         interpreter = open_interpreter(data, where)
-        (source,), (sink,) = interpreter.get_input_details(), interpreter.get_output_details()
+        inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
+        if [len(details["shape"]) for details in inputs + outputs] != [4, 2]:
+            received = " and ".join(str(details["shape"].tolist()) for details in inputs + outputs)
+            raise BundleError(f"{where}: expected an input [1, H, W, C] and an output [1, C], received {received}")
+        (source,), (sink,) = inputs, outputs
         into, out = Quantization(*source["quantization"]), Quantization(*sink["quantization"])
         if into.scale and (abs(into.scale * 255 - 1) > 1e-6 or into.zero_point != -128):
             raise BundleError(f"{where}: expected an int8 input of scale 1/255 and zero point -128, received {into}")

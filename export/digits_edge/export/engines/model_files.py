@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, ParamSpec, TypeVar
+
+import numpy as np
 
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle, find_published
-from digits_edge.runtime.errors import BundleError, UsageError
+from digits_edge.runtime.errors import BundleError, ExportError, UsageError
 from digits_edge.runtime.metadata import METADATA_KEY, Contract, Preprocess
 from digits_edge.trainer.run_info import MARKER
 
+from .confinement import memory_for
 from .litert import TfliteModel
-from .tensor_spec import Engine, TensorSpec
+from .tensor_spec import Engine, Pixels, Probabilities, TensorSpec
 from .third_party import open_third_party, read_model_file
+from .worker import TIME_LIMIT, Worker
 
 SUFFIXES: Final = (".onnx", ".tflite")
+SENT: Final = 2**25  # bytes of pictures that the child of a model is sent at once
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +37,12 @@ class ModelFile:
     data: bytes
     spec: TensorSpec
     ours: bool  # whether `digits_edge.runtime` can run it
-    predict_proba: Engine  # by the runtime of the file's format
-    others: Mapping[str, Engine] = field(default_factory=dict)  # of another origin: in other pixel ranges, too
+    engines: Mapping[str, Engine]  # under "", or of another origin: under its pixel range, and then in other ones
 
     @property
-    def engines(self) -> Mapping[str, Engine]:
-        """The engine, under its pixel range or "" if it states its own, and the same in other pixel ranges."""
-        return self.others or {"": self.predict_proba}
+    def predict_proba(self) -> Engine:
+        """From pixels to probabilities, by the runtime of the file's format."""
+        return next(iter(self.engines.values()))
 
     @property
     def bytes(self) -> int:
@@ -74,23 +82,79 @@ def open_model(data: bytes, name: str) -> ModelFile:
     """Open a model file that digits-edge exported; a BundleError if it cannot be loaded, or is of another origin."""
     if name.endswith(".tflite"):
         tflite = TfliteModel.load(data, name)
-        return ModelFile(file=name, data=data, spec=tflite.spec, ours=False, predict_proba=tflite.predict_proba)
+        return ModelFile(file=name, data=data, spec=tflite.spec, ours=False, engines={"": tflite.predict_proba})
     return _of_classifier(Classifier(data, name), data, name)
 
 
-def open_models(path: Path, pixel_range: str | None = None) -> ModelFiles:
+def open_models(path: Path, pixel_range: str | None = None, time_limit: float = TIME_LIMIT) -> ModelFiles:
     """Open a bundle, a run that has been exported, or a single `.onnx` or `.tflite` file of any origin.
+
+    They are opened and run in a child process, which may take a gigabyte and eight times the size of the largest file.
 
     Args:
         path: Path of the bundle, run or file.
         pixel_range: The pixel range that a file of another origin was trained on, see `pixel_range.ends_of`; None to
             take it from the file.
+        time_limit: Seconds after which the child is stopped, if it is still opening them or has not answered.
 
     Raises:
-        BundleError: There is no model, or it is no image classifier.
+        BundleError: There is no model, it is no image classifier, or it cannot be run within the limits.
         IntegrityError: A model is missing or was altered.
         UsageError: The pixel range is none, or the models define their own.
     """
+    files = [file for file in (path, *path.glob("*"), *path.glob("bundle/*")) if file.suffix.lower() in SUFFIXES]
+    size = max((file.stat().st_size for file in files if file.is_file()), default=0)
+    worker = Worker(time_limit, memory_for(size))
+    models, ranges = _ask(worker, path, load, path, pixel_range)
+
+    def engine(file: int, name: str) -> Engine:
+        return partial(_answers, worker, path, pixel_range, file, name)
+
+    engines = [{name: engine(number, name) for name in names} for number, names in enumerate(ranges)]
+    return replace(models, files=tuple(map(_with_engines, models.files, engines)))
+
+
+def _ask(worker: Worker, path: Path, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Call a function in the child; its death, too, is a BundleError about the path."""
+    try:
+        return worker(function, *args, **kwargs)
+    except ExportError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError):
+            raise error.__cause__ from None
+        raise BundleError(f"{path}: {error}") from None
+
+
+def _answers(
+    worker: Worker, path: Path, pixel_range: str | None, file: int, name: str, pixels: Pixels
+) -> Probabilities:
+    """Class probabilities float32[N, C] by the child."""
+    some = max(1, SENT // math.prod(pixels.shape[1:]))
+    parts = np.split(pixels, range(some, len(pixels), some))
+    return np.concatenate([_ask(worker, path, run, path, pixel_range, file, name, part) for part in parts])
+
+
+def _with_engines(file: ModelFile, engines: Mapping[str, Engine]) -> ModelFile:
+    return replace(file, engines=engines)
+
+
+def load(path: Path, pixel_range: str | None) -> tuple[ModelFiles, list[list[str]]]:
+    """In the child: open the models. Returns them without their engines, whose names are the second value."""
+    models = _opened(path, pixel_range)
+    bare = tuple(_with_engines(file, {}) for file in models.files)
+    return replace(models, files=bare), [list(file.engines) for file in models.files]
+
+
+def run(path: Path, pixel_range: str | None, file: int, engine: str, pixels: Pixels) -> Probabilities:
+    """In the child: run an engine of a file on pictures."""
+    models = _opened(path, pixel_range)
+    answers = models.files[file].engines[engine](pixels)
+    if answers.shape != (expected := (len(pixels), models.classes)):
+        raise BundleError(f"{models.files[file].file}: expected answers {expected}, received {answers.shape}")
+    return answers
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, pixel_range: str | None) -> ModelFiles:
     if path.suffix.lower() in SUFFIXES and not path.is_dir():
         return _open_file(path, pixel_range)
     _refuse_range(path, pixel_range)
@@ -111,14 +175,14 @@ def _open_file(path: Path, pixel_range: str | None) -> ModelFiles:
         classifier = Classifier(data, str(path))
         return ModelFiles.of_contract(classifier.contract, [_of_classifier(classifier, data, path.name)])
     model = open_third_party(data, str(path), pixel_range)
-    file = ModelFile(path.name, data, model.spec, ours=False, predict_proba=model.predict_proba, others=model.engines)
+    file = ModelFile(path.name, data, model.spec, ours=False, engines=model.engines)
     return ModelFiles(None, model.classes, model.spec.shape, None, (file,), description=model.description)
 
 
 def _of_classifier(classifier: Classifier, data: bytes, name: str) -> ModelFile:
     shape = classifier.contract.shape
     spec = TensorSpec(shape=shape, layout="HW" if len(shape) == 2 else "HWC", dtype="uint8", logits=False)
-    return ModelFile(file=name, data=data, spec=spec, ours=True, predict_proba=classifier.predict_proba)
+    return ModelFile(file=name, data=data, spec=spec, ours=True, engines={"": classifier.predict_proba})
 
 
 def _has_contract(data: bytes) -> bool:

@@ -6,6 +6,7 @@ Only numpy is imported, so that a process in which a runtime is measured pays fo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -22,7 +23,8 @@ Inference = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]  # a model's input te
 Engine = Callable[[Pixels], Probabilities]  # uint8[N, H, W(, 3)] -> float32[N, C]
 Layout = Literal["HW", "HWC", "CHW"]
 
-CHUNK: Final = 64  # pictures per inference, which bounds the memory of the activations
+CHUNK: Final = 64  # pictures per inference, which bounds the memory of the activations;
+CHUNK_VALUES: Final = 2**20  # and their values, for large pictures
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,11 @@ class TensorSpec:
         return cls(**known | tuples | {key: Quantization(**known[key]) for key in ("input", "output")})
 
     @cached_property
+    def chunk(self) -> int:
+        """Pictures per inference."""
+        return max(1, min(CHUNK, CHUNK_VALUES // math.prod(self.shape)))
+
+    @cached_property
     def pixel_values(self) -> npt.NDArray[Any]:
         """The input value of each of the 256 pixel values, [256] or [256, 3] of `dtype`."""
         values = np.arange(256) if len(self.pixel_range) == 1 else np.arange(256)[:, None]
@@ -96,8 +103,8 @@ class TensorSpec:
     def outputs(self, infer: Inference, pixels: Pixels) -> npt.NDArray[Any]:
         """The output tensor [N, C] of N > 0 pictures uint8[N, H, W] or uint8[N, H, W, 3], in the model's own type."""
         outputs = []
-        for start in range(0, len(pixels), CHUNK):
-            ready = self.feed(pixels[start : start + CHUNK])
+        for start in range(0, len(pixels), self.chunk):
+            ready = self.feed(pixels[start : start + self.chunk])
             outputs += [infer(ready)] if self.any_batch else [infer(ready[row : row + 1]) for row in range(len(ready))]
         return outputs[0] if len(outputs) == 1 else np.concatenate(outputs)
 

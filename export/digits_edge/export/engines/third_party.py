@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ ONNX_TYPES: Final = {"tensor(float)": "float32", "tensor(uint8)": "uint8", "tens
 CHANNELS: Final = (1, 3)
 NEAR: Final = 0.2  # of its width, how far the ends of a usual range may be from those that an int8 input spans
 COARSEST: Final = 1 / 64  # step of rounded probabilities
+MAX_VALUES: Final = 2**21  # of a picture; classifiers of photographs take up to 600 x 600 x 3
 EXPECTED: Final = (
     "expected an image classifier of one input, float32, uint8 or int8 [N, H, W], [N, H, W, 1 or 3] or "
     "[N, 1 or 3, H, W] with N free or 1"
@@ -42,6 +44,9 @@ class TensorInfo:
         return f"{self.dtype}[{', '.join('?' if side is None else str(side) for side in self.shape)}]"
 
 
+Tensors = tuple[list[TensorInfo], list[TensorInfo], Callable[[], Inference]]
+
+
 @dataclass(frozen=True, eq=False)
 class ThirdPartyModel:
     """A classifier of another origin, or an exported TFLite file without its bundle."""
@@ -49,8 +54,7 @@ class ThirdPartyModel:
     spec: TensorSpec
     classes: int
     description: str  # input and output in words
-    predict_proba: Engine
-    engines: Mapping[str, Engine]  # the same, first, and for other pixel ranges; under "" if it takes no other
+    engines: Mapping[str, Engine]  # for its pixel range, and for other ones; under "" if it takes no other
 
 
 def read_model_file(path: Path) -> bytes:
@@ -86,13 +90,16 @@ def open_third_party(data: bytes, where: str, pixel_range: str | None = None) ->
         BundleError: The model cannot be loaded, or is no image classifier of one input and one output.
         UsageError: The range is none, or was given for an input that takes pixels unscaled.
     """
-    inputs, outputs, infer = _read_tflite(data, where) if where.lower().endswith(".tflite") else _read_onnx(data, where)
+    read = _read_tflite if where.lower().endswith(".tflite") else _read_onnx
+    inputs, outputs, inference = read(data, where)
     received = f"received {_listed(inputs)}, and the output {_listed(outputs)}"
     if len(inputs) != 1 or (picture := _picture(inputs[0])) is None:
         raise BundleError(f"{where}: {EXPECTED}, {received}")
+    if math.prod(picture[0]) > MAX_VALUES:
+        raise BundleError(f"{where}: expected pictures of up to {MAX_VALUES:,} values, {received}")
     if len(outputs) != 1:
         raise BundleError(f"{where}: expected one output [N, classes], {received}")
-    source, sink = inputs[0], outputs[0]
+    source, sink, infer = inputs[0], outputs[0], inference()
     if pixel_range and _unscaled(source) and (source.dtype, pixel_range) != ("int8", AS_INT8):
         raise UsageError(f"--pixel-range: {where} takes pixels as they are ({source}), received {pixel_range}")
     name = pixel_range or _natural_range(source)
@@ -114,7 +121,6 @@ def open_third_party(data: bytes, where: str, pixel_range: str | None = None) ->
         spec=spec,
         classes=classes,
         description=f"{source}, pixels {fed}; {kind} of {classes} classes{guessed}",
-        predict_proba=partial(spec.predict, infer),
         engines={
             other: partial(replace(spec, pixel_range=_ends(other or name, source, picture[0])).predict, infer)
             for other in _others(name, source, picture[0])
@@ -122,11 +128,16 @@ def open_third_party(data: bytes, where: str, pixel_range: str | None = None) ->
     )
 
 
-def _read_onnx(data: bytes, where: str) -> tuple[list[TensorInfo], list[TensorInfo], Inference]:
+def _read_onnx(data: bytes, where: str) -> Tensors:
+    """The inputs, the outputs, and what makes the function from the first input to the first output."""
     session = open_session(data, where)
     inputs, outputs = ([_of_onnx(node) for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
-    source, sinks = session.get_inputs()[0].name, [node.name for node in session.get_outputs()[:1]]
-    return inputs, outputs, lambda tensor: session.run(sinks, {source: tensor})[0]
+    return inputs, outputs, partial(_inference_of_session, session)
+
+
+def _inference_of_session(session: Any) -> Inference:
+    source, sink = session.get_inputs()[0].name, session.get_outputs()[0].name
+    return lambda tensor: session.run([sink], {source: tensor})[0]
 
 
 def _of_onnx(node: Any) -> TensorInfo:
@@ -134,11 +145,11 @@ def _of_onnx(node: Any) -> TensorInfo:
     return TensorInfo(ONNX_TYPES.get(node.type, node.type), shape)
 
 
-def _read_tflite(data: bytes, where: str) -> tuple[list[TensorInfo], list[TensorInfo], Inference]:
+def _read_tflite(data: bytes, where: str) -> Tensors:
     interpreter = open_interpreter(data, where)
-    inputs = [_of_tflite(details) for details in interpreter.get_input_details()]
-    outputs = [_of_tflite(details) for details in interpreter.get_output_details()]
-    return inputs, outputs, inference_of(interpreter)
+    details = interpreter.get_input_details(), interpreter.get_output_details()
+    inputs, outputs = ([_of_tflite(tensor) for tensor in tensors] for tensors in details)
+    return inputs, outputs, partial(inference_of, interpreter)
 
 
 def _of_tflite(details: dict[str, Any]) -> TensorInfo:
@@ -212,8 +223,7 @@ def _in_words(name: str, ends: Ends) -> str:
 
 def _try(spec: TensorSpec, infer: Inference, where: str) -> npt.NDArray[Any]:
     """The model's dequantized outputs float32[N, C] for black, white and noise."""
-    pictures = probes(spec.shape)
-    pictures = pictures if spec.any_batch else pictures[:1]
+    pictures = probes(spec.shape)[: spec.chunk if spec.any_batch else 1]
     try:
         raw = infer(spec.feed(pictures))
     except Exception as error:  # of either runtime

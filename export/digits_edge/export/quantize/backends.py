@@ -19,8 +19,8 @@ from ..convert.keras_model import KerasModelFile
 from ..convert.onnx import to_onnx_core
 from ..convert.onnx_graph import with_metadata, wrap
 from ..convert.tflite import to_tflite
-from ..convert.worker import Worker
 from ..engines.model_files import open_engine
+from ..engines.worker import Worker
 from ..verify.gate import Gate
 from .attempt import Attempt, Quantized
 from .clock import Clock

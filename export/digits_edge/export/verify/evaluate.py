@@ -19,6 +19,7 @@ from digits_edge.trainer.datasets.split import split
 
 from ..engines.model_files import ModelFile, ModelFiles, open_models
 from ..engines.tensor_spec import Probabilities
+from ..engines.worker import TIME_LIMIT
 from .diagnosis import CHANCE, at_chance, diagnose
 from .validation import Validation, order_of
 
@@ -69,6 +70,7 @@ def evaluate(
     pixel_range: str | None = None,
     names: tuple[str, ...] | None = None,
     label_column: str | None = None,
+    time_limit: float = TIME_LIMIT,
 ) -> list[Evaluation]:
     """Evaluate a bundle or a model file on labelled pictures.
 
@@ -83,6 +85,8 @@ def evaluate(
             e.g. `0..1`, `-1..1` or `1..0`; None to decide by the file.
         names: Classes in the order of its outputs; None to take them from the data.
         label_column: Name or number (from 1) of the label column of a CSV or parquet file; None to find it.
+        time_limit: Seconds after which the child process of the models is stopped, if it is still opening them or has
+            not answered.
 
     Returns:
         One evaluation for each model file, in the order of the manifest.
@@ -99,7 +103,7 @@ def evaluate(
         for model in evaluate("artifacts/compact", "sample"):
             print(model.file, f"{model.accuracy:.2%}", model.wrong)
     """
-    models = open_models(Path(path), pixel_range)
+    models = open_models(Path(path), pixel_range, time_limit)
     validation = read_validation(models, data, names, label_column)
     if models.description:
         say(f"{path}: {models.description}")
