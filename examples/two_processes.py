@@ -34,6 +34,7 @@ def main() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = "{}:{}".format(*free.getsockname())
+    os.environ["PYTHONSAFEPATH"] = "1"  # the processes import nothing from the current folder
     start = multiprocessing.get_context("spawn").Process
     processes = [start(target=work, args=(rank, address, out, data)) for rank in range(PROCESSES)]
     for process in processes:

@@ -46,34 +46,41 @@ settings.load_profile("patient")
 class WarmChild:
     """Stands for the process of one export, and keeps it for the next one, which need not import TensorFlow again."""
 
-    idle: ClassVar[dict[tuple[str, ...], list[worker.Child]]] = {}
+    started: ClassVar[list[worker.Child]] = []  # held here, or the garbage collector would end them
+    idle: ClassVar[dict[str, list[worker.Child]]] = {}
 
     def __init__(self, module: str, arguments: list[str], *options: Any) -> None:
-        self._idle = self.idle.setdefault(tuple(arguments[:1]), [])  # one that may take as much memory
-        self._child = self._idle.pop() if self._idle else worker_child(module, arguments, *options)
-        self._asleep = True
+        self._idle = self.idle.setdefault(arguments[0], [])  # those that may take as much memory
+        if not self._idle:
+            self.started.append(worker_child(module, arguments, *options))
+            self._idle.append(self.started[-1])
+        self._child = self._idle.pop()
+        self._answered, self._ended = True, False
+        for cache in (keras_model._opened, model_files._opened):  # there may be another file of the same name
+            self._call(operator.methodcaller("cache_clear"), cache)
         self._call(os.chdir, Path.cwd())  # where a new process would start
 
-    def _call(self, *call: Any) -> None:
+    def _call(self, function: Callable[..., Any], *arguments: Any) -> None:
         with self.talk(60) as (stdin, stdout):
-            pickle.dump(pickle.dumps((call[0], call[1:], {})), stdin)
+            pickle.dump(pickle.dumps((function, arguments, {})), stdin)
             stdin.flush()
             pickle.load(stdout)
 
     @contextmanager
     def talk(self, time_limit: float) -> Iterator[Any]:
-        self._asleep = False  # unless it has answered
+        self._answered = False
         with self._child.talk(time_limit) as streams:
             yield streams
-        self._asleep = True
+        self._answered = True
 
     def end(self) -> None:
-        if not self._asleep:  # it hangs, or it died
+        if self._answered and not self._ended:
+            self._idle.append(self._child)
+        elif not self._ended:  # it hangs, or it died
             self._child.end()
-            return
-        for cache in (keras_model._opened, model_files._opened):  # the next may have another file of the same name
-            self._call(operator.methodcaller("cache_clear"), cache)
-        self._idle.append(self._child)
+        self._ended = True
+
+    __del__ = end
 
 
 worker_child = worker.Child
@@ -87,9 +94,8 @@ def short_work() -> Iterator[None]:
         patch.setattr(rejection, "OUTLIERS", 300)
         patch.setattr(outliers, "OUTLIERS", 300)
         yield
-    for children in WarmChild.idle.values():
-        for child in children:
-            child.end()
+    for child in WarmChild.started:
+        child.end()
 
 
 def made_once(name: str, factory: pytest.TempPathFactory, make: Callable[[Path], object]) -> Path:

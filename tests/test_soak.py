@@ -46,22 +46,12 @@ FUZZ = """
 import random, re, sys, time
 from pathlib import Path
 from digits_edge.runtime import Classifier, DigitsEdgeError
+from mutations import mutated
 
 seeds, state, kind = range(*map(int, sys.argv[1:3])), Path(sys.argv[3]), sys.argv[4]
 whole = [Path(name).read_bytes() for name in sys.argv[5:]]
 names = re.compile(rb"Conv|Relu|Linear|Reshape|Gemm|Softmax|MaxPool|Squeeze|digits_edge|kernel|strides|axis|pads|image")
 ready = Classifier.load()
-
-
-def mutated(data, chance):
-    data = bytearray(data)
-    for _ in range(chance.choice((1, 1, 2, 5, 20))):
-        place, length = chance.randrange(len(data) + 1), chance.choice((1, 1, 2, 4, 16, 64))
-        other = chance.randrange(len(data) + 1)
-        same = bytes([chance.choice((0, 1, 127, 255))]) * length
-        put = chance.choice((b"", chance.randbytes(length), data[other : other + length], same))
-        data[place : place + chance.choice((0, 1, length))] = put
-    return bytes(data[: chance.randrange(len(data) + 1)] if chance.random() < 0.05 else data)
 
 
 def near_a_name(data, chance):
@@ -98,7 +88,8 @@ def fuzz(tmp_path, kind, paths):
     for piece in range(PIECES):
         words = [piece * MUTATIONS // PIECES, (piece + 1) * MUTATIONS // PIECES, tmp_path / "seed", kind, *paths]
         command = [sys.executable, "-W", "ignore::UserWarning", "-c", FUZZ, *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600)
+        env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=3600, env=env)
         told = f"exit code {done.returncode} at seed {(tmp_path / 'seed').read_text()}: {done.stderr}"
         assert (done.returncode, done.stderr) == (0, ""), told
         answered += int(done.stdout)

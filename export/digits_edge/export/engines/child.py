@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def _answer(call: bytes) -> bytes:
-    """Make a pickled call. Pickles what it returns, or why it fails and the error, if it is ours or a missing package."""
+    """Make a pickled call, and pickle what it returns, or why it fails, and the error if it is one to raise again."""
     try:
         function, args, kwargs = pickle.loads(call)
         return pickle.dumps((function(*args, **kwargs), None, None))

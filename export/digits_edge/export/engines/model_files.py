@@ -104,7 +104,11 @@ def open_models(path: Path, pixel_range: str | None = None, time_limit: float = 
     """
     files = [file for file in (path, *path.glob("*"), *path.glob("bundle/*")) if file.suffix.lower() in SUFFIXES]
     size = max((file.stat().st_size for file in files if file.is_file()), default=0)
-    worker = Worker(time_limit, memory_for(size))
+    return open_in(Worker(time_limit, memory_for(size)), path, pixel_range)
+
+
+def open_in(worker: Worker, path: Path, pixel_range: str | None = None) -> ModelFiles:
+    """Open models as `open_models` does, in a child that there is."""
     models, ranges = _ask(worker, path, load, path, pixel_range)
 
     def engine(file: int, name: str) -> Engine:
