@@ -99,7 +99,7 @@ def test_processes_that_die_are_one_line(monkeypatch, digits_edge):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     done = digits_edge("benchmark", RELEASED / "model.onnx", "--rounds", 1)
     assert (done.code, done.out) == (2, "")
-    reason = "digits-edge: model.onnx: digits_edge.runtime cannot run it: its process ended with exit code 1;"
+    reason = "digits-edge: model.onnx: digits_edge.runtime cannot run it: its process died (exit code 1): out of"
     assert done.err.splitlines()[-1].startswith(reason)
 
 

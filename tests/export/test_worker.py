@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import operator
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,9 @@ from digits_edge.export.convert.keras_model import KerasModelFile, read_facts
 from digits_edge.export.engines import worker
 from digits_edge.export.engines.worker import Child, Worker
 from digits_edge.runtime.errors import ExportError, UsageError
+
+ARTIFACTS = Path(__file__).parents[2] / "artifacts"
+LENIENT = ("--max-drop", "0.02", "--max-error-ratio", "3", "--min-agreement", "0.95", "--max-drift", "0.05")
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +88,58 @@ def test_a_child_does_not_outlive_a_parent_that_was_killed():
 def test_errors_of_ours_pass_as_they_are(tmp_path):
     with Worker(60) as convert, pytest.raises(ExportError, match=r"none\.keras: not readable as a Keras model"):
         convert(read_facts, KerasModelFile(tmp_path / "none.keras"))
+
+
+SHADOWS = ("pickle", "logging", "random", "types", "multiprocessing", "numpy", "onnx", "flax", "sitecustomize")
+MARKS = "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch(); raise SystemExit(3)"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A current folder with files that bear the names of modules, and leave a mark if they are run."""
+    for name in SHADOWS:
+        (tmp_path / f"{name}.py").write_text(MARKS)
+    return tmp_path
+
+
+def run_in(folder, *words):
+    """Run `digits-edge` as its script does, without the current folder on its path, and see that no file there ran."""
+    command = [sys.executable, "-P", "-m", "digits_edge.cli", *map(str, words)]
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert list(folder.glob("*.ran")) == []
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("inspect", ARTIFACTS / "micro/model.tflite"),
+        ("evaluate", ARTIFACTS / "micro", "--data", "few.npz"),
+        ("benchmark", ARTIFACTS / "micro", "--rounds", 1),
+        ("inspect", "own.keras"),
+        pytest.param(("export", "run", "--int8", "--format", "tflite", *LENIENT), marks=pytest.mark.soak),
+    ],
+    ids=lambda words: " ".join(map(str, words[:2])).replace(str(ARTIFACTS), ""),
+)
+def test_no_file_of_the_current_folder_is_run(words, folder, trained, few_npz):
+    shutil.copy(few_npz, folder / "few.npz")
+    shutil.copytree(trained.path, folder / "run")
+    shutil.copy(trained.path / "model.keras", folder / "own.keras")
+    run_in(folder, *words)
+
+
+def test_a_child_does_not_take_the_current_folder_from_its_parents_path(folder, monkeypatch):
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "my_layers.py").touch()
+    monkeypatch.chdir(folder)
+    with monkeypatch.context() as patch, Worker(60) as convert:
+        patch.setattr(sys, "path", ["", str(folder), str(elsewhere), *sys.path])  # as of a notebook, and a script
+        assert convert(importlib.util.find_spec, "my_layers") is not None
+        assert convert(importlib.util.find_spec, "flax") is None
+        assert not convert(importlib.util.find_spec, "random").origin.startswith(str(folder))
+    assert list(folder.glob("*.ran")) == []
 
 
 @pytest.mark.parametrize("limit", [0, -1, float("nan")])

@@ -60,7 +60,7 @@ class TimedProcess:
         except TimeoutError:
             raise BundleError(f"it took more than {self._time_limit:g} s and was stopped: see --time-limit") from None
         except EOFError as death:
-            raise BundleError(f"its process ended by {death}: out of memory, or a crash in the runtime") from None
+            raise BundleError(f"its process died ({death}): out of memory, or a crash in the runtime") from None
         if "error" in answer:
             raise BundleError(str(answer["error"]))
         return answer, payload
