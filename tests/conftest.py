@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -47,12 +48,12 @@ class WarmChild:
     """Stands for the process of one export, and keeps it for the next one, which need not import TensorFlow again."""
 
     started: ClassVar[list[worker.Child]] = []  # held here, or the garbage collector would end them
-    idle: ClassVar[dict[str, list[worker.Child]]] = {}
+    idle: ClassVar[dict[int | None, list[worker.Child]]] = {}  # by the memory that they may take
 
-    def __init__(self, module: str, arguments: list[str], *options: Any) -> None:
-        self._idle = self.idle.setdefault(arguments[0], [])  # those that may take as much memory
+    def __init__(self, memory: int | None, start: Callable[[], worker.Child]) -> None:
+        self._idle = self.idle.setdefault(memory, [])
         if not self._idle:
-            self.started.append(worker_child(module, arguments, *options))
+            self.started.append(start())
             self._idle.append(self.started[-1])
         self._child = self._idle.pop()
         self._answered, self._ended = True, False
@@ -83,14 +84,12 @@ class WarmChild:
     __del__ = end
 
 
-worker_child = worker.Child
-
-
 @pytest.fixture(scope="session", autouse=True)
 def short_work() -> Iterator[None]:
     """One process converts for all tests of the session, and few outliers are drawn."""
+    start = worker.Worker._start
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(worker, "Child", WarmChild)
+        patch.setattr(worker.Worker, "_start", lambda self: WarmChild(self._memory, partial(start, self)))
         patch.setattr(rejection, "OUTLIERS", 300)
         patch.setattr(outliers, "OUTLIERS", 300)
         yield

@@ -91,7 +91,7 @@ def test_errors_of_ours_pass_as_they_are(tmp_path):
 
 
 SHADOWS = ("pickle", "logging", "random", "types", "multiprocessing", "numpy", "onnx", "flax", "sitecustomize")
-MARKS = "import pathlib; pathlib.Path(__file__).with_suffix('.ran').touch(); raise SystemExit(3)"
+MARKS = "open(__file__[:-3] + '.ran', 'w').close(); raise SystemExit(3)"
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_a_child_does_not_take_the_current_folder_from_its_parents_path(folder, 
         patch.setattr(sys, "path", ["", str(folder), str(elsewhere), *sys.path])  # as of a notebook, and a script
         assert convert(importlib.util.find_spec, "my_layers") is not None
         assert convert(importlib.util.find_spec, "flax") is None
-        assert not convert(importlib.util.find_spec, "random").origin.startswith(str(folder))
+        assert str(folder) not in str(convert(importlib.util.find_spec, "random"))
     assert list(folder.glob("*.ran")) == []
 
 
