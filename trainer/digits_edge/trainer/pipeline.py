@@ -20,7 +20,7 @@ from .datasets.dataset import Dataset
 from .datasets.read import read_class_names, read_dataset
 from .datasets.split import Split, split
 from .datasets.suspicions import suspicions
-from .fitting.checkpoint import checkpoint_path
+from .fitting.checkpoint import checkpoint_path, discard
 from .options import TrainOptions
 from .run import Run
 from .run_info import KIND, MARKER, DatasetInfo, Metrics, RunInfo, SplitInfo
@@ -68,7 +68,7 @@ def train(options: TrainOptions) -> Run:
             info = _describe(options, parts, model.network, device, fitted, metrics)
             seconds = round(fitted.earlier_seconds + time.monotonic() - started, 1)
             replace(info, wall_seconds=seconds).write(folder / MARKER)
-    checkpoint_path(options.out).unlink(missing_ok=True)
+    discard(checkpoint_path(options.out))
     return Run.open(options.out.resolve())
 
 
