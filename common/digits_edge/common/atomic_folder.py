@@ -118,7 +118,8 @@ def _lock(target: Path) -> Path:
 
 
 def _tidy(work: Path, target: Path, old: Path, marker: str) -> None:
-    if (old / marker).is_file() and (work.is_dir() or not target.exists()):  # a swap was killed half-way
+    whole = not old.is_symlink() and (old / marker).is_file()
+    if whole and (work.is_dir() or not target.exists()):  # a swap was killed half-way
         _remove(target)
         old.rename(target)
     for leftover in (old, work):
