@@ -54,24 +54,25 @@ def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
     except ConnectionError:  # of stdout or stderr
         raise
     except OSError as error:
-        raise _cannot_write(target, error) from None
+        raise _cannot_write(target, error, error.filename) from None
 
 
 def check_ours(target: Path, *, marker: str, kind: str) -> None:
     """Raise a UsageError unless a path is free, or holds an earlier result of the same kind, and can be written."""
     _check_free(target, marker=marker, kind=kind)
+    place = next(parent for parent in target.parents if parent.exists())
     try:
-        with TemporaryDirectory(prefix=".", dir=next(parent for parent in target.parents if parent.exists())):
-            pass  # a folder can be made there
-        for folder, _, _ in os.walk(target):
-            if not os.access(folder, os.W_OK) and Path(folder).stat().st_uid != os.getuid():
-                raise UsageError(f"{target}: expected a folder that can be replaced, found another user's: {folder}")
+        with TemporaryDirectory(prefix=".", dir=place):
+            pass
     except OSError as error:
-        raise _cannot_write(target, error) from None
+        raise _cannot_write(target, error, place) from None
+    for folder, _, _ in os.walk(target):
+        if not os.access(folder, os.W_OK) and Path(folder).stat().st_uid != os.getuid():
+            raise UsageError(f"{target}: expected a folder that can be replaced, found another user's: {folder}")
 
 
-def _cannot_write(target: Path, error: OSError) -> UsageError:
-    where = f" ({error.filename})" if error.filename else ""
+def _cannot_write(target: Path, error: OSError, place: Path | None) -> UsageError:
+    where = f" ({place})" if place else ""
     return UsageError(f"{target}: cannot be written: {error.strerror or first_line(error)}{where}")
 
 
