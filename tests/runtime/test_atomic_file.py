@@ -128,6 +128,7 @@ with replacing(Path(sys.argv[1])) as file:
 @posix
 def test_what_a_killed_writer_left_is_removed_by_the_next_but_not_that_of_a_living_one(target):
     with subprocess.Popen([sys.executable, "-c", KILLED, target], stdin=-1, stdout=-1) as writer:
+        assert writer.stdout is not None
         assert writer.stdout.readline() == b"writing\n"
         left = beside(target)
         with replacing(target) as file:
