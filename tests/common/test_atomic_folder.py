@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -111,6 +113,112 @@ def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
         publishing(tmp_path / "file" / "out", **KIND),
     ):
         pass
+
+
+def refuse_across_layers(monkeypatch):
+    """Rename no folder called `out`, as overlayfs does where that is in a lower layer."""
+    monkeypatch.setattr(publish, "_exchange", lambda *_: False)
+    rename = Path.rename
+
+    def across(path, to):
+        if path.name == "out":
+            raise OSError(errno.EXDEV, "Invalid cross-device link", str(path))
+        return rename(path, to)
+
+    monkeypatch.setattr(Path, "rename", across)
+
+
+def no_space(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_folder_that_overlayfs_does_not_rename_is_replaced_all_the_same(tmp_path, monkeypatch):
+    write(tmp_path / "out", 1)
+    refuse_across_layers(monkeypatch)
+    write(tmp_path / "out", 2)
+    assert read(tmp_path / "out") == 2
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == ["out"]
+
+
+def test_a_killed_replacement_on_overlayfs_is_mended(tmp_path, monkeypatch):
+    write(tmp_path / "out", 1)
+    refuse_across_layers(monkeypatch)
+    monkeypatch.setattr(publish, "_tidy", lambda *_: None)  # as after a kill
+    remove = publish._remove
+    monkeypatch.setattr(publish, "_remove", lambda folder: (folder / "part0").unlink())  # killed while it is removed
+    with pytest.raises(UsageError, match="cannot be written"):
+        write(tmp_path / "out", 2)
+    assert not (tmp_path / "out/part0").exists()
+    monkeypatch.undo()
+    assert publish._remove is remove
+    with pytest.raises(ZeroDivisionError), publishing(tmp_path / "out", **KIND):
+        raise ZeroDivisionError
+    assert read(tmp_path / "out") == 1
+
+
+def test_a_full_disk_on_overlayfs_leaves_the_old_one(tmp_path, monkeypatch):
+    write(tmp_path / "out", 1)
+    refuse_across_layers(monkeypatch)
+    monkeypatch.setattr(shutil, "copy2", no_space)
+    with pytest.raises(UsageError, match="cannot be written"):
+        write(tmp_path / "out", 2)
+    assert read(tmp_path / "out") == 1
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == ["out"]
+
+
+def test_a_full_disk_while_writing_is_one_line_and_leaves_the_old_one(tmp_path):
+    write(tmp_path / "out", 1)
+    said = rf"{tmp_path / 'out'}: cannot be written: No space left on device"
+    with pytest.raises(UsageError, match=said), publishing(tmp_path / "out", **KIND):
+        no_space()
+    assert read(tmp_path / "out") == 1
+    assert not publish.partial(tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_folder_is_replaced_and_one_in_a_read_only_folder_is_refused_before_the_work(tmp_path):
+    for number in (1, 2, 3):
+        write(tmp_path / "out", number)
+        assert read(tmp_path / "out") == number
+        for path in (*(tmp_path / "out").iterdir(), tmp_path / "out"):
+            path.chmod(0o555)
+    assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == ["out"]
+    tmp_path.chmod(0o555)
+    try:
+        with pytest.raises(UsageError, match="out: cannot be written: Permission denied"):
+            publish.check_ours(tmp_path / "out", **KIND)
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_a_place_that_is_free_is_tried_before_the_work_and_left_as_it_was(tmp_path, monkeypatch):
+    publish.check_ours(tmp_path / "new/out", **KIND)
+    assert list(tmp_path.iterdir()) == []
+
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+
+    monkeypatch.setattr(publish, "TemporaryDirectory", denied)
+    with pytest.raises(UsageError, match="out: cannot be written: Permission denied"):
+        publish.check_ours(tmp_path / "new/out", **KIND)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_links_planted_beside_a_folder_are_not_followed(tmp_path):
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/marker.json").write_text("precious")
+    places = [publish.partial(tmp_path / "out"), set_aside(tmp_path / "out")]
+    for place in places:
+        place.symlink_to(tmp_path / "precious")
+    write(tmp_path / "out", 1)
+    assert read(tmp_path / "out") == 1
+    assert not (tmp_path / "out").is_symlink()
+    assert [path.name for path in (tmp_path / "precious").iterdir()] == ["marker.json"]
+    assert not any(place.is_symlink() for place in places)
+    publish._lock(tmp_path / "other").symlink_to(tmp_path / "precious/marker.json")
+    with pytest.raises(UsageError, match="other: cannot be written"):
+        write(tmp_path / "other", 1)
+    assert (tmp_path / "precious/marker.json").read_text() == "precious"
 
 
 KILLED = """

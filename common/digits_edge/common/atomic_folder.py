@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 
+from digits_edge.runtime.atomic_file import flush_folder
 from digits_edge.runtime.bundle import set_aside
-from digits_edge.runtime.errors import UsageError
+from digits_edge.runtime.errors import UsageError, first_line
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -37,24 +39,44 @@ def publishing(target: Path, *, marker: str, kind: str) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(_lock(target), timeout=0):
-            _tidy(work, target, old)
+            _tidy(work, target, old, marker)
             work.mkdir()
             try:
                 yield work
                 _flush(work)
-                _swap(work, target, old)
+                _swap(work, target, old, marker)
             finally:
-                _tidy(work, target, old)
+                _tidy(work, target, old, marker)
     except Timeout:
         raise UsageError(
             f"{target}: another digits-edge is writing there; wait for it or choose another --out"
         ) from None
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise UsageError(f"{target}: cannot be written: {error.strerror} ({error.filename})") from None
+    except ConnectionError:  # of stdout or stderr
+        raise
+    except OSError as error:
+        raise _cannot_write(target, error, error.filename) from None
 
 
 def check_ours(target: Path, *, marker: str, kind: str) -> None:
-    """Raise a UsageError unless a path is free, or holds an earlier result of the same kind."""
+    """Raise a UsageError unless a path is free, or holds an earlier result of the same kind, and can be written."""
+    _check_free(target, marker=marker, kind=kind)
+    place = next(parent for parent in target.parents if parent.exists())
+    try:
+        with TemporaryDirectory(prefix=".", dir=place):
+            pass
+    except OSError as error:
+        raise _cannot_write(target, error, place) from None
+    for folder, _, _ in os.walk(target):
+        if not os.access(folder, os.W_OK) and Path(folder).stat().st_uid != os.getuid():
+            raise UsageError(f"{target}: expected a folder that can be replaced, found another user's: {folder}")
+
+
+def _cannot_write(target: Path, error: OSError, place: Path | None) -> UsageError:
+    where = f" ({place})" if place else ""
+    return UsageError(f"{target}: cannot be written: {error.strerror or first_line(error)}{where}")
+
+
+def _check_free(target: Path, *, marker: str, kind: str) -> None:
     if target.is_dir():
         if Path.cwd().is_relative_to(target):
             raise UsageError(f"{target}: expected a folder other than the current one, which cannot be replaced")
@@ -83,6 +105,8 @@ def is_being_written(target: Path) -> bool:
             return False
     except Timeout:
         return True
+    except OSError:  # a place that is not ours to write
+        return False
 
 
 def partial(target: Path) -> Path:
@@ -94,36 +118,58 @@ def _lock(target: Path) -> Path:
     return target.with_name(f".{target.name}.lock")
 
 
-def _tidy(work: Path, target: Path, old: Path) -> None:
-    if old.is_dir() and not target.exists():  # killed between the two renames of a swap
+def _tidy(work: Path, target: Path, old: Path, marker: str) -> None:
+    whole = not old.is_symlink() and (old / marker).is_file()
+    if whole and (work.is_dir() or not target.exists()):  # a swap was killed half-way
+        _remove(target)
         old.rename(target)
-    for leftover in (work, old):
-        shutil.rmtree(leftover, ignore_errors=True)
+    for leftover in (old, work):
+        _remove(leftover)
 
 
-def _swap(work: Path, target: Path, old: Path) -> None:
+def _remove(folder: Path) -> None:
+    """Remove a folder as far as possible, also a read-only one, or a link in its place."""
+    with suppress(OSError):
+        if folder.is_symlink():
+            folder.unlink()
+        for inner, _, _ in os.walk(folder):
+            Path(inner).chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _swap(work: Path, target: Path, old: Path, marker: str) -> None:
+    with suppress(OSError):
+        target.rmdir()  # if it is empty
     if not target.exists():
         work.rename(target)
     elif not _exchange(work, target):
-        target.rename(old)  # until the next line readers find the old one here: `find_published`
+        _set_aside(target, old, marker)  # until the next line readers find it there: `find_published`
         work.rename(target)
-    _flush_folder(target.parent)
+    flush_folder(target.parent)
+
+
+def _set_aside(target: Path, old: Path, marker: str) -> None:
+    try:
+        target.rename(old)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        # overlayfs renames no folder of a lower layer, such as one in a container's image: what has the marker is whole
+        shutil.copytree(target, old, symlinks=True, ignore=lambda *_: {marker})
+        shutil.copy2(target / marker, old)
+        _remove(target)
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Swap two folders in one step with Linux's `renameat2(2)`; False if system or file system does not support it."""
+    """Swap two folders in one step with Linux's `renameat2(2)`; False if that does not work here."""
     if not sys.platform.startswith("linux"):
         return False
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
     except (OSError, AttributeError):
         return False
-    if renameat2(AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), RENAME_EXCHANGE) == 0:
-        return True
-    code = ctypes.get_errno()
-    if code in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
-        return False
-    raise OSError(code, os.strerror(code), str(other))
+    names = (AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other))
+    return bool(renameat2(*names, RENAME_EXCHANGE) == 0)
 
 
 def _flush(folder: Path) -> None:
@@ -133,15 +179,4 @@ def _flush(folder: Path) -> None:
             with path.open("rb+") as file:
                 os.fsync(file.fileno())
         else:
-            _flush_folder(path)
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open folders
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # not supported by some network and FUSE file systems
-            os.fsync(handle)
-    finally:
-        os.close(handle)
+            flush_folder(path)

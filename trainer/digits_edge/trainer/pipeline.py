@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from digits_edge.common.atomic_folder import publishing
 from digits_edge.common.keras_backend import computed_in, on_device, precision
 from digits_edge.common.progress import say
-from digits_edge.runtime.errors import RunError
+from digits_edge.runtime.errors import RunError, UsageError
 from digits_edge.runtime.system_info import cpu_name, versions
 
 from .datasets.corrections import Corrections
@@ -20,7 +22,7 @@ from .datasets.dataset import Dataset
 from .datasets.read import read_class_names, read_dataset
 from .datasets.split import Split, split
 from .datasets.suspicions import suspicions
-from .fitting.checkpoint import checkpoint_path
+from .fitting.checkpoint import checkpoint_path, discard
 from .options import TrainOptions
 from .run import Run
 from .run_info import KIND, MARKER, DatasetInfo, Metrics, RunInfo, SplitInfo
@@ -63,13 +65,25 @@ def train(options: TrainOptions) -> Run:
         model = _build(options, parts, device)
         with publishing(options.out, marker=MARKER, kind=KIND) as folder:
             options.check()  # again: another process may have finished a run there meanwhile
-            fitted = _fit(options, parts, model)
-            metrics = write_results(folder, options, parts, model.network, fitted)
-            info = _describe(options, parts, model.network, device, fitted, metrics)
-            seconds = round(fitted.earlier_seconds + time.monotonic() - started, 1)
-            replace(info, wall_seconds=seconds).write(folder / MARKER)
-    checkpoint_path(options.out).unlink(missing_ok=True)
+            with _resumable(options.out):
+                fitted = _fit(options, parts, model)
+                metrics = write_results(folder, options, parts, model.network, fitted)
+                info = _describe(options, parts, model.network, device, fitted, metrics)
+                seconds = round(fitted.earlier_seconds + time.monotonic() - started, 1)
+                replace(info, wall_seconds=seconds).write(folder / MARKER)
+    discard(checkpoint_path(options.out))
     return Run.open(options.out.resolve())
+
+
+@contextmanager
+def _resumable(out: Path) -> Iterator[None]:
+    """Say how to continue, if the block is interrupted or cannot write."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError, UsageError):
+        if checkpoint_path(out).exists():
+            say("interrupted; continue after the last finished epoch with the same command, --resume and no --force")
+        raise
 
 
 def _read(options: TrainOptions) -> Split:
@@ -139,24 +153,17 @@ def _load_teacher(path: Path, dataset: Dataset) -> keras.Model:
 
 
 def _fit(options: TrainOptions, parts: Split, model: TrainingModel) -> Fitted:
-    """Train the model, and say how to continue if that is interrupted."""
     from .fitting.fit import FitPlan, fit
 
-    checkpoint = checkpoint_path(options.out)
     plan = FitPlan(
         model=model,
         training=parts.dataset.take(parts.train),
         validation=parts.dataset.take(parts.validation),
         seed=options.seed,
-        checkpoint=checkpoint,
+        checkpoint=checkpoint_path(options.out),
         settings=_settings(options, parts.dataset),
     )
-    try:
-        return fit(plan, resume=options.resume)
-    except KeyboardInterrupt:
-        if checkpoint.exists():
-            say("interrupted; continue after the last finished epoch with the same command, --resume and no --force")
-        raise
+    return fit(plan, resume=options.resume)
 
 
 def _settings(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import astuple
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -84,13 +85,13 @@ def draw_curves(path: Path, history: Sequence[EpochMetrics], batches: Sequence[t
 
 
 def draw_mistakes(
-    path: Path,
+    target: Path | IO[bytes],
     pixels: Pixels,
     targets: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.float32],
     labels: Sequence[str],
 ) -> int:
-    """Draw up to 60 pictures that are classified wrongly, those with the highest probability first.
+    """Draw up to 60 pictures that are classified wrongly, those with the highest probability first, as PNG.
 
     The number of all mistakes is returned. Pixels are uint8[N, H, W] or uint8[N, H, W, 3].
     """
@@ -101,7 +102,7 @@ def draw_mistakes(
         f"{labels[targets[i]]} read as {labels[guesses[i]]}\n{probabilities[i, guesses[i]]:.0%}" for i in wrong[:60]
     ]
     shown = f"; the {len(titles)} most confident" if len(wrong) > len(titles) else "; the most confident first"
-    _grid(path, pixels[wrong[:60]], titles, f"{len(wrong)} wrong of {len(targets):,}{shown if len(wrong) else ''}")
+    _grid(target, pixels[wrong[:60]], titles, f"{len(wrong)} wrong of {len(targets):,}{shown if len(wrong) else ''}")
     return len(wrong)
 
 
@@ -124,7 +125,7 @@ def draw_flips(
     _grid(path, pixels[flipped[:60]], titles, f"{len(flipped)} of {len(targets):,} pictures changed their label")
 
 
-def _grid(path: Path, pixels: Pixels, titles: Sequence[str], heading: str, columns: int = 10) -> None:
+def _grid(target: Path | IO[bytes], pixels: Pixels, titles: Sequence[str], heading: str, columns: int = 10) -> None:
     """Draw pictures in rows under their titles, in one image: matplotlib axes for each would take seconds."""
     columns = max(1, min(columns, len(pixels)))
     rows = max(1, -(-len(pixels) // columns))
@@ -141,4 +142,4 @@ def _grid(path: Path, pixels: Pixels, titles: Sequence[str], heading: str, colum
     figure.suptitle(heading)
     axes.imshow(sheet, cmap="gray", vmin=0, vmax=255)
     axes.axis("off")
-    figure.savefig(path, dpi=100)
+    figure.savefig(target, dpi=100)

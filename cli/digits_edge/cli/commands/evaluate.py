@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,7 @@ def command(
     """
     from digits_edge.common.tables import table
     from digits_edge.export import evaluate
+    from digits_edge.runtime.atomic_file import replacing
     from digits_edge.trainer.datasets.read import read_class_names
     from digits_edge.trainer.plots import draw_mistakes
 
@@ -63,10 +65,13 @@ def command(
         raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
     names = read_class_names(labels) if labels else None
     pixels = range_of(pixel_range, mean, std)
-    results = evaluate(model, data, pixel_range=pixels, names=names, label_column=label_column, time_limit=time_limit)
-    validation = results[0].validation
-    if mistakes:
-        draw_mistakes(mistakes, validation.pixels, validation.targets, results[0].probabilities, validation.labels)
+    with replacing(mistakes) if mistakes else nullcontext() as file:
+        results = evaluate(
+            model, data, pixel_range=pixels, names=names, label_column=label_column, time_limit=time_limit
+        )
+        validation = results[0].validation
+        if file:
+            draw_mistakes(file, validation.pixels, validation.targets, results[0].probabilities, validation.labels)
     if json:
         print_json(
             {

@@ -137,13 +137,17 @@ def _answer(batches: Iterable[Batch], json: bool, jsonl: bool) -> bool:
 
 def _draw(classifier: Classifier, paths: list[str], target: Path) -> None:
     """Write what was seen in one picture at each step."""
+    from digits_edge.runtime.atomic_file import replacing
     from digits_edge.runtime.picture.explain import explain
 
     if len(paths) != 1 or not Path(paths[0]).is_file():
         raise UsageError(f"--explain: expected one picture's file, received {' '.join(paths)}")
     if target.suffix.lower() != ".png" or target.is_dir() or not target.absolute().parent.is_dir():
         raise UsageError(f"--explain: expected the name of a .png in an existing folder, received {str(target)!r}")
-    explain(classifier.find(paths[0]), classifier.predict(paths[0]), classifier.labels).save(target)
+    if target.exists() and target.samefile(paths[0]):
+        raise UsageError(f"--explain: expected another file than the picture itself, received {str(target)!r}")
+    with replacing(target) as file:
+        explain(classifier.find(paths[0]), classifier.predict(paths[0]), classifier.labels).save(file, "PNG")
 
 
 def _line(name: str, found: Prediction) -> str:

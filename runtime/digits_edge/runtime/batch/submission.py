@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from ..atomic_file import replacing
 from ..classifier import Classifier
 from ..errors import UsageError
 from .csv_rows import Rows, read_rows
@@ -28,29 +29,17 @@ def write_submission(
     `target` is replaced only when the new one is complete. `seen` is called now and then with the number of rows done,
     and the share of the source that has been read. A target that cannot be written is a UsageError.
     """
-    target = target.resolve()
-    if target == source.resolve():
+    if os.path.realpath(target) == os.path.realpath(source):
         raise UsageError(f"{target}: expected another file for the submission, received the test.csv itself")
-    if target.is_dir() or not target.parent.is_dir():
-        raise UsageError(f"{target}: expected a file in an existing folder")
-    partly = target.with_name(f".{target.name}.partial")
     rows = 0
-    try:
-        with partly.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("ImageId", "Label"))
-            for labels, share in ordered_map(partial(_label, classifier, batch_size), read_rows(source), threads):
-                writer.writerows(enumerate(labels, rows + 1))
-                rows += len(labels)
-                if seen:
-                    seen(rows, share)
-        partly.replace(target)
-    except BaseException as error:  # also Ctrl-C
-        with suppress(OSError):
-            partly.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise UsageError(f"{target}: cannot be written: {error.strerror}") from None
-        raise
+    with replacing(target, text=True) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("ImageId", "Label"))
+        for labels, share in ordered_map(partial(_label, classifier, batch_size), read_rows(source), threads):
+            writer.writerows(enumerate(labels, rows + 1))
+            rows += len(labels)
+            if seen:
+                seen(rows, share)
     return rows
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.runtime.atomic_file import remove_leftovers, replacing
 from digits_edge.runtime.errors import RunError
 
 from ..run_info import EpochMetrics
@@ -43,12 +43,8 @@ class Checkpoint:
             "best_epoch": self.best_epoch,
         }
         arrays = {f"{name}{i}": value for name in ("state", "best") for i, value in enumerate(getattr(self, name))}
-        new = path.with_name(path.name + ".new")
-        with new.open("wb") as file:
+        with replacing(path) as file:
             np.savez(file, words=np.frombuffer(json.dumps(words).encode(), np.uint8), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Checkpoint:
@@ -87,6 +83,12 @@ def checkpoint_path(out: Path) -> Path:
     """The file of the checkpoint for the run in a folder."""
     out = out.resolve()
     return out.with_name(f".{out.name}{_SUFFIX}")
+
+
+def discard(path: Path) -> None:
+    """Remove a checkpoint, if there is one, and what killed processes have left of writing it."""
+    path.unlink(missing_ok=True)
+    remove_leftovers(path)
 
 
 def interrupted_runs(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from digits_edge.common.numerics import accuracy, count_wrong, cross_entropy, on
 from digits_edge.common.progress import say
 from digits_edge.runtime.errors import RunError
 
-from .checkpoint import Checkpoint
+from .checkpoint import Checkpoint, discard
 from .history import Recorder
 from .steps import training_steps
 from .training_model import TrainingModel
@@ -67,7 +67,7 @@ def fit(plan: FitPlan, *, resume: bool = False) -> Fitted:
     wanted = one_hot(targets, model.network.output_shape[-1])
     fitted = _restore(plan) if resume else None
     if fitted is None:
-        plan.checkpoint.unlink(missing_ok=True)  # of a discarded run
+        discard(plan.checkpoint)  # of a discarded run
     recorder = fitted.recorder if fitted else Recorder(recipe.epochs, _batch_sizes(plan))
     earlier = fitted.earlier_seconds if fitted else 0.0
     steps = None
