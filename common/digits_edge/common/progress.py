@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
+
+from digits_edge.runtime.errors import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -86,5 +88,6 @@ def picture_progress(title: str, *, prints: bool) -> Iterator[Callable[[int, flo
 
 
 def say(line: str) -> None:
-    """Print one line of news on stderr."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+    """Print one line of news on stderr; that nobody can read it is no error."""
+    with suppress(OSError):
+        print(printable(line), file=sys.stderr, flush=True)  # noqa: T201

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+LINE: Final = 400  # characters in a line for people, at most
 
 T = TypeVar("T", bound=str)
 
@@ -16,6 +18,9 @@ class DigitsEdgeError(Exception):
     """The base class of all errors; `exit_code` is the command line's exit code for it."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(DigitsEdgeError):
@@ -71,6 +76,7 @@ class GateFailed(DigitsEdgeError):
     """
 
     exit_code = 1
+    __str__ = Exception.__str__  # several lines, each printable
 
     def __init__(self, message: str, gate: dict[str, Any]) -> None:
         super().__init__(message)
@@ -81,6 +87,21 @@ class SelfTestFailed(DigitsEdgeError):
     """This device's answers differ from those of the machine that exported."""
 
     exit_code = 1
+
+
+def printable(text: str, most: int = LINE) -> str:
+    """One line for people, of at most `most` characters, whatever names are in it.
+
+    Line breaks, other control characters, changes of the writing direction and bytes that are not UTF-8 are shown as
+    Python escapes them, and a long line is cut in the middle.
+    """
+    controls = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+    escaped = re.sub(controls, lambda found: found[0].encode("unicode_escape").decode(), _cut(text, most))
+    return _cut(escaped, most)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - (most - 1) // 2 :]}"
 
 
 def one_of(what: str, value: str, choices: Iterable[T]) -> T:

@@ -9,7 +9,20 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import BundleOrModel, Data, Json, LabelColumn, Labels, Mean, PixelRange, Std, print_json, range_of
+from ..options import (
+    BundleOrModel,
+    Data,
+    Json,
+    LabelColumn,
+    Labels,
+    Mean,
+    PixelRange,
+    Std,
+    print_json,
+    print_lines,
+    print_text,
+    range_of,
+)
 
 
 def command(
@@ -73,11 +86,11 @@ def command(
         )
         return
     rows = [(r.file, f"{r.accuracy:.2%}", r.wrong, f"{r.pictures:,}", f"{r.calibration_error:.4f}") for r in results]
-    typer.echo(table(("model", "accuracy", "wrong", "of", "calibration error"), rows, markdown=False) + "\n")
+    print_text(table(("model", "accuracy", "wrong", "of", "calibration error"), rows, markdown=False) + "\n")
     classes = [
         (label, *(f"{r.per_class[label][1]}" for r in results), results[0].per_class[label][0])
         for label in validation.labels
     ]
-    typer.echo(table(("wrong of class", *(r.file for r in results), "of"), classes, markdown=False))
+    print_text(table(("wrong of class", *(r.file for r in results), "of"), classes, markdown=False))
     if mistakes:
-        typer.echo(f"\n{mistakes}: what {results[0].file} gets wrong")
+        print_lines("", f"{mistakes}: what {results[0].file} gets wrong")
