@@ -104,6 +104,12 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - (most - 1) // 2 :]}"
 
 
+def check_utf8(name: str, where: object) -> None:
+    """Raise a UsageError unless a name can be written to our files, which are UTF-8; those of a disk may be any bytes."""
+    if name.encode(errors="ignore").decode() != name:
+        raise UsageError(f"{where}: expected a name in UTF-8, received {name!r}; rename it")
+
+
 def one_of(what: str, value: str, choices: Iterable[T]) -> T:
     """Return `value` if it is one of `choices`; otherwise raise a UsageError about `what` with the nearest one."""
     known = list(choices)

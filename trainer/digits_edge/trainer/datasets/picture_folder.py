@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from digits_edge.common.progress import say
 from digits_edge.runtime.batch.csv_header import SIDES
-from digits_edge.runtime.errors import DatasetError, PictureError
+from digits_edge.runtime.errors import DatasetError, PictureError, check_utf8
 from digits_edge.runtime.metadata import Preprocess
 from digits_edge.runtime.picture.decode import SUFFIXES, read_picture
 from digits_edge.runtime.picture.preprocess import prepare
@@ -74,6 +74,7 @@ def find(folder: Path, files: Sequence[Path], *, empty_allowed: bool) -> dict[st
     found: dict[str, list[Picture]] = {}
     beside: Counter[str] = Counter()
     for parts, path in placed:
+        check_utf8(parts[-2] if len(parts) > 1 else "", path.parent)
         names = parts[depth:]
         part = PART_FOLDERS[names[0].lower()] if names[0] in parted else "train"
         if parted:
