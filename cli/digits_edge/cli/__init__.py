@@ -12,11 +12,11 @@ def main() -> None:
     _open_closed_streams()
     try:
         from .app import run
-    except ModuleNotFoundError as error:
-        print(  # noqa: T201
-            f'digits-edge: the command line needs {error.name}, which is not installed: pip install "digits-edge[cli]"',
-            file=sys.stderr,
-        )
+    except (ImportError, MemoryError) as error:
+        reason = f"cannot start: {error or 'out of memory'}"
+        if isinstance(error, ModuleNotFoundError):
+            reason = f'the command line needs {error.name}, which is not installed: pip install "digits-edge[cli]"'
+        print(f"digits-edge: {reason}", file=sys.stderr)  # noqa: T201
         sys.exit(2)
     from digits_edge.common.silence import discard
 

@@ -20,8 +20,9 @@ from .extras import BASE, distribution_of, extra_with, install_command
 
 INTERNAL_ERROR: Final = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED: Final = 130
-OUT_OF_MEMORY: Final = (
-    "out of memory: close other programs, or take fewer or smaller pictures or (train) a smaller --batch-size"
+# What Python, the system's loader of libraries and TensorFlow say then, other than by a MemoryError.
+OUT_OF_MEMORY: Final = re.compile(
+    "[Cc]annot allocate memory|failed to map segment|can't start new thread|^ResourceExhaustedError|bad_alloc"
 )
 # The extras that commands need as a whole: named rather than the smallest one with the package that was missed first.
 NEEDS: Final = {"export": "export", "evaluate": "export", "benchmark": "export", "inspect": "export"}
@@ -85,17 +86,9 @@ def run(arguments: Sequence[str]) -> int:
         return _tell(2, debug, said) if (said := _usage(error)) else 2
     except DigitsEdgeError as error:
         return _tell(error.exit_code, debug, *str(error).split("\n"))
-    except MemoryError:
-        return _tell(2, debug, OUT_OF_MEMORY)
-    except ModuleNotFoundError as error:
-        package = distribution_of(error.name or "")
-        extra = extra_with(package, NEEDS.get(next(iter(words), ""), BASE))
-        if extra is None:
-            return _tell(INTERNAL_ERROR, debug, f"internal error: {error}; --debug shows where")
-        return _tell(2, debug, f"{package} is not installed: {install_command(extra)}")
-    except OSError as error:  # no space left, no permission
-        return _tell(2, debug, f"{error.filename or 'while writing'}: {error.strerror or error}")
     except Exception as error:
+        if line := _known(error, next(iter(words), "")):
+            return _tell(2, debug, line)
         return _tell(INTERNAL_ERROR, debug, f"internal error: {type(error).__name__}: {error}; --debug shows where")
 
 
@@ -106,6 +99,21 @@ def _tell(code: int, debug: bool, *lines: str) -> int:
     for line in (f"digits-edge: {lines[0]}", *lines[1:]):
         say(line)
     return code
+
+
+def _known(error: Exception, command: str) -> str | None:
+    """What is missing on this machine: memory, a package, or a place to write to; None for an error of ours."""
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+        return (
+            "out of memory: close other programs, or take fewer or smaller pictures or (train) a smaller --batch-size"
+        )
+    if isinstance(error, ModuleNotFoundError):
+        package = distribution_of(error.name or "")
+        extra = extra_with(package, NEEDS.get(command, BASE))
+        return None if extra is None else f"{package} is not installed: {install_command(extra)}"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'while writing'}: {error.strerror or error}"
+    return None
 
 
 def _usage(error: Any) -> str:

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from typing import Any, Final, TypeVar
 
 LINE: Final = 400  # characters in a line for people, at most
+# Control characters, line breaks and changes of the writing direction.
+_CONTROLS = (*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_ESCAPES: Final = {code: chr(code).encode("unicode_escape").decode() for code in _CONTROLS}
 
 T = TypeVar("T", bound=str)
 
@@ -95,9 +98,7 @@ def printable(text: str, most: int = LINE) -> str:
     Line breaks, other control characters, changes of the writing direction and bytes that are not UTF-8 are shown as
     Python escapes them, and a long line is cut in the middle.
     """
-    controls = "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
-    escaped = re.sub(controls, lambda found: found[0].encode("unicode_escape").decode(), _cut(text, most))
-    return _cut(escaped, most)
+    return _cut(_cut(text, most).encode(errors="backslashreplace").decode().translate(_ESCAPES), most)
 
 
 def _cut(text: str, most: int) -> str:
@@ -105,7 +106,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def check_utf8(name: str, where: object) -> None:
-    """Raise a UsageError unless a name can be written to our files, which are UTF-8; those of a disk may be any bytes."""
+    """Raise a UsageError unless a name from a disk, where it may be any bytes, can be written to our files as UTF-8."""
     if name.encode(errors="ignore").decode() != name:
         raise UsageError(f"{where}: expected a name in UTF-8, received {name!r}; rename it")
 

@@ -74,7 +74,6 @@ def find(folder: Path, files: Sequence[Path], *, empty_allowed: bool) -> dict[st
     found: dict[str, list[Picture]] = {}
     beside: Counter[str] = Counter()
     for parts, path in placed:
-        check_utf8(parts[-2] if len(parts) > 1 else "", path.parent)
         names = parts[depth:]
         part = PART_FOLDERS[names[0].lower()] if names[0] in parted else "train"
         if parted:
@@ -84,6 +83,7 @@ def find(folder: Path, files: Sequence[Path], *, empty_allowed: bool) -> dict[st
         if len(names) < 2:
             beside[str(path.parent)] += 1
         else:
+            check_utf8(names[0], path.parent)
             found.setdefault(part, []).append(Picture(str(path), path, names[0]))
     if not found:
         flat = f": {', '.join(sorted(beside))} is no class" if beside else ""
