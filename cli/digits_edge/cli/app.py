@@ -96,8 +96,7 @@ def _tell(code: int, debug: bool, *lines: str) -> int:
     if debug:
         with suppress(OSError):
             traceback.print_exc()
-    for line in (f"digits-edge: {lines[0]}", *lines[1:]):
-        say(line)
+    say(f"digits-edge: {lines[0]}", *lines[1:])
     return code
 
 

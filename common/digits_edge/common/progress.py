@@ -87,7 +87,7 @@ def picture_progress(title: str, *, prints: bool) -> Iterator[Callable[[int, flo
         )
 
 
-def say(line: str) -> None:
-    """Print one line of news on stderr; that nobody can read it is no error."""
+def say(*lines: str) -> None:
+    """Print lines of news on stderr, whatever names are in them; that nobody can read them is no error."""
     with suppress(OSError):
-        print(printable(line), file=sys.stderr, flush=True)  # noqa: T201
+        print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)  # noqa: T201

@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 LINE: Final = 400  # characters in a line for people, at most
 # Control characters, line breaks and changes of the writing direction.
 _CONTROLS = (*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-_ESCAPES: Final = {code: chr(code).encode("unicode_escape").decode() for code in _CONTROLS}
+_ESCAPES: Final = {code: repr(chr(code))[1:-1] for code in _CONTROLS}
 
 T = TypeVar("T", bound=str)
 
