@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import http.client
+import importlib
 import json
 import shutil
+import socket
+import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +119,52 @@ def test_the_endpoint_tells_its_health_and_knows_no_other_place(port):
     status, answer = ask(port, "GET", "/health")
     assert (status, answer["passed"], answer["mismatches"]) == (200, True, 0)
     assert ask(port, "GET", "/predict")[0] == ask(port, "POST", "/health", b"")[0] == 404
+
+
+def test_a_crowd_and_rude_clients_are_served_in_turn(port, photo):
+    path, label = photo
+    body = path.read_bytes()
+    promise = b"POST /predict HTTP/1.0\r\nContent-Length: %d\r\n\r\n" % len(body)
+    for sent in (b"", promise, promise + body[:10], promise + body):
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(sent)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # hang up at once
+    with ThreadPoolExecutor(200) as crowd:
+        answers = list(crowd.map(lambda _: ask(port, "POST", "/predict", body), range(400)))
+    assert {(status, answer["label"]) for status, answer in answers} == {(200, label)}
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """The endpoint in this process, for a second a request; the port."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    http_endpoint = importlib.import_module("http_endpoint")
+    monkeypatch.setattr(http_endpoint, "MAX_SECONDS", 1)
+    monkeypatch.setattr(http_endpoint.Handler, "classifier", Classifier.load(), raising=False)
+    with http_endpoint.Server(0) as endpoint:
+        serving = threading.Thread(target=endpoint.serve_forever, args=(0.01,))
+        serving.start()
+        yield endpoint
+        endpoint.shutdown()
+        serving.join()
+
+
+def test_the_endpoint_hangs_up_on_clients_that_are_too_slow(server, capfd):
+    slow = [socket.create_connection(("127.0.0.1", server.server_port)) for _ in range(20)]  # more than threads
+    for client in slow:
+        client.sendall(b"POST /predict HTTP/1.0\r\nContent-Length: 100\r\n")
+    assert ask(server.server_port, "GET", "/health")[0] == 200
+    for client in slow:
+        assert client.recv(100) == b""
+        client.close()
+    assert capfd.readouterr().err == ""
+
+
+def test_the_endpoint_says_that_pillow_is_missing(server, monkeypatch, photo):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    status, answer = ask(server.server_port, "POST", "/predict", photo[0].read_bytes())
+    assert status == 501
+    assert "pip install" in str(answer["error"])
 
 
 def test_blank_paper_has_no_label_there_either(port, tmp_path):

@@ -319,7 +319,16 @@ def test_a_missing_extra_names_the_command_that_mends_it(monkeypatch, tmp_path, 
 def test_wrong_words_get_one_line_that_names_the_help(refused, words, expected):
     said = refused(*words)
     assert expected in said
-    assert said.endswith("--help shows what is expected")
+    assert said.partition(";")[0].endswith("--help shows what is expected")
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"), [(("trian",), "'train'"), (("predict", "a.png", "--min-scor", 1), "--min-score")]
+)
+def test_what_may_have_been_meant_comes_last(refused, words, meant):
+    said = refused(*words)
+    assert said.endswith(f"--help shows what is expected; did you mean {meant}?")
+    assert said.count(meant) == 1
 
 
 def test_the_recipes_of_the_command_are_those_there_are():

@@ -120,6 +120,16 @@ def test_labels_of_any_letters_are_printed_as_they_are():
 
 
 @needs_compiler
+def test_a_label_with_line_breaks_is_printed_in_one_line():
+    network = biased([0, 100, 0, 0])
+    pixels = np.zeros((2, 9, 9), np.uint8)
+    lines = printed(network, pixels, ("a", "b\nc\u2028\x1b[m", "d", "e")).splitlines()
+    assert [line.partition("\t")[0] for line in lines] == [r"b\nc\u2028\x1b[m"] * 2
+    with compiled(sources_of(network, ("a", "b\nc\u2028", "d", "e")), COMPILER) as logits:
+        assert logits(pixels).shape == (2, 4)
+
+
+@needs_compiler
 def test_the_model_needs_nothing_but_memset_and_memcpy(tmp_path):
     if shutil.which("nm") is None:
         pytest.skip("there is no nm here")
@@ -182,7 +192,15 @@ def test_rows_that_live_at_the_same_time_lie_apart():
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("micro", "micro"), ("My run-2", "my_run_2"), ("7", "model_7"), ("main", "model_main"), ("七", "model")],
+    [
+        ("micro", "micro"),
+        ("My run-2", "my_run_2"),
+        ("7", "model_7"),
+        ("main", "model_main"),
+        ("makefile", "model_makefile"),
+        ("七", "model"),
+        ("a" * 255, "a" * 63),
+    ],
 )
 def test_names_become_identifiers(name, expected):
     assert identifier(name) == expected

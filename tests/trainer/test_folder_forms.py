@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.errors import DatasetError, UsageError
+from digits_edge.trainer.datasets import picture_folder
 from digits_edge.trainer.datasets.read import read_dataset
 
 
@@ -128,3 +130,11 @@ def test_a_folder_without_pictures(tmp_path, refused):
     (tmp_path / "set" / "dog").mkdir()
     Image.new("L", (28, 28), 80).save(tmp_path / "set" / "dog" / "1.png")
     assert "expected pictures of class 'cat'" in refused("train", "--data", tmp_path / "set", "--out", tmp_path / "run")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_class_whose_name_is_not_utf8_is_rejected_before_its_pictures_are_read(few, tmp_path, monkeypatch):
+    save_folders(tmp_path, few, [os.fsdecode(b"\xff"), "b"])
+    monkeypatch.setattr(picture_folder, "read", None)
+    with pytest.raises(UsageError, match=r"expected a name in UTF-8, received '\\udcff'"):
+        read_dataset(str(tmp_path))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import sys
+import re
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
+from digits_edge.common.progress import say
 from digits_edge.runtime.errors import DigitsEdgeError
 
 from .commands import benchmark, doctor, evaluate, export, inspect, predict, runs, selftest, train
@@ -17,6 +20,10 @@ from .extras import BASE, distribution_of, extra_with, install_command
 
 INTERNAL_ERROR: Final = 70  # EX_SOFTWARE of sysexits.h
 INTERRUPTED: Final = 130
+# What Python, the system's loader of libraries and TensorFlow say then, other than by a MemoryError.
+OUT_OF_MEMORY: Final = re.compile(
+    "[Cc]annot allocate memory|failed to map segment|can't start new thread|^ResourceExhaustedError|bad_alloc"
+)
 # The extras that commands need as a whole: named rather than the smallest one with the package that was missed first.
 NEEDS: Final = {"export": "export", "evaluate": "export", "benchmark": "export", "inspect": "export"}
 
@@ -55,35 +62,64 @@ def _options(
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command line, and return 0 if all is done, 1 if the gate or a self-test said no, 2 for wrong input."""
+    """Run one command line, and return 0 if all is done, 1 if the gate or a self-test said no, 2 for wrong input.
+
+    A reader of stdout or stderr that has gone is no error.
+    """
     debug = "--debug" in arguments
     words = [argument for argument in arguments if argument != "--debug"]
+    try:
+        Path.cwd()
+    except OSError:
+        return _tell(2, debug, "the current folder does not exist any more: change to another one")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("default" if debug else "ignore")  # libraries' advice to programmers
             return app(words, prog_name="digits-edge", standalone_mode=False) or 0
     except typer.Abort:  # typer has caught the Ctrl-C
-        return _tell("interrupted", INTERRUPTED, debug)
+        return _tell(INTERRUPTED, debug, "interrupted")
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # typer's answer while it prints the help
+            return 0
+        raise
     except _UsageError as error:
-        said = error.format_message().replace("Value error, ", "").rstrip(".")
-        command = error.ctx.command_path if error.ctx else "digits-edge"
-        return _tell(f"{said}: {command} --help shows what is expected", 2, debug) if said else 2
+        return _tell(2, debug, said) if (said := _usage(error)) else 2
     except DigitsEdgeError as error:
-        return _tell(str(error), error.exit_code, debug)
-    except ModuleNotFoundError as error:
-        package = distribution_of(error.name or "")
-        extra = extra_with(package, NEEDS.get(next(iter(words), ""), BASE))
-        if extra is None:
-            return _tell(f"internal error: {error}; --debug shows where", INTERNAL_ERROR, debug)
-        return _tell(f"{package} is not installed: {install_command(extra)}", 2, debug)
-    except OSError as error:  # no space left, no permission
-        return _tell(f"{error.filename or 'while writing'}: {error.strerror or error}", 2, debug)
+        return _tell(error.exit_code, debug, *str(error).split("\n"))
     except Exception as error:
-        return _tell(f"internal error: {type(error).__name__}: {error}; --debug shows where", INTERNAL_ERROR, debug)
+        if line := _known(error, next(iter(words), "")):
+            return _tell(2, debug, line)
+        return _tell(INTERNAL_ERROR, debug, f"internal error: {type(error).__name__}: {error}; --debug shows where")
 
 
-def _tell(message: str, code: int, debug: bool) -> int:
+def _tell(code: int, debug: bool, *lines: str) -> int:
     if debug:
-        traceback.print_exc()
-    print(f"digits-edge: {message}", file=sys.stderr)  # noqa: T201
+        with suppress(OSError):
+            traceback.print_exc()
+    say(f"digits-edge: {lines[0]}", *lines[1:])
     return code
+
+
+def _known(error: Exception, command: str) -> str | None:
+    """What is missing on this machine: memory, a package, or a place to write to; None for an error of ours."""
+    if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(f"{type(error).__name__}: {error}"):
+        return (
+            "out of memory: close other programs, or take fewer or smaller pictures or (train) a smaller --batch-size"
+        )
+    if isinstance(error, ModuleNotFoundError):
+        package = distribution_of(error.name or "")
+        extra = extra_with(package, NEEDS.get(command, BASE))
+        return None if extra is None else f"{package} is not installed: {install_command(extra)}"
+    if isinstance(error, OSError):
+        return f"{error.filename or 'while writing'}: {error.strerror or error}"
+    return None
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the words of a command, and last what may have been meant; empty where help was printed."""
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
+    found = re.fullmatch(r"(.*?)(?:\. Did you mean (.+)\?| \(Possible options: (.+)\))?", said, re.DOTALL)
+    said, *meant = found.groups() if found else (said,)
+    command = error.ctx.command_path if error.ctx else "digits-edge"
+    hint = "".join(f"; did you mean {words}?" for words in meant if words)
+    return f"{said}: {command} --help shows what is expected{hint}" if said else ""

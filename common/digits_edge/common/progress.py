@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Final
+
+from digits_edge.runtime.errors import printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
@@ -85,6 +87,7 @@ def picture_progress(title: str, *, prints: bool) -> Iterator[Callable[[int, flo
         )
 
 
-def say(line: str) -> None:
-    """Print one line of news on stderr."""
-    print(line, file=sys.stderr, flush=True)  # noqa: T201
+def say(*lines: str) -> None:
+    """Print lines of news on stderr, whatever names are in them; that nobody can read them is no error."""
+    with suppress(OSError):
+        print(*map(printable, lines), sep="\n", file=sys.stderr, flush=True)  # noqa: T201

@@ -7,6 +7,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
+from typing import TextIO
+
+
+def discard(stream: TextIO) -> None:
+    """Let all that is written to a stream from now on, and what it still holds, go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager

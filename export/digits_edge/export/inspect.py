@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -116,7 +117,9 @@ def _run(path: Path) -> Inspection:
         ("seconds", f"{info.wall_seconds:.0f}"),
     ]
     if not find_published(run.place).is_dir():
-        return Inspection([*rows, ("bundle", f"none yet: digits-edge export {path} --int8")], facts=info.to_json())
+        return Inspection(
+            [*rows, ("bundle", f"none yet: digits-edge export {shlex.quote(str(path))} --int8")], facts=info.to_json()
+        )
     exported = _bundle(Bundle.open(run.place))
     return Inspection([*rows, *exported.rows], exported.tables, {**info.to_json(), "bundle": exported.facts})
 

@@ -14,7 +14,7 @@ from digits_edge.common.atomic_folder import check_ours, publishing
 from digits_edge.common.progress import progress, say
 from digits_edge.runtime import bundle as bundles
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.runtime.errors import BundleError, ExportError, GateFailed, UsageError
+from digits_edge.runtime.errors import BundleError, ExportError, GateFailed, UsageError, printable
 
 from .benchmark.benchmark import benchmark, steps
 from .codegen.translation import Translated, to_c, to_web
@@ -218,17 +218,20 @@ def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out:
     """Write the best attempt to the folder `rejected/`, next to where the bundle would have been."""
     out_of_time = any(isinstance(rung, Skipped) and rung.out_of_time for rung in result.rungs)
     advice = next_command(options, refused, out_of_time=out_of_time)
-    result = replace(result, advice=advice, parity=tuple(_parity(result, options.time_limit)))
+    result = replace(
+        result, advice=advice and printable(advice, 4000), parity=tuple(_parity(result, options.time_limit))
+    )
     rejected = out.parent / "rejected" / out.name
     with publishing(rejected, marker=bundles.MANIFEST, kind=bundles.REJECTED) as folder:
         write_bundle(folder, result, bundles.REJECTED)
     gate = gate_of(result)
-    message = (
-        f"nothing was published: {refused.file}: {refused.verdict.refused}\n{gate_table(gate).markdown()}\n"
-        f"the best attempt, with a report: {rejected}\n"
-        f"{f'to try next: {result.advice}' if result.advice else LOOK}"
+    lines = (
+        f"nothing was published: {refused.file}: {refused.verdict.refused}",
+        *gate_table(gate).markdown().split("\n"),
+        f"the best attempt, with a report: {rejected}",
+        f"to try next: {result.advice}" if result.advice else LOOK,
     )
-    return GateFailed(message, gate)
+    return GateFailed("\n".join(map(printable, lines)), gate)
 
 
 def _measure(options: ExportOptions, result: ExportResult) -> ExportResult:

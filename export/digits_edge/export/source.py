@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.progress import say
-from digits_edge.runtime.errors import DatasetError, ExportError, RunError
+from digits_edge.runtime.errors import DatasetError, ExportError, RunError, check_utf8
 from digits_edge.runtime.metadata import Preprocess
 from digits_edge.trainer.datasets.read import read_dataset
 from digits_edge.trainer.run import Run
@@ -89,6 +89,8 @@ def _from_model(own: OwnModel, worker: Worker) -> ExportSource:
     """Open a Keras model that digits-edge did not train, with data to calibrate and judge it."""
     if not own.path.exists():
         raise ExportError(f"{own.path}: no such file; expected a Keras model or a run")
+    check_utf8(own.path.name, own.path)
+    check_utf8(Path(own.data).name, "--data")
     ends_of(own.pixel_range)  # before Keras is imported
     network = KerasModelFile(own.path, own.pixel_range, own.custom)
     facts, outputs = worker(read_facts, network)

@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
+
+LINE: Final = 400  # characters in a line for people, at most
+# Control characters, line breaks and changes of the writing direction.
+_CONTROLS = (*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
+_ESCAPES: Final = {code: repr(chr(code))[1:-1] for code in _CONTROLS}
 
 T = TypeVar("T", bound=str)
 
@@ -16,6 +21,9 @@ class DigitsEdgeError(Exception):
     """The base class of all errors; `exit_code` is the command line's exit code for it."""
 
     exit_code = 2
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class UsageError(DigitsEdgeError):
@@ -71,6 +79,7 @@ class GateFailed(DigitsEdgeError):
     """
 
     exit_code = 1
+    __str__ = Exception.__str__  # several lines, each printable
 
     def __init__(self, message: str, gate: dict[str, Any]) -> None:
         super().__init__(message)
@@ -81,6 +90,25 @@ class SelfTestFailed(DigitsEdgeError):
     """This device's answers differ from those of the machine that exported."""
 
     exit_code = 1
+
+
+def printable(text: str, most: int = LINE) -> str:
+    """One line for people, of at most `most` characters, whatever names are in it.
+
+    Line breaks, other control characters, changes of the writing direction and bytes that are not UTF-8 are shown as
+    Python escapes them, and a long line is cut in the middle.
+    """
+    return _cut(_cut(text, most).encode(errors="backslashreplace").decode().translate(_ESCAPES), most)
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most // 2]}…{text[len(text) - (most - 1) // 2 :]}"
+
+
+def check_utf8(name: str, where: object) -> None:
+    """Raise a UsageError unless a name from a disk, where it may be any bytes, can be written to our files as UTF-8."""
+    if name.encode(errors="ignore").decode() != name:
+        raise UsageError(f"{where}: expected a name in UTF-8, received {name!r}; rename it")
 
 
 def one_of(what: str, value: str, choices: Iterable[T]) -> T:

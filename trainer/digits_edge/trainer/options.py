@@ -8,7 +8,7 @@ from typing import Final
 
 from digits_edge.common.atomic_folder import check_ours, is_ours
 from digits_edge.common.keras_backend import Device
-from digits_edge.runtime.errors import RunError, UsageError
+from digits_edge.runtime.errors import RunError, UsageError, check_utf8
 from digits_edge.runtime.metadata import Preprocess
 
 from .datasets.corrections import AS_STORED, Corrections
@@ -76,6 +76,9 @@ class TrainOptions:
             UsageError: A number is out of range, a model to start from is missing, or `out` holds something else.
             RunError: A run in `out` is in the way, or there is none to resume.
         """
+        places = {"out": self.out.resolve(), "data": Path(self.data), "init": self.init, "teacher": self.teacher}
+        for name, path in places.items():
+            check_utf8(path.name if path else "", f"--{name}")
         for name, path in (("init", self.init), ("teacher", self.teacher)):
             if path and path.suffix != ".keras":
                 Run.open(path)

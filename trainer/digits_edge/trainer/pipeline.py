@@ -137,7 +137,7 @@ def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
     model = TrainingModel(network, recipe, options.seed, teacher, unknown)
     model(dataset.pixels[:1])  # builds it
     compile_training_model(model, recipe, steps)
-    network.summary(print_fn=say)
+    network.summary(print_fn=lambda table: say(*table.splitlines()))
     say(f"training on {device} with Keras's {keras.backend.backend()} backend in {computed_in(network)}")
     return model
 

@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..options import BundleOrModel, Json, Labels, Mean, PixelRange, Std, TimeLimit, print_json, range_of
+from digits_edge.runtime.errors import printable
+
+from ..options import (
+    BundleOrModel,
+    Json,
+    Labels,
+    Mean,
+    PixelRange,
+    Std,
+    TimeLimit,
+    print_json,
+    print_lines,
+    print_text,
+    range_of,
+)
 
 if TYPE_CHECKING:
     from digits_edge.export.benchmark.benchmark import Benchmark
@@ -76,24 +90,24 @@ def command(
         print_json(result.to_json())
         return
     _print(result)
-    typer.echo(NOTE.format(rounds=rounds))
+    print_text(NOTE.format(rounds=rounds))
     if validation:
-        typer.echo(f"Accuracy: measured with that runtime on {validation.described}.")
+        print_lines(f"Accuracy: measured with that runtime on {validation.described}.")
     elif models.metrics:
-        typer.echo("Accuracy: as the gate measured it on the validation split.")
-    typer.echo("\n" + textwrap.fill(result.verdict, 118))
+        print_lines("Accuracy: as the gate measured it on the validation split.")
+    print_text("\n" + textwrap.fill(printable(result.verdict, 1000), 118))
 
 
 def _print(result: Benchmark) -> None:
     from digits_edge.common.tables import table
 
-    typer.echo(f"{result.cpu} ({' '.join(result.instruction_sets) or 'instruction sets unknown'})\n")
+    print_lines(f"{result.cpu} ({' '.join(result.instruction_sets) or 'instruction sets unknown'})", "")
     speed = ("model, with", "bytes", "accuracy", "p50 µs", "p95", "p99", "time / first", "batch, 1/s", "/ first")
-    typer.echo(table(speed, [_speed(c) for c in result.candidates], markdown=False) + "\n")
+    print_text(table(speed, [_speed(c) for c in result.candidates], markdown=False) + "\n")
     cost = ("model, with", "start ms", "of it imports", "CPU µs", "/ first", "idle", "memory MB")
-    typer.echo(table(cost, [_cost(c) for c in result.candidates], markdown=False))
+    print_text(table(cost, [_cost(c) for c in result.candidates], markdown=False))
     for failure in result.failures:
-        typer.echo(f"\n{failure.runtime} cannot run {failure.file}: {failure.reason}")
+        print_lines("", f"{failure.runtime} cannot run {failure.file}: {failure.reason}")
 
 
 def _speed(c: Candidate) -> Sequence[str]:

@@ -12,7 +12,7 @@ from digits_edge.common.progress import say
 from digits_edge.runtime.system_info import cpu_name, instruction_sets, versions
 
 from ..extras import BASE, extras, requirements
-from ..options import Json, print_json
+from ..options import Json, print_json, print_lines, print_text
 
 MARKS: Final = {"works": "[ok]", "missing": "[ -]", "broken": "[!!]"}
 
@@ -48,13 +48,14 @@ def command(json: Json = False) -> None:
             }
         )
     else:
-        typer.echo(f"{platform.platform()}\n{cpu} ({' '.join(sets) or 'instruction sets unknown'})")
-        typer.echo(", ".join(f"{name} {version}" for name, version in installed.items()))
+        print_lines(platform.platform())
+        print_lines(f"{cpu} ({' '.join(sets) or 'instruction sets unknown'})")
+        print_text(", ".join(f"{name} {version}" for name, version in installed.items()))
         for title, findings in (("Extras", found_extras), ("Parts", found_parts)):
-            typer.echo(f"\n{title}")
+            print_text(f"\n{title}")
             for finding in findings:
-                typer.echo(f"{MARKS[finding.state]} {finding.name:<22} {finding.detail}")
+                print_lines(f"{MARKS[finding.state]} {finding.name:<22} {finding.detail}")
                 if finding.remedy:
-                    typer.echo(f"{'':28}to do: {finding.remedy}")
+                    print_lines(f"{'':28}to do: {finding.remedy}")
     if any(f.state == "broken" and f.name in ("base", RUNTIME.name) for f in (*found_extras, *found_parts)):
         raise typer.Exit(1)

@@ -21,6 +21,8 @@ from ..options import (
     Std,
     TimeLimit,
     print_json,
+    print_lines,
+    print_text,
     range_of,
 )
 
@@ -91,11 +93,11 @@ def command(
         )
         return
     rows = [(r.file, f"{r.accuracy:.2%}", r.wrong, f"{r.pictures:,}", f"{r.calibration_error:.4f}") for r in results]
-    typer.echo(table(("model", "accuracy", "wrong", "of", "calibration error"), rows, markdown=False) + "\n")
+    print_text(table(("model", "accuracy", "wrong", "of", "calibration error"), rows, markdown=False) + "\n")
     classes = [
         (label, *(f"{r.per_class[label][1]}" for r in results), results[0].per_class[label][0])
         for label in validation.labels
     ]
-    typer.echo(table(("wrong of class", *(r.file for r in results), "of"), classes, markdown=False))
+    print_text(table(("wrong of class", *(r.file for r in results), "of"), classes, markdown=False))
     if mistakes:
-        typer.echo(f"\n{mistakes}: what {results[0].file} gets wrong")
+        print_lines("", f"{mistakes}: what {results[0].file} gets wrong")

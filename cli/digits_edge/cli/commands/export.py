@@ -25,6 +25,8 @@ from ..options import (
     Std,
     TimeLimit,
     print_json,
+    print_lines,
+    print_text,
     range_of,
     shown,
     with_limits,
@@ -179,8 +181,10 @@ def _print(bundle: Bundle, json: bool) -> None:
     if json:
         print_json({"published": True, "bundle": str(shown(bundle.path)), **bundle.manifest})
         return
-    typer.echo(gate_table(bundle.manifest["gate"]).markdown())
+    print_text(gate_table(bundle.manifest["gate"]).markdown())
     if times := bundle.section("benchmark"):
-        typer.echo(f"\n{times['verdict']}")
+        print_lines("", times["verdict"])
     size = sum(file.bytes for file in bundle.files)
-    typer.echo(f"\n{shown(bundle.path)}: published, {size:,} bytes in {len(bundle.files)} files; look at report.html")
+    print_lines(
+        "", f"{shown(bundle.path)}: published, {size:,} bytes in {len(bundle.files)} files; look at report.html"
+    )

@@ -9,7 +9,7 @@ import typer
 
 from digits_edge.runtime.system_info import cpu_name, instruction_sets, versions
 
-from ..options import Custom, Json, TimeLimit, print_json
+from ..options import Custom, Json, TimeLimit, print_json, print_lines, print_text
 
 
 def command(
@@ -47,6 +47,6 @@ def command(
         ("versions", ", ".join(f"{name} {version}" for name, version in versions().items())),
     ]
     for key, value in rows:
-        typer.echo(f"{key:<16} {value}")
+        print_lines(f"{key:<16} {value}")
     for table in found.tables:
-        typer.echo(f"\n{table}")
+        print_text(f"\n{table}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as encoder
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from digits_edge.runtime.errors import UsageError
+from digits_edge.common.silence import discard
+from digits_edge.runtime.errors import UsageError, printable
 
-from ..options import Json, print_json
+from ..options import Json, print_json, print_lines, print_text
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -103,14 +103,14 @@ def _submit(classifier: Classifier, paths: list[str], target: Path, batch_size: 
     with picture_progress("classifying", prints=False) as seen:
         rows = write_submission(classifier, Path(paths[0]), target, batch_size=batch_size, threads=cores(), seen=seen)
     if json or jsonl:
-        typer.echo(encoder.dumps({"submission": str(target), "rows": rows}, indent=1 if json else None))
+        print_text(encoder.dumps({"submission": str(target), "rows": rows}, indent=1 if json else None))
     else:
-        typer.echo(f"{target}: {rows:,} rows")
+        print_lines(f"{target}: {rows:,} rows")
 
 
 def _answer(batches: Iterable[Batch], json: bool, jsonl: bool) -> bool:
     """Print answers as they come; whether all pictures could be read."""
-    from digits_edge.common.progress import picture_progress
+    from digits_edge.common.progress import picture_progress, say
 
     failed = False
     document: list[dict[str, Any]] = []
@@ -127,7 +127,7 @@ def _answer(batches: Iterable[Batch], json: bool, jsonl: bool) -> bool:
                 good = (result for result in batch.results if not result.error)
                 _print(_line(result.name, result.prediction) for result in good if result.prediction)
             for result in bad:
-                typer.echo(f"digits-edge: {result.error}", err=True)
+                say(f"digits-edge: {result.error}")
             done += len(batch.results)
             seen(done, batch.share)
         if json:
@@ -152,7 +152,7 @@ def _draw(classifier: Classifier, paths: list[str], target: Path) -> None:
 
 def _line(name: str, found: Prediction) -> str:
     verdict = "accepted" if found.accepted else f"not accepted: {found.reason}"
-    return f"{name}\t{found.label or '-'}\t{found.score:.3f}\t{verdict}"
+    return f"{printable(name, 300)}\t{printable(found.label or '-', 60)}\t{found.score:.3f}\t{verdict}"
 
 
 def _record(result: PictureResult) -> dict[str, Any]:
@@ -182,5 +182,5 @@ def _until_nobody_reads() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is still to be flushed goes nowhere
+        discard(sys.stdout)
         raise typer.Exit(0) from None

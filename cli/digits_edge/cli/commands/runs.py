@@ -10,7 +10,7 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import Json, print_json, shown
+from ..options import Json, print_json, print_lines, print_text, shown
 
 HINTS: Final = {"interrupted": "no: --resume", "training": "training"}
 
@@ -27,6 +27,7 @@ def command(
 
     digits-edge runs artifacts/runs/release --json
     """
+    from digits_edge.common.progress import say
     from digits_edge.common.tables import table
     from digits_edge.trainer.run import RUNS
     from digits_edge.trainer.run_list import list_runs
@@ -38,13 +39,13 @@ def command(
         print_json([{**asdict(run), "run": str(run.run)} for run in runs])
         return
     if not runs:
-        typer.echo(f"no runs in {folder or RUNS}; make one with: digits-edge train")
+        print_lines(f"no runs in {folder or RUNS}; make one with: digits-edge train")
         return
     header = ("run", "recipe", "model", "data", "parameters", "epochs", "best", "validation", "seconds", "finished")
     rows = []
     for run in runs:
         if run.val_accuracy is None or run.seconds is None:
-            typer.echo(f"digits-edge: {run.status}", err=True)
+            say(f"digits-edge: {run.status}")
             continue
         rows.append(
             (
@@ -60,4 +61,4 @@ def command(
                 run.created.partition("+")[0] if run.created else HINTS[run.status],
             )
         )
-    typer.echo(table(header, rows, markdown=False))
+    print_text(table(header, rows, markdown=False))

@@ -10,7 +10,7 @@ import typer
 
 from digits_edge.runtime.errors import BundleError, SelfTestFailed
 
-from ..options import Json, print_json
+from ..options import Json, print_json, print_lines
 
 
 def command(
@@ -48,7 +48,7 @@ def command(
         print_json({name: asdict(result) for name, result in results.items()})
     else:
         for name, result in results.items():
-            typer.echo(
+            print_lines(
                 f"{name}: {'passed' if result.passed else 'FAILED'}: {result.pictures} golden pictures, "
                 f"{result.mismatches} with another label, "
                 f"largest difference in probability {result.largest_difference:.2g}"

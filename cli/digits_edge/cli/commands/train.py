@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import chain, count
@@ -14,7 +15,7 @@ import typer
 from digits_edge.runtime.errors import UsageError
 from digits_edge.trainer.recipes import RECIPES, Architecture, Augmentation, Recipe
 
-from ..options import Data, Json, LabelColumn, Labels, PreprocessOption, print_json, shown
+from ..options import Data, Json, LabelColumn, Labels, PreprocessOption, print_json, print_lines, shown
 
 if TYPE_CHECKING:
     from digits_edge.trainer import Run
@@ -150,11 +151,11 @@ def _print(run: Run, json: bool) -> None:
         print_json({"run": str(path), **run.info.to_json()})
         return
     info, metrics = run.info, run.info.metrics
-    typer.echo(
+    print_lines(
         f"{path}: {info.parameters:,} parameters, validation accuracy {metrics.val_accuracy:.2%} "
         f"({metrics.val_wrong} wrong of {info.split.validation:,}), {info.wall_seconds:.0f} s"
     )
-    typer.echo(f"plots: {path / 'plots'}; next: digits-edge export {path} --int8")
+    print_lines(f"plots: {path / 'plots'}; next: digits-edge export {shlex.quote(str(path))} --int8")
 
 
 def _shape(size: str) -> tuple[int, ...]:

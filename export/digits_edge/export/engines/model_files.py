@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
@@ -163,7 +164,9 @@ def _opened(path: Path, pixel_range: str | None) -> ModelFiles:
         return _open_file(path, pixel_range)
     _refuse_range(path, pixel_range)
     if (path / MARKER).is_file() and not find_published(path / "bundle").is_dir():
-        raise BundleError(f"{path}: the run has not been exported yet: digits-edge export {path} --int8")
+        raise BundleError(
+            f"{path}: the run has not been exported yet: digits-edge export {shlex.quote(str(path))} --int8"
+        )
     bundle = Bundle.open(path)
     names = [name for name in bundle.names if name.endswith(SUFFIXES)]
     if not names:

@@ -7,6 +7,7 @@ from typing import Any
 
 from digits_edge.common.numerics import accuracy
 from digits_edge.common.tables import table
+from digits_edge.runtime.errors import printable
 
 from ..verify.criteria import CRITERIA, Criterion
 
@@ -102,5 +103,5 @@ def ladder_list(gate: dict[str, Any]) -> str:
             outcome = f"skipped: {rung['skipped']}"
         else:
             outcome = f"refused: {rung['refused']}" if rung["refused"] else "passed"
-        lines.append(f"- {rung['file']}: {rung['rung']}: {outcome}")
+        lines.append(printable(f"- {rung['file']}: {rung['rung']}: {outcome}"))
     return "\n".join(lines)

@@ -6,14 +6,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from digits_edge.common.tables import table
+from digits_edge.runtime.errors import printable
 
 from .gate_table import gate_table, judged, ladder_list
 
+ENTITIES: Final = str.maketrans({character: f"&#{ord(character)};" for character in "&<[|"})
 REJECTION: Final = ("refused_wrong", "auroc_wrong", "refused_outliers", "auroc_outliers")  # keys in a manifest
 
 
 def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) -> None:
     """Write `report.md` from a manifest, which needs no list of files yet, and the size of each model in bytes."""
+    advice, manifest = manifest["gate"]["advice"], _escaped(manifest)
     gate, times = manifest["gate"], manifest["benchmark"]
     parts = [
         f"# {manifest['name']}",
@@ -23,7 +26,7 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         "right in Keras and wrong in the model, fixed answers the reverse; net lost is broken minus fixed. ONNX models "
         "ran in digits_edge.runtime, TFLite models in LiteRT, and C and web pages as the ladder says.",
         gate_table(gate).markdown(),
-        *([f"To try next: `{gate['advice']}`"] if gate["advice"] else []),
+        *([f"To try next:\n\n    {advice}"] if advice else []),
         "## Ladder",
         ladder_list(gate),
         *_parity(manifest["parity"]),
@@ -44,6 +47,15 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         _provenance(manifest["provenance"]),
     ]
     path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+
+
+def _escaped(value: Any) -> Any:
+    """A manifest whose texts are one line each, and plain text in Markdown: without tags, links and new columns."""
+    if isinstance(value, dict):
+        return {key: _escaped(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_escaped(inner) for inner in value]
+    return printable(value, 4000).translate(ENTITIES) if isinstance(value, str) else value
 
 
 def _parity(parity: dict[str, Any]) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.progress import say
-from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.errors import DatasetError, check_utf8
 from digits_edge.runtime.metadata import Preprocess
 from digits_edge.runtime.picture.mnist_form import SIDE
 
@@ -73,6 +73,8 @@ def encode(
     picture are said.
     """
     present, targets = np.unique(classes, return_inverse=True)
+    for label in present:
+        check_utf8(str(label), where)
     if len(present) < 2:
         raise DatasetError(f"{where}: expected at least two classes, found {_listed(map(str, present)) or 'none'}")
     if names is not None:

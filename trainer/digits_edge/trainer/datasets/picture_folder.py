@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from digits_edge.common.progress import say
 from digits_edge.runtime.batch.csv_header import SIDES
-from digits_edge.runtime.errors import DatasetError, PictureError
+from digits_edge.runtime.errors import DatasetError, PictureError, check_utf8
 from digits_edge.runtime.metadata import Preprocess
 from digits_edge.runtime.picture.decode import SUFFIXES, read_picture
 from digits_edge.runtime.picture.preprocess import prepare
@@ -83,6 +83,7 @@ def find(folder: Path, files: Sequence[Path], *, empty_allowed: bool) -> dict[st
         if len(names) < 2:
             beside[str(path.parent)] += 1
         else:
+            check_utf8(names[0], path.parent)
             found.setdefault(part, []).append(Picture(str(path), path, names[0]))
     if not found:
         flat = f": {', '.join(sorted(beside))} is no class" if beside else ""

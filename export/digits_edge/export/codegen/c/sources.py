@@ -13,6 +13,7 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.runtime.errors import printable
 from digits_edge.runtime.metadata import Contract
 
 from ...engines.tensor_spec import Quantization
@@ -28,7 +29,9 @@ TILE: Final = 4  # channels computed at a time
 LINE: Final = 110  # characters
 NOT_JUDGED: Final = "not judged yet"
 KINDS: Final = {Convolution: "CONVOLUTION", MaxPool: "MAX_POOL", Mean: "MEAN", Table: "TABLE", Copy: "COPY"}
-TAKEN: Final = ("all", "clean", "main", "selftest", "test")  # names of other files and targets
+# Names of other files and targets, of files that make prefers to `Makefile`, and of devices on Windows.
+TAKEN: Final = ("all", "clean", "main", "selftest", "test", "makefile", "gnumakefile", "aux", "con", "nul", "prn")
+LONGEST: Final = 63  # characters of an identifier that C99 tells apart
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +52,8 @@ class Sources:
 
 
 def identifier(name: str) -> str:
-    """A name as a C identifier."""
-    word = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_") or "model"
+    """A name as a C identifier, and as the name of a file."""
+    word = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_")[:LONGEST] or "model"
     return f"model_{word}" if word[0].isdigit() or word in TAKEN else word
 
 
@@ -167,5 +170,6 @@ def _wrapped(words: Iterable[str], indent: int, end: str = "\n") -> str:
 
 
 def _text(label: str) -> str:
-    """A label as a C string: ASCII letters and digits as they are, all other bytes of its UTF-8 in octal."""
-    return '"' + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\{b:03o}" for b in label.encode()) + '"'
+    """A printable label as a C string: ASCII letters and digits as they are, other bytes of its UTF-8 in octal."""
+    data = printable(label).encode()  # one line for each picture, whatever the labels are
+    return '"' + "".join(chr(b) if chr(b).isalnum() and b < 128 else f"\\{b:03o}" for b in data) + '"'
