@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .errors import BundleError, IntegrityError
-from .files import leads_outside, read_file, sha256
+from .files import MAX_JSON_BYTES, leads_outside, parse_json, read_file, sha256
 from .metadata import Contract, check_schema
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ DEFAULT_MODEL: Final = "default.onnx"
 KIND: Final = "digits-edge bundle"
 REJECTED: Final = "digits-edge rejected export"  # the kind of a folder that a refused export leaves
 MANIFEST: Final = "manifest.json"
-MAX_MANIFEST_BYTES: Final = 2**26
 MAX_MODEL_BYTES: Final = 2**31 - 1  # the largest protobuf
 ONNX_BEST_FIRST: Final = ("model.int8.onnx", "model.onnx")
 
@@ -73,7 +71,7 @@ class Bundle:
             manifest = _read_manifest(folder)
         except FileNotFoundError:
             raise BundleError(f"{path}: expected a bundle, found a folder without {MANIFEST}") from None
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             raise BundleError(f"{os.path.join(folder, MANIFEST)}: not readable as JSON: {error}") from None
         return cls._of(folder, manifest)
 
@@ -205,15 +203,14 @@ def _published(folder: str) -> Bundle | None:
     """The bundle in a folder, or None."""
     try:
         manifest = _read_manifest(folder)
-    except (OSError, ValueError, RecursionError):  # no manifest, or a damaged one
+    except (OSError, ValueError):  # no manifest, or a damaged one
         return None
     ours = isinstance(manifest, dict) and manifest.get("kind") == KIND
     return Bundle._of(folder, manifest) if ours else None
 
 
 def _read_manifest(folder: str) -> Any:
-    data = read_file(os.path.join(folder, MANIFEST), MAX_MANIFEST_BYTES)
-    return json.loads(data.decode(), parse_constant=_no_number)
+    return parse_json(read_file(os.path.join(folder, MANIFEST), MAX_JSON_BYTES), _no_number)
 
 
 def _is_inside(name: str) -> bool:
