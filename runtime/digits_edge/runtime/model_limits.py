@@ -182,8 +182,11 @@ class _Model:
         # Appended to the model, these declare inner values as outputs: protobuf merges repeated messages.
         outputs = _as_field(7, b"".join(_as_field(12, _as_field(1, name.encode())) for name in names))
         session = _uninitialized(b"".join([*parts, self.data[start:], outputs]))
-        known: dict[str, list[int]] = dict(self.weights)
+        known = dict(self.weights)
+        known |= {node.outputs[0]: self.weights[node.inputs[0]] for node in self.nodes if self._is_weight(node)}
         for value in (*session.inputs_meta, *session.outputs_meta):
+            if value.name in known:  # maybe a scalar, which cannot be told from an unknown shape
+                continue
             if value.type not in _TYPES:
                 raise self._refusal("tensors of numbers", f"{value.type} {value.name!r:.80}")
             if not value.shape or not all(isinstance(side, int) for side in value.shape):
@@ -191,12 +194,16 @@ class _Model:
             known[value.name] = value.shape
         return known
 
+    def _is_weight(self, node: _Node) -> bool:
+        """Whether a node makes a weight of a quantized one: as many values as there are in the file."""
+        return node.operator == "DequantizeLinear" and node.inputs[0] in self.weights
+
     def size(self, pictures: int) -> tuple[int, int]:
         """All activations' number of values, and the multiply-adds or comparisons of convolutions and poolings."""
         shapes = self.shapes(pictures)
         values = work = 0
         for node in self.nodes:
-            if node.operator == "DequantizeLinear" and node.inputs[0] in self.weights:  # as large as in the file
+            if self._is_weight(node):
                 continue
             made = sum(prod(shapes[name]) for name in node.outputs if name)
             values += made
