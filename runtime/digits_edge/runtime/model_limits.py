@@ -101,7 +101,7 @@ class _Model:
                 raise self._refusal("nodes and dense weights alone", f"field {number} of a graph")
 
     def _read_node(self, span: _Span) -> None:
-        node, domain = _Node(), ""
+        node, domain, attributes = _Node(), "", list[_Span]()
         for number, value in self._messages(span):
             if number == 1:
                 node.inputs.append(self._text(value))
@@ -110,11 +110,13 @@ class _Model:
             elif number == 4:
                 node.operator = self._text(value)
             elif number == 5:
-                self._read_attribute(value, node)
+                attributes.append(value)
             elif number == 7:
                 domain = self._text(value)
         if domain not in ("", "ai.onnx") or node.operator not in _OPERATORS:
             raise self._refusal("operators", f"{domain}{':' * bool(domain)}{node.operator}"[:80])
+        for attribute in attributes:
+            self._read_attribute(attribute, node)
         self.nodes.append(node)
         if len(self.nodes) > MAX_NODES:
             raise self._refusal(f"up to {MAX_NODES:,} nodes", "more")
