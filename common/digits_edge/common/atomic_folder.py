@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import json
 import os
 import shutil
 import sys
@@ -18,6 +17,7 @@ from filelock import FileLock, Timeout
 from digits_edge.runtime.atomic_file import flush_folder
 from digits_edge.runtime.bundle import set_aside
 from digits_edge.runtime.errors import UsageError, first_line
+from digits_edge.runtime.files import read_json
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -92,8 +92,8 @@ def _check_free(target: Path, *, marker: str, kind: str) -> None:
 def is_ours(folder: Path, *, marker: str, kind: str) -> bool:
     """Whether the marker file of a folder names this kind."""
     try:
-        data = json.loads((folder / marker).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        data = read_json(folder / marker)
+    except (OSError, ValueError):
         return False
     return isinstance(data, dict) and data.get("kind") == kind
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import MANIFEST, REJECTED, Bundle, find_published
 from digits_edge.runtime.errors import BundleError, IntegrityError
+from digits_edge.runtime.files import read_json
 from digits_edge.runtime.metadata import Contract
 
 from .engines.worker import TIME_LIMIT, Worker
@@ -127,8 +127,8 @@ def _run(path: Path) -> Inspection:
 def _rejected(path: Path) -> Inspection | None:
     """Describe the folder of a refused export; None if it is something else."""
     try:
-        manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        manifest = read_json(path / MANIFEST)
+    except (OSError, ValueError):
         return None
     if not isinstance(manifest, dict) or manifest.get("kind") != REJECTED:
         return None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .errors import BundleError, IntegrityError
-from .files import leads_outside, read_file, sha256
+from .files import MAX_JSON_BYTES, leads_outside, parse_json, read_file, sha256
 from .metadata import Contract, check_schema
 
 if TYPE_CHECKING:
@@ -18,9 +17,13 @@ DEFAULT_MODEL: Final = "default.onnx"
 KIND: Final = "digits-edge bundle"
 REJECTED: Final = "digits-edge rejected export"  # the kind of a folder that a refused export leaves
 MANIFEST: Final = "manifest.json"
-MAX_MANIFEST_BYTES: Final = 2**26
 MAX_MODEL_BYTES: Final = 2**31 - 1  # the largest protobuf
+ATTEMPTS: Final = 10  # to read a bundle that is replaced meanwhile
 ONNX_BEST_FIRST: Final = ("model.int8.onnx", "model.onnx")
+
+
+class _ReplacedError(BundleError):
+    """A bundle was replaced after its manifest was read."""
 
 
 class BundleFile(NamedTuple):
@@ -62,20 +65,21 @@ class Bundle:
         Raises:
             BundleError: There is no bundle, or a newer digits-edge wrote it.
         """
-        folder = _find_published(os.fspath(path))
-        if not os.path.isdir(folder):
-            found = "another file" if os.path.exists(folder) else "nothing there"
-            raise BundleError(f"{path}: expected a bundle's folder or an .onnx file, found {found}")
-        if not os.path.exists(os.path.join(folder, MANIFEST)):
-            inner = _find_published(os.path.join(folder, "bundle"))
-            folder = inner if os.path.isdir(inner) else folder  # a run has its bundle inside
-        try:
-            manifest = _read_manifest(folder)
-        except FileNotFoundError:
-            raise BundleError(f"{path}: expected a bundle, found a folder without {MANIFEST}") from None
-        except (OSError, ValueError, RecursionError) as error:
-            raise BundleError(f"{os.path.join(folder, MANIFEST)}: not readable as JSON: {error}") from None
-        return cls._of(folder, manifest)
+        for _ in range(ATTEMPTS):
+            folder = _find_published(os.fspath(path))
+            if not os.path.exists(os.path.join(folder, MANIFEST)):
+                inner = _find_published(os.path.join(folder, "bundle"))
+                folder = inner if os.path.isdir(inner) else folder  # a run has its bundle inside
+            try:
+                return cls._of(folder, _read_manifest(folder))
+            except (FileNotFoundError, NotADirectoryError):  # or it is just being replaced
+                continue
+            except (OSError, ValueError) as error:
+                raise BundleError(f"{os.path.join(folder, MANIFEST)}: not readable as JSON: {error}") from None
+        if os.path.isdir(folder):
+            raise BundleError(f"{path}: expected a bundle, found a folder without {MANIFEST}")
+        found = "another file" if os.path.exists(folder) else "nothing there"
+        raise BundleError(f"{path}: expected a bundle's folder or an .onnx file, found {found}")
 
     @classmethod
     def _of(cls, folder: str, manifest: Any) -> Bundle:
@@ -97,8 +101,23 @@ class Bundle:
 
         Raises:
             IntegrityError: The file is missing or was altered.
-            BundleError: The manifest does not list it.
+            BundleError: The manifest does not list it, or the bundle was replaced after it was opened.
         """
+        try:
+            return self._read(name)
+        except IntegrityError:
+            if self._is_current():
+                raise
+        raise _ReplacedError(f"{self.folder}: the bundle was replaced while it was read: read it again")
+
+    def _is_current(self) -> bool:
+        """Whether the folder still has the manifest that was read."""
+        try:
+            return bool(_read_manifest(self.folder) == self.manifest)
+        except (OSError, ValueError):
+            return False
+
+    def _read(self, name: str) -> bytes:
         file = next((f for f in self.files if f.name == name), None)
         if file is None:
             raise BundleError(f"{self.folder}: expected one of {', '.join(self.names)}, received {name!r}")
@@ -179,8 +198,17 @@ class Bundle:
 def read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
     """Read a bundle's best ONNX model, an `.onnx` file or, for None, the package's model; also its path for messages.
 
-    The hash of a file is checked if a manifest beside it lists it.
+    The hash of a file is checked if a manifest beside it lists it. A bundle that is replaced meanwhile is read again.
     """
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return _read_model(path)
+        except _ReplacedError:
+            continue
+    return _read_model(path)
+
+
+def _read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
     if path is None:
         return read_file(os.path.join(os.path.dirname(__file__), DEFAULT_MODEL), MAX_MODEL_BYTES), DEFAULT_MODEL
     try:
@@ -205,15 +233,14 @@ def _published(folder: str) -> Bundle | None:
     """The bundle in a folder, or None."""
     try:
         manifest = _read_manifest(folder)
-    except (OSError, ValueError, RecursionError):  # no manifest, or a damaged one
+    except (OSError, ValueError):  # no manifest, or a damaged one
         return None
     ours = isinstance(manifest, dict) and manifest.get("kind") == KIND
     return Bundle._of(folder, manifest) if ours else None
 
 
 def _read_manifest(folder: str) -> Any:
-    data = read_file(os.path.join(folder, MANIFEST), MAX_MANIFEST_BYTES)
-    return json.loads(data.decode(), parse_constant=_no_number)
+    return parse_json(read_file(os.path.join(folder, MANIFEST), MAX_JSON_BYTES), _no_number)
 
 
 def _is_inside(name: str) -> bool:

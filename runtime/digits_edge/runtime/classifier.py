@@ -14,6 +14,7 @@ import numpy as np
 
 from .errors import BundleError, PictureError, reason_of
 from .metadata import Contract
+from .model_limits import CHUNK
 from .prediction import Prediction, SelfTest
 from .session import Provider, SessionSettings, checked_min_score, has_threads, open_session, read_contract
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from .picture.finder import Finding
 
-CHUNK: Final = 32  # pictures in one call of a session; more are slower without an arena (benchmarks/bulk.py --batches)
 SELF_TEST_TOLERANCE: Final = 0.05  # in probability, since integer kernels round differently on different CPUs
 
 
@@ -47,11 +47,12 @@ class Classifier:
         providers: Sequence[Provider] | None = None,
         session_options: onnxruntime.SessionOptions | None = None,
         min_score: float | None = None,
+        trust: bool = False,
     ) -> None:
         if not isinstance(model, bytes):
             raise BundleError(f"{where}: expected a model's bytes, received {type(model).__name__}")
         self._model = model
-        self._settings = SessionSettings(threads, providers, session_options)
+        self._settings = SessionSettings(threads, providers, session_options, trust)
         own = None if min_score is None else checked_min_score(min_score)
         session = self._open(where)
         contract = read_contract(session, where)
@@ -66,6 +67,7 @@ class Classifier:
         providers: Sequence[Provider] | None = None,
         session_options: onnxruntime.SessionOptions | None = None,
         min_score: float | None = None,
+        trust: bool = False,
     ) -> Classifier:
         """Load the package's own model, a bundle, or one `.onnx` file that digits-edge exported.
 
@@ -77,6 +79,8 @@ class Classifier:
                 given.
             session_options: Your own `onnxruntime.SessionOptions`, used unchanged; not together with `threads`.
             min_score: Smallest score of an accepted answer, in [0, 1]; the model's own threshold unless given.
+            trust: Load a model whose operators, size or work are not those of the models that digits-edge exports. It
+                may take any time and memory.
 
         Raises:
             BundleError: There is no model, or digits-edge did not export it.
@@ -87,7 +91,13 @@ class Classifier:
 
         model, where = read_model(path)
         return cls(
-            model, where, threads=threads, providers=providers, session_options=session_options, min_score=min_score
+            model,
+            where,
+            threads=threads,
+            providers=providers,
+            session_options=session_options,
+            min_score=min_score,
+            trust=trust,
         )
 
     @property
@@ -196,7 +206,11 @@ class Classifier:
                 "cannot: load it in each process, or give threads= and providers= instead"
             )
         again = partial(
-            type(self), threads=settings.threads, providers=settings.providers, min_score=self._contract.min_score
+            type(self),
+            threads=settings.threads,
+            providers=settings.providers,
+            min_score=self._contract.min_score,
+            trust=settings.trust,
         )
         return again, (self._model,)
 

@@ -15,4 +15,12 @@ import onnxruntime
 
 onnxruntime.disable_telemetry_events()
 
-__all__ = ["onnxruntime"]
+_binding = onnxruntime.capi.onnxruntime_pybind11_state
+# What onnxruntime raises: classes of its own without a common base, and what pybind11 makes of other C++ exceptions.
+ERRORS: tuple[type[Exception], ...] = (
+    *(kind for kind in vars(_binding).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+    RuntimeError,
+    ValueError,
+)
+
+__all__ = ["ERRORS", "onnxruntime"]

@@ -8,9 +8,10 @@ from numbers import Integral
 from typing import Any, Final, NamedTuple
 
 from .errors import BundleError, UsageError, reason_of
+from .files import parse_json
 from .metadata import METADATA_KEY, Contract
 from .model_limits import check_model_limits
-from .ort import onnxruntime
+from .ort import ERRORS, onnxruntime
 
 Provider = str | tuple[str, dict[str, Any]]
 MAX_THREADS: Final = 256  # onnxruntime needs minutes to start more
@@ -22,6 +23,7 @@ class SessionSettings(NamedTuple):
     threads: int | None = None  # for one operator, 1 to 256; None for one thread, or for what `session_options` say
     providers: Sequence[Provider] | None = None  # as onnxruntime takes them, preferred one first; None for the CPU
     session_options: onnxruntime.SessionOptions | None = None  # the caller's own, used unchanged; None for ours
+    trust: bool = False  # whether to leave out the check of what the model could do, see `model_limits`
 
 
 def open_session(
@@ -31,12 +33,12 @@ def open_session(
 
     Raises:
         UsageError: A setting is invalid, or this onnxruntime lacks a provider.
-        BundleError: onnxruntime cannot load the model.
+        BundleError: onnxruntime cannot load the model, or it could do more than a model that digits-edge exports.
     """
     settings = settings or SessionSettings()
     options = _options(settings)
     providers = _providers(settings.providers)
-    if settings.session_options is None:  # with own options, the model may use operators that only they register
+    if settings.session_options is None and not settings.trust:  # own options may register operators of their own
         check_model_limits(model, where)
     try:
         session = onnxruntime.InferenceSession(
@@ -46,7 +48,7 @@ def open_session(
             enable_fallback=0,  # it would print, and retry what just failed
             read_config_from_model=0,  # a model must not choose how it is run
         )
-    except Exception as error:  # onnxruntime's exceptions share no base class
+    except ERRORS as error:
         raise BundleError(f"{where}: onnxruntime cannot load it: {reason_of(error)}") from None
     started = session.get_providers()
     missing = [name for name in map(_name, providers) if name not in started]
@@ -127,14 +129,12 @@ def checked_min_score(min_score: Any) -> float:
 
 def read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract:
     """Read the contract of a session's model; raise a BundleError if it has none, or its input or output break it."""
-    import json
-
     try:
         text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if text is None:
             raise BundleError(f"{where}: expected a model that digits-edge exported, found no contract in its metadata")
-        contract = Contract.from_json(json.loads(text), where)
-    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        contract = Contract.from_json(parse_json(text.encode()), where)
+    except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise BundleError(f"{where}: the model's description is no JSON: {error}") from None
     inputs, outputs = session.get_inputs(), session.get_outputs()
     image = [(i.name, i.type, i.shape[1:]) for i in inputs]

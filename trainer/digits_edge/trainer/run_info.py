@@ -9,6 +9,7 @@ from types import NoneType
 from typing import Any, Final, Literal, get_args, get_origin, get_type_hints
 
 from digits_edge.runtime.errors import RunError, UsageError
+from digits_edge.runtime.files import read_json
 from digits_edge.runtime.metadata import Preprocess
 
 from .datasets.corrections import AS_STORED, Corrections
@@ -106,8 +107,8 @@ class RunInfo:
     def read(cls, path: Path) -> RunInfo:
         """Read a `run.json`, or raise RunError if it is damaged or a newer digits-edge wrote it."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+            data = read_json(path)
+        except (OSError, ValueError) as error:
             raise RunError(f"{path}: not readable as JSON: {error}") from None
         if not isinstance(data, dict) or data.get("kind") != KIND:
             raise RunError(f"{path}: expected the description of a {KIND}, received another JSON")

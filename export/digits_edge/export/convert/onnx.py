@@ -20,6 +20,7 @@ from digits_edge.runtime.session import open_session
 
 from .keras_model import KerasModelFile, adapted, as_function
 from .onnx_graph import LOGITS, OPSET, PIXELS, clean
+from .onnx_shapes import fold_shapes
 
 if TYPE_CHECKING:
     import keras
@@ -38,9 +39,13 @@ def to_onnx_core(source: KerasModelFile) -> bytes:
         with trace:
             for batch in (1, None):
                 try:
-                    core = clean(_convert(model, batch))
-                    if batch is None or _takes_any_batch(core):
+                    core = _convert(model, batch)
+                    if batch is None:
+                        fold_shapes(core)
+                    core = clean(core)
+                    if _takes_any_batch(core):
                         return bytes(core.SerializeToString(deterministic=True))
+                    reason = "expected the same logits for a picture alone and among others"
                 except Exception as error:  # tf2onnx raises exceptions of many types
                     reason = reason_of(error)
     raise ExportError(f"tf2onnx cannot convert {model.name}: {reason}")

@@ -45,6 +45,7 @@ def clean(core: onnx.ModelProto) -> onnx.ModelProto:
         raise ExportError(f"expected one input and one output, found {len(graph.input)} and {len(graph.output)}")
     _drop_idle_reshapes(graph)
     _fold_flatten_transposes(graph)
+    _round_scales_up(graph)
     _free_batch(graph)
     edit.sort_from_output(graph)
     _name_by_place(graph)
@@ -141,6 +142,16 @@ def _fold_flatten_transposes(graph: Any) -> None:
         rows = numpy_helper.to_array(kernel).reshape(h, w, c, -1)
         edit.set_value(kernel, rows.transpose(2, 0, 1, 3).reshape(c * h * w, -1))
         edit.bypass(graph, transpose)
+
+
+def _round_scales_up(graph: Any) -> None:
+    """Round the scales of a resize up, so that shape inference, which rounds sides down, gets the sides of the run."""
+    shapes, known = edit.shapes_of([*graph.value_info, *graph.input]), edit.constants(graph)
+    for node in [node for node in graph.node if node.op_type == "Resize" and len(node.input) == 3]:
+        scales, sides = numpy_helper.to_array(known[node.input[2]]), np.array(shapes[node.input[0]])
+        short = np.floor(scales.astype(np.float64) * sides) < np.floor(scales * sides.astype(np.float32))
+        rounded = np.where(short, np.nextafter(scales, np.float32(np.inf)), scales)
+        node.input[2] = edit.add_constant(graph, f"{node.output[0]}_scales", rounded, np.float32)
 
 
 def _free_batch(graph: Any) -> None:

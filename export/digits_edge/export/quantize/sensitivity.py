@@ -13,7 +13,7 @@ import numpy.typing as npt
 import onnx
 from onnxruntime.quantization.qdq_loss_debug import compute_signal_to_quantization_noice_ratio
 
-from digits_edge.runtime.session import open_session
+from digits_edge.runtime.session import SessionSettings, open_session
 
 from ..convert.onnx import to_nchw
 from ..convert.onnx_graph import LOGITS, PIXELS
@@ -74,6 +74,6 @@ def layers_of(core: onnx.ModelProto) -> list[tuple[str, tuple[str, ...]]]:
 
 
 def _logits(core: onnx.ModelProto, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    session = open_session(core.SerializeToString())
+    session = open_session(core.SerializeToString(), settings=SessionSettings(trust=True))
     logits: npt.NDArray[np.float32] = session.run([LOGITS], {PIXELS: pixels})[0]
     return logits
