@@ -8,11 +8,19 @@ If the program has imported onnxruntime earlier, the thread is already running, 
 from __future__ import annotations
 
 import os
+from typing import Final
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 onnxruntime.disable_telemetry_events()
 
-__all__ = ["onnxruntime"]
+ORT_ERRORS: Final[tuple[type[Exception], ...]] = (  # what a call of a session raises; its own share no base class
+    *(value for value in vars(_state).values() if isinstance(value, type) and issubclass(value, Exception)),
+    RuntimeError,
+    ValueError,
+)
+
+__all__ = ["ORT_ERRORS", "onnxruntime"]

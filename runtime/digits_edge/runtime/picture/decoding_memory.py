@@ -22,9 +22,11 @@ def decoding_memory(image: Any, data: bytes, size: tuple[int, int]) -> int:
         size: Its width and height before `image.draft`.
     """
     decoder = image.tile[0][0] if image.tile else ""
-    itself = image.width * image.height * (1 if image.mode in ONE_BYTE else 2 if image.mode.startswith("I;16") else 4)
+    itself: int = (
+        image.width * image.height * (1 if image.mode in ONE_BYTE else 2 if image.mode.startswith("I;16") else 4)
+    )
     if image.format == "WEBP":
-        return itself + WEBP_BYTES * image.width * image.height
+        return itself + WEBP_BYTES * size[0] * size[1]
     if decoder == "jpeg" and not _is_one_scan(data, len(image.layer)):
         return itself + size[0] * size[1] * COEFFICIENT * _samples(image.layer)
     if decoder == "libtiff":
@@ -55,4 +57,4 @@ def _of_a_strip(image: Any) -> int:
         pixels = tags[WIDTH] * min(tags.get(STRIP) or tags[HEIGHT], tags[HEIGHT])
     if "jpeg" in image.info["compression"] or image.info["compression"] == "webp" or tags.get(PHOTOMETRIC) == 6:
         return int(pixels) * JPEG_IN_TIFF
-    return int(pixels) * max(tags.get(BITS, (1,))) * tags.get(SAMPLES, 1) // 8
+    return int(pixels * max(tags.get(BITS, (1,))) * tags.get(SAMPLES, 1)) // 8
