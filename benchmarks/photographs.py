@@ -21,9 +21,10 @@ from sklearn.datasets import load_digits
 
 from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier
-from digits_edge.runtime.picture.decode import read_picture, to_grey
+from digits_edge.runtime.picture.decode import read_picture
 from digits_edge.runtime.picture.finder import find_digit
 from digits_edge.runtime.picture.resize import resize
+from digits_edge.runtime.picture.shrink import to_grey
 from digits_edge.trainer import read_dataset
 
 TIMES = 20

@@ -14,11 +14,12 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from digits_edge.runtime.errors import PictureError
-from digits_edge.runtime.picture.decode import read_picture, to_grey
+from digits_edge.runtime.picture.decode import read_picture
 from digits_edge.runtime.picture.finder import find_digit
 from digits_edge.runtime.picture.mnist_form import is_normalised
 from digits_edge.runtime.picture.preprocess import prepare
 from digits_edge.runtime.picture.resize import resize
+from digits_edge.runtime.picture.shrink import to_grey
 
 
 def encoded(image, kind="PNG", **options):

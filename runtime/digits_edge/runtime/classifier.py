@@ -15,6 +15,7 @@ import numpy as np
 from .errors import BundleError, PictureError, reason_of
 from .metadata import Contract
 from .model_limits import CHUNK
+from .ort import ORT_ERRORS
 from .prediction import Prediction, SelfTest
 from .session import Provider, SessionSettings, checked_min_score, has_threads, open_session, read_contract
 
@@ -229,7 +230,9 @@ class Classifier:
         session = self._session or self._open(self.name)
         try:
             probabilities: npt.NDArray[np.float32] = session.run(["probabilities"], {"image": pixels})[0]
-        except Exception as error:  # onnxruntime's exceptions share no base class
+        except ORT_ERRORS as error:
+            if type(error) not in ORT_ERRORS:  # raised by the program around us, such as by a signal handler
+                raise
             raise BundleError(f"{self.name}: onnxruntime cannot run it: {reason_of(error)}") from None
         if len(probabilities) != len(pixels):
             raise BundleError(

@@ -15,7 +15,7 @@ from math import prod
 from typing import Any, Final
 
 from .errors import BundleError, reason_of
-from .ort import ERRORS, onnxruntime
+from .ort import ORT_ERRORS, onnxruntime
 
 CHUNK: Final = 32  # pictures in one call of a session; more are slower without an arena (benchmarks/bulk.py --batches)
 MAX_VALUES: Final = 2**28  # of all activations of one picture: a gigabyte in float32
@@ -237,7 +237,7 @@ def check_model_limits(model: bytes, where: str) -> None:
             if values > CHUNK * alone[0] or work > CHUNK * alone[1]:
                 raise BundleError(f"{where}: expected a batch to take what its pictures take alone, received more")
             values, work = alone
-    except ERRORS as error:
+    except ORT_ERRORS as error:
         raise BundleError(f"{where}: onnxruntime cannot load it: {reason_of(error)}") from None
     if values > MAX_VALUES:
         raise BundleError(f"{where}: expected activations of up to {MAX_VALUES:,} values, received {values:,}")

@@ -8,19 +8,20 @@ If the program has imported onnxruntime earlier, the thread is already running, 
 from __future__ import annotations
 
 import os
+from typing import Final
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 onnxruntime.disable_telemetry_events()
 
-_binding = onnxruntime.capi.onnxruntime_pybind11_state
 # What onnxruntime raises: classes of its own without a common base, and what pybind11 makes of other C++ exceptions.
-ERRORS: tuple[type[Exception], ...] = (
-    *(kind for kind in vars(_binding).values() if isinstance(kind, type) and issubclass(kind, Exception)),
+ORT_ERRORS: Final[tuple[type[Exception], ...]] = (
+    *(kind for kind in vars(_state).values() if isinstance(kind, type) and issubclass(kind, Exception)),
     RuntimeError,
     ValueError,
 )
 
-__all__ = ["ERRORS", "onnxruntime"]
+__all__ = ["ORT_ERRORS", "onnxruntime"]

@@ -85,10 +85,14 @@ def open_csv(source: Source, name: str) -> Iterator[tuple[TextIO, Callable[[], f
             total = file.seekable() and os.fstat(file.fileno()).st_size
             yield text, lambda: min(1.0, file.tell() / total) if total else None
     except OSError as error:
-        if error.strerror is None:  # of gzip or bz2
+        if error.strerror:
+            raise DatasetError(f"{name}: cannot be read: {error.strerror}") from None
+        if type(error) in (OSError, gzip.BadGzipFile):  # of bz2 and gzip; not what a signal handler raised
             raise DatasetError(f"{name}: {DAMAGED}") from None
-        raise DatasetError(f"{name}: cannot be read: {error.strerror}") from None
-    except ValueError as error:  # a path with a null character
+        raise
+    except ValueError as error:
+        if "null" not in str(error):
+            raise
         raise DatasetError(f"{name!r}: not a path: {error}") from None
     except Exception as error:
         if isinstance(error, EOFError | zlib.error) or type(error).__module__ in ("zipfile", "_lzma"):

@@ -11,7 +11,7 @@ from typing import Final
 
 from ..classifier import Classifier
 from ..errors import DatasetError, DigitsEdgeError, PictureError, UsageError
-from ..picture.decode import SUFFIXES
+from ..picture.decode import MAX_BYTES, SUFFIXES
 from ..prediction import Prediction
 from .csv_rows import Rows, begins_a_csv, is_csv, read_rows
 from .image_folder import pictures_in
@@ -74,7 +74,10 @@ def _predict_stdin(
     if begins_a_csv(stdin.peek(1)):
         yield from _predict_csv(classifier, stdin, "-", batch_size, threads)
     else:
-        prediction = next(classifier.predict_many([stdin.read()]))
+        picture = bytearray()
+        while len(picture) <= MAX_BYTES and (more := stdin.read(2**20)):
+            picture += more
+        prediction = next(classifier.predict_many([picture]))
         yield Batch((PictureResult("-", prediction, prediction.error),))
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import struct
 import sys
+import zlib
 from typing import Any, Final
 
 import numpy as np
@@ -12,14 +14,33 @@ import numpy.typing as npt
 
 from ..errors import MissingExtra, PictureError, first_line
 from ..files import read_file
+from .decoding_memory import decoding_memory
+from .shrink import MIN_SIDE, WORKING_SIDE, shrunk, spans
 
-MIN_SIDE: Final = 8
 MAX_PIXELS: Final = 64_000_000  # a phone's 50-megapixel picture has 50.1 million; a decompression bomb has more
 MAX_BYTES: Final = 2**29  # of a file
 LONGEST: Final = 100  # largest ratio of the sides; nobody writes a digit on a longer strip
-WORKING_SIDE: Final = 1024  # larger pictures are shrunk while they are decoded
+MAX_MEMORY: Final = 300_000_000  # bytes for decoding, besides the file's own
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jfif")
+FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF")  # Pillow reads others by running Ghostscript
+# What Pillow's readers of these formats raise at damaged files. Everything else, and a subclass of these, is passed on.
+DAMAGED: Final = (
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    OSError,
+    OverflowError,
+    SyntaxError,
+    TypeError,
+    UnicodeDecodeError,
+    UserWarning,
+    ValueError,
+    ZeroDivisionError,
+    struct.error,
+    zlib.error,
+)
 
 
 def read_picture(source: Any) -> npt.NDArray[np.uint8]:
@@ -39,7 +60,9 @@ def read_picture(source: Any) -> npt.NDArray[np.uint8]:
         try:
             data = read_file(path, MAX_BYTES)
         except OSError as error:
-            raise PictureError(f"{path}: cannot be read: {error.strerror or error}") from None
+            if error.errno is None:  # not the system's, but raised by a signal handler, such as a TimeoutError
+                raise
+            raise PictureError(f"{path}: cannot be read: {error.strerror}") from None
         except ValueError as error:  # a path with a null character
             raise PictureError(f"{path!r}: not a path: {error}") from None
         return _decode(data, path)
@@ -58,16 +81,8 @@ def read_picture(source: Any) -> npt.NDArray[np.uint8]:
 def _as_text(path: str | os.PathLike[str]) -> str:
     try:
         return os.fsdecode(path)
-    except Exception as error:  # whatever somebody's __fspath__ raises
+    except (TypeError, UnicodeError) as error:
         raise PictureError(f"expected a path, received {type(path).__name__}: {first_line(error)}") from None
-
-
-def to_grey(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Convert uint8[H, W] or uint8[H, W, 3] to grey, uint8[H, W], by the luma of ITU-R BT.601."""
-    if pixels.ndim == 2:
-        return pixels
-    red, green, blue = (pixels[..., channel] * np.float32(share) for channel, share in enumerate((0.299, 0.587, 0.114)))
-    return np.asarray(red + green + blue + np.float32(0.5), np.uint8)
 
 
 def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
@@ -76,16 +91,9 @@ def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
             "expected an array uint8[H, W], uint8[H, W, 3] or uint8[H, W, 4], "
             f"received {array.dtype}{list(array.shape)}"
         )
-    _check_size(array.shape[1], array.shape[0], "array")
-    return _on_paper(array) if array.shape[2:] == (4,) else array
-
-
-def _on_paper(rgba: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Put uint8[H, W, 4] on white, or on black if its opaque part is light; uint8[H, W, 3]."""
-    alpha = rgba[..., 3:].astype(np.float32) / 255
-    light = float((to_grey(rgba[..., :3]) * alpha[..., 0]).sum()) > 127.5 * float(alpha.sum())
-    paper = 0 if light and rgba[..., 3].min() < 255 else 255
-    return (rgba[..., :3] * alpha + paper * (1 - alpha) + 0.5).astype(np.uint8)
+    height, width = array.shape[:2]
+    _check_size(width, height, "array")
+    return shrunk(height, width, array.__getitem__)
 
 
 def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
@@ -94,45 +102,78 @@ def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise MissingExtra("pillow", "image", "reading picture files") from None
+    expected = (*DAMAGED, Image.DecompressionBombError, Image.DecompressionBombWarning, UnidentifiedImageError)
     try:
         if not isinstance(source, bytes):
+            _check_size(source.width, source.height, where)
             return _from_pil(source, where)
         if not source:
             raise PictureError(f"{where}: expected a picture, received an empty file")
-        with Image.open(io.BytesIO(source)) as image:
-            if image.format == "JPEG" and image.width * image.height <= MAX_PIXELS:
+        if len(source) > MAX_BYTES:
+            raise PictureError(f"{where}: expected at most {MAX_BYTES:,} bytes, received more")
+        formats = [*FORMATS, *({"HEIF"} & Image.OPEN.keys())]  # HEIF where pillow-heif has been registered
+        with Image.open(io.BytesIO(source), formats=formats) as image:
+            _check_size(image.width, image.height, where)
+            width, height = image.size
+            if image.format == "JPEG":
                 image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # decode at 1/2, 1/4 or 1/8 of the size
+            if (needed := decoding_memory(image, source, (width, height))) > MAX_MEMORY:
+                raise PictureError(
+                    f"{where}: expected a picture that is decoded in {MAX_MEMORY // 10**6} MB of memory, received a "
+                    f"{image.format} of {width} x {height} pixels, stored so that it takes {needed // 10**6:,} MB"
+                )
             return _from_pil(image, where)
-    except PictureError:
-        raise
-    except Image.DecompressionBombError:
-        raise PictureError(f"{where}: expected at most {MAX_PIXELS:,} pixels, received far more") from None
-    except UnidentifiedImageError:
-        raise PictureError(f"{where}: expected a picture, received bytes of no known picture format") from None
-    except Exception as error:  # pillow's decoders raise nearly anything on damaged files
+    except expected as error:
+        if type(error) not in expected:  # raised by the program around us, such as a TimeoutError by a signal handler
+            raise
+        if isinstance(error, Image.DecompressionBombError):
+            raise PictureError(f"{where}: expected at most {MAX_PIXELS:,} pixels, received far more") from None
+        if isinstance(error, UnidentifiedImageError):
+            raise PictureError(f"{where}: expected a picture, received bytes of no known picture format") from None
         raise PictureError(f"{where}: a damaged or truncated picture: {first_line(error)}") from None
 
 
 def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
-    from PIL import Image, ImageOps
+    image.load()  # also turns a TIFF upright
+    white = _white(image, where) if image.mode.startswith(("I", "F")) else None
+    transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
+    mode = "RGBA" if transparent else "L" if white or image.mode in ("1", "L") else "RGB"
 
-    _check_size(image.width, image.height, where)
-    shrink = min(max(image.size) // WORKING_SIDE, min(image.size) // MIN_SIDE)
-    if shrink > 1 and image.mode in ("L", "RGB", "RGBA"):  # before anything else copies it
-        image, shrink = image.reduce(shrink), 1
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith(("I", "F")):  # 16 or 32 bits a pixel, which Pillow would clip instead of scale
-        deep = np.asarray(image, np.float32)
-        if not np.isfinite(deep).all():
+    def cut(rows: slice) -> npt.NDArray[np.uint8]:
+        strip = _cut(image, rows)
+        if white is not None:
+            return (_numbers(strip).clip(min=0) * (255 / white)).astype(np.uint8)
+        return _numbers(strip if strip.mode == mode else strip.convert(mode))
+
+    pixels = shrunk(image.height, image.width, cut)
+    turn = image.getexif().get(0x0112)
+    if turn in (5, 6, 7, 8):
+        pixels = pixels.swapaxes(0, 1)
+    return pixels[:: -1 if turn in (3, 4, 7, 8) else 1, :: -1 if turn in (2, 3, 6, 7) else 1]
+
+
+def _cut(image: Any, rows: slice) -> Any:
+    return image.crop((0, rows.start, image.width, rows.stop))
+
+
+def _numbers(image: Any) -> npt.NDArray[Any]:
+    """The values of a small PIL image: not by `np.asarray`, which swallows what a signal handler raises meanwhile."""
+    from PIL import ImageMode
+
+    described = ImageMode.getmode(image.mode)
+    shape = (image.height, image.width, len(described.bands))
+    return np.frombuffer(image.tobytes(), described.typestr).reshape(shape[: 2 + (shape[2] > 1)])
+
+
+def _white(image: Any, where: str) -> float:
+    """The value of white in a picture of 16 or 32 bits a pixel, which Pillow would clip instead of scale."""
+    brightest = -np.inf
+    for rows in spans(image.height, image.width)[1]:
+        numbers = _numbers(_cut(image, rows))
+        if not np.isfinite(numbers).all():
             raise PictureError(f"{where}: expected finite pixels, received some that are no numbers")
-        brightest = float(deep.max())
-        white = next((white for white in (1, 255, 65535) if brightest <= white), brightest)
-        image = Image.fromarray((deep.clip(min=0) * (255 / white)).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = Image.fromarray(_on_paper(np.asarray(image.convert("RGBA").reduce(max(1, shrink)))))
-        shrink = 1
-    image = image.convert("L" if image.mode in ("1", "L") else "RGB")
-    return np.asarray(image.reduce(shrink) if shrink > 1 else image)
+        brightest = max(brightest, float(numbers.max()))
+    return next((white for white in (1, 255, 65535) if brightest <= white), brightest)
 
 
 def _check_size(width: int, height: int, where: str) -> None:

@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from .background import FEW, find_ink, flat_ink
 from .connected_components import Components, components
-from .decode import MIN_SIDE
 from .mnist_form import bounding_box, in_box, is_normalised
 from .resize import resize
 from .ruled_lines import without_lines
+from .shrink import MIN_SIDE
 from .stroke_width import evened, outline, widened
 
 Floats = npt.NDArray[np.float32]

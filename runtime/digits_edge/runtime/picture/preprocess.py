@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..metadata import Preprocess
-from .decode import to_grey
 from .finder import Finding, find_digit
 from .resize import resize
+from .shrink import to_grey
 
 
 def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple[int, ...]) -> Finding:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import struct
+import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 import numpy as np
 
@@ -15,6 +18,7 @@ from digits_edge.common.progress import say
 from digits_edge.runtime.errors import DatasetError, first_line
 
 from . import idx
+from .claims import check_deflated, check_unpacked, open_file, size_of
 from .pixels import Labelled, labelled
 
 # What the words in a name mean, as in `x_train`, `trainImages`, `kmnist-test-imgs` and `t10k-labels-idx1-ubyte`.
@@ -31,6 +35,7 @@ _WORDS: Final = re.compile(
 _NOISE: Final = re.compile(r"idx|ubyte|npy|npz|mat|gz|arr|set|\d+|\d+x\d+")
 _IDX_NAME: Final = re.compile(r".*ubyte(\.gz)?", re.IGNORECASE)
 SUFFIXES: Final = (".npz", ".npy", ".mat")
+MATLAB_COMPRESSED: Final = 15  # miCOMPRESSED
 WITH_CODE: Final = (".pkl", ".pickle", ".pt", ".pth", ".joblib")
 
 
@@ -124,18 +129,41 @@ def _arrays_of(path: Path) -> dict[str, _Array]:
 
 
 def _names_in_npz(path: Path) -> list[str]:
-    with _reading(path), path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+    with _reading(path), open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
         return list(arrays.files)
 
 
 def _load(path: Path, name: str) -> Any:
     """Read one array of an `.npz`, or the array of an `.npy`, which has no name; pickled objects never."""
-    with _reading(path), path.open("rb") as file:
+    with _reading(path), open_file(path) as file:
+        if file.read(2) == b"PK":
+            with zipfile.ZipFile(file) as archive:
+                for entry in (one for one in archive.infolist() if one.filename in (name, f"{name}.npy")):
+                    check_unpacked(entry.file_size, entry.compress_size, str(path))
+                    with archive.open(entry) as packed:
+                        _check_header(cast(BinaryIO, packed), entry.file_size, path)
+        else:
+            _check_header(file, size_of(file), path)
+        file.seek(0)
         loaded = np.load(file, allow_pickle=False)
         array = loaded[name] if name else loaded
         if not isinstance(array, np.ndarray):
             raise DatasetError(f"{path}: expected arrays, found other files in the archive")
         return array
+
+
+def _check_header(file: BinaryIO, size: int, path: Path) -> None:
+    """Compare the shape in an `.npy` file's header with the file's size, before an array is allocated."""
+    file.seek(0)
+    if file.read(6) != np.lib.format.MAGIC_PREFIX:
+        return
+    file.seek(0)
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, _, dtype = read(file)
+    claimed, held = prod(shape) * dtype.itemsize, size - file.tell()
+    if claimed > held and not dtype.hasobject:
+        raise DatasetError(f"{path}: expected {claimed:,} bytes for {dtype}{list(shape)}, received {held:,}")
 
 
 class _reading:
@@ -164,11 +192,19 @@ def _read_mat(path: Path) -> list[tuple[str, Any]]:
     """The arrays of a MATLAB file, those in structures by names such as `dataset.train.images`."""
     from scipy.io import loadmat
 
-    with path.open("rb") as file:
-        if b"MATLAB 7.3" in file.read(128):
+    with _reading(path), open_file(path) as file:
+        head = file.read(128)
+        if b"MATLAB 7.3" in head:
             raise DatasetError(f"{path}: expected a MATLAB file before version 7.3; save it with -v7, or as .npz")
-    with _reading(path):
-        content = loadmat(path, simplify_cells=True)
+        order = ">" if head.endswith(b"MI") else "<"
+        while 0 not in head[:4] and len(tag := file.read(8)) == 8:  # each variable's type and size, from version 5 on
+            kind, size = struct.unpack(f"{order}II", tag)
+            end = file.tell() + size
+            if kind == MATLAB_COMPRESSED:
+                check_deflated(file, size, str(path))
+            file.seek(end)
+        file.seek(0)
+        content = loadmat(file, simplify_cells=True)
 
     def flat(value: Any, name: str) -> Iterable[tuple[str, Any]]:
         if isinstance(value, Mapping):

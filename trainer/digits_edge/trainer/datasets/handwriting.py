@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.runtime.metadata import Preprocess
-from digits_edge.runtime.picture.decode import to_grey
 from digits_edge.runtime.picture.finder import find_digit
 from digits_edge.runtime.picture.mnist_form import bounding_box, is_normalised
+from digits_edge.runtime.picture.shrink import to_grey
 from digits_edge.runtime.picture.stroke_width import outline
 
 SAMPLE: Final = 200  # pictures that are looked at

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,11 @@ from digits_edge.runtime.batch.csv_header import LABELS, read_header
 from digits_edge.runtime.errors import DatasetError, MissingExtra, first_line
 
 from .arrays import PARTS, words
+from .claims import ALWAYS, check_unpacked, open_file, size_of
 from .picture_folder import Picture
 from .pixels import Labelled, labelled, to_classes
+
+MOST_ROWS: Final = 1024  # in a batch
 
 
 class Table(NamedTuple):
@@ -44,12 +47,13 @@ def read(files: Sequence[Path], label_column: str | None, shape: tuple[int, ...]
     """
     try:
         import pyarrow as pa
-        import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtra("pyarrow", "parquet", "reading parquet files") from None
     where = str(files[0])
     try:
-        table = pa.concat_tables(pq.read_table(path) for path in files)
+        table = pa.concat_tables(map(_read_file, files))
+    except DatasetError:
+        raise
     except Exception as error:  # whatever pyarrow makes of damaged files
         raise DatasetError(f"{where}: not readable as parquet: {first_line(error)}") from None
     if not len(table):
@@ -74,6 +78,26 @@ def read(files: Sequence[Path], label_column: str | None, shape: tuple[int, ...]
         raise DatasetError(f"{where}: expected the bytes of each picture in column {picture!r}, found only a path")
     rows = enumerate(zip(encoded, classes.tolist(), strict=True), 1)
     return Table([Picture(f"{where}: row {row}", data, label) for row, (data, label) in rows], names)
+
+
+def _read_file(path: Path) -> Any:
+    """Read a file's rows in batches of at most a gigabyte, and count what packed ones become."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with open_file(path) as file:
+        content, held = pq.ParquetFile(file), size_of(file)
+        groups = [content.metadata.row_group(index) for index in range(content.metadata.num_row_groups)]
+        sizes = [
+            group.column(column).total_uncompressed_size for group in groups for column in range(group.num_columns)
+        ]
+        check_unpacked(max(content.metadata.num_rows, sum(sizes)), held, str(path))
+        batches, size = [], 0
+        for batch in content.iter_batches(max(1, min(MOST_ROWS, ALWAYS // max(sizes, default=1)))):
+            batches.append(batch)
+            size += batch.nbytes
+            check_unpacked(size, held, str(path))
+    return pa.Table.from_batches(batches, content.schema_arrow)
 
 
 def _label_column(columns: list[str], label_column: str | None, where: str) -> str:

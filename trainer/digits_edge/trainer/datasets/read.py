@@ -11,6 +11,7 @@ import numpy as np
 from digits_edge.common.progress import progress, say
 from digits_edge.runtime.batch.csv_rows import is_csv
 from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.files import read_file
 from digits_edge.runtime.metadata import Preprocess
 
 from . import arrays, builtin, csv, parquet, picture_folder
@@ -20,6 +21,7 @@ from .handwriting import SAMPLE, guess_preprocess
 from .picture_folder import Picture
 from .pixels import Labelled
 
+LARGEST_LIST: Final = 2**22  # bytes of a labels file
 SHAPE: Final = (28, 28)  # of digits in MNIST's form, (H, W)
 FORMS: Final = (
     "a CSV (also packed), an .npz, .npy, .mat or .parquet file, a folder of IDX files, of arrays or of pictures, "
@@ -117,7 +119,8 @@ def read_dataset(
 def read_class_names(path: Path) -> tuple[str, ...]:
     """Read class names from a labels file with one name per line, the first for class 0."""
     try:
-        names = tuple(line.strip() for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+        text = read_file(str(path), LARGEST_LIST).decode("utf-8-sig")
+        names = tuple(line.strip() for line in text.splitlines() if line.strip())
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: expected class names, one per line: {error}") from None
     if len(names) < 2:

@@ -1,0 +1,88 @@
+"""Shrink pictures to at most about 2,000 pixels a side, strip by strip, without large copies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8]
+
+MIN_SIDE: Final = 8
+WORKING_SIDE: Final = 1024  # larger pictures are shrunk by whole numbers
+STRIP: Final = 2**18  # pixels of a strip
+LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
+
+
+def to_grey(pixels: Pixels) -> Pixels:
+    """Convert uint8[H, W] or uint8[H, W, 3] to grey, uint8[H, W], by the luma of ITU-R BT.601."""
+    if pixels.ndim == 2:
+        return pixels
+    red, green, blue = (pixels[..., channel] * share for channel, share in enumerate(LUMA))
+    return np.asarray(red + green + blue + np.float32(0.5), np.uint8)
+
+
+def spans(height: int, width: int) -> tuple[int, list[slice]]:
+    """By how much a picture is shrunk, and the rows of each strip: whole multiples of that."""
+    factor = max(1, min(max(height, width) // WORKING_SIDE, min(height, width) // MIN_SIDE))
+    step = max(1, STRIP // (width * factor)) * factor
+    return factor, [slice(top, min(top + step, height)) for top in range(0, height, step)]
+
+
+def shrunk(height: int, width: int, cut: Callable[[slice], Pixels]) -> Pixels:
+    """Shrink a picture to uint8[H, W] or uint8[H, W, 3], with transparent pixels white, or black behind light ink.
+
+    `cut` returns some of its rows, uint8[rows, W], uint8[rows, W, 3] or uint8[rows, W, 4].
+    """
+    factor, rows = spans(height, width)
+    strips = [_mean(cut(some), factor) for some in rows]
+    if strips[0].shape[2:] == (4,):
+        paper = _paper(strips)
+        strips = [_on_paper(strip, paper) for strip in strips]
+    return np.concatenate(strips) if len(strips) > 1 else np.asarray(strips[0], np.uint8)
+
+
+def _mean(strip: Pixels, factor: int) -> npt.NDArray[Any]:
+    """Means over squares, smaller ones at the right and lower edges, rounded as Pillow's `Image.reduce` does.
+
+    Of uint8[H, W, 4] they are float32, and the colours are multiplied by their opacity.
+    """
+    transparent = strip.shape[2:] == (4,)
+    if factor == 1 and not transparent:
+        return strip
+    down, across = (np.minimum(factor, side - np.arange(0, side, factor)) for side in strip.shape[:2])
+    counts = np.multiply.outer(down, across).astype(np.uint32).reshape(len(down), -1, *[1] * (strip.ndim - 2))
+    values = _by_opacity(strip) if transparent else strip
+    rows = np.zeros((len(down), *strip.shape[1:]), np.uint32)
+    sums = np.zeros((len(down), len(across), *strip.shape[2:]), np.uint32)
+    for first in range(factor):  # several times as fast as one sum over such a short axis
+        some = values[first::factor]
+        rows[: len(some)] += some
+    for first in range(factor):
+        columns = rows[:, first::factor]
+        sums[:, : columns.shape[1]] += columns
+    if transparent:
+        return np.asarray(sums / (counts * np.float32(255)), np.float32)
+    return np.asarray((sums + counts // 2) * (2**24 // counts) >> 24, np.uint8)
+
+
+def _by_opacity(rgba: Pixels) -> npt.NDArray[np.uint16]:
+    """Multiply red, green, blue and 255 by the opacity."""
+    values = rgba.astype(np.uint16)
+    for channel in range(3):  # several times as fast as one product with such a short axis
+        values[..., channel] *= rgba[..., 3]
+    values[..., 3] *= 255
+    return values
+
+
+def _paper(strips: list[npt.NDArray[Any]]) -> int:
+    """The grey of the paper for means float32[H, W, 4] of colours and opacity: white, or black behind light ink."""
+    light = sum(float((strip[..., :3] * LUMA).sum()) for strip in strips)
+    opaque = sum(float(strip[..., 3].sum()) for strip in strips)
+    return 0 if light > opaque / 2 and min(strip[..., 3].min() for strip in strips) < 255 else 255
+
+
+def _on_paper(means: npt.NDArray[np.float32], paper: int) -> Pixels:
+    return np.asarray(means[..., :3] + paper * (1 - means[..., 3:] / 255) + 0.5, np.uint8)
