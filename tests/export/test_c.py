@@ -121,6 +121,7 @@ def test_labels_of_any_letters_are_printed_as_they_are():
 
 @needs_compiler
 def test_a_label_with_line_breaks_is_printed_in_one_line():
+    assert COMPILER is not None
     network = biased([0, 100, 0, 0])
     pixels = np.zeros((2, 9, 9), np.uint8)
     lines = printed(network, pixels, ("a", "b\nc\u2028\x1b[m", "d", "e")).splitlines()

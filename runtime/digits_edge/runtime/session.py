@@ -11,7 +11,7 @@ from .errors import BundleError, UsageError, reason_of
 from .files import parse_json
 from .metadata import METADATA_KEY, Contract
 from .model_limits import check_model_limits
-from .ort import ERRORS, onnxruntime
+from .ort import ORT_ERRORS, onnxruntime
 
 Provider = str | tuple[str, dict[str, Any]]
 MAX_THREADS: Final = 256  # onnxruntime needs minutes to start more
@@ -48,7 +48,7 @@ def open_session(
             enable_fallback=0,  # it would print, and retry what just failed
             read_config_from_model=0,  # a model must not choose how it is run
         )
-    except ERRORS as error:
+    except ORT_ERRORS as error:
         raise BundleError(f"{where}: onnxruntime cannot load it: {reason_of(error)}") from None
     started = session.get_providers()
     missing = [name for name in map(_name, providers) if name not in started]
