@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import signal
 import struct
+import subprocess
+import sys
+import time
 import zlib
 
 import numpy as np
@@ -13,7 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
 
+from digits_edge.runtime import Classifier
 from digits_edge.runtime.errors import PictureError
+from digits_edge.runtime.picture import decode
 from digits_edge.runtime.picture.decode import read_picture
 from digits_edge.runtime.picture.finder import find_digit
 from digits_edge.runtime.picture.mnist_form import is_normalised
@@ -82,22 +88,22 @@ def test_a_large_photograph_is_shrunk_while_it_is_read():
     assert max(read_picture(encoded(Image.new("1", (6000, 4000)))).shape) <= 2048
 
 
-def bomb() -> bytes:
-    """A PNG of a few hundred bytes that says it is 100,000 by 100,000."""
+def png(side: int, kind: int = 0, packed: bytes = zlib.compress(bytes(99))) -> bytes:
+    """A PNG with that side in its header, 8 bits a sample of a kind (0 for grey, 4 for grey with alpha)."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 0, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(99))) + chunk(b"IEND", b"")
-    )
+    header = struct.pack(">IIBBBBB", side, side, 8, kind, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 BAD = {
+    "EPS, which Pillow gives to Ghostscript": (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 99 99\n", "no known pict"),
+    "FITS": (b"".join(card.ljust(80) for card in (b"SIMPLE  =                    T", b"END")) * 36, "no known picture"),
     "nothing": (b"", "received an empty file"),
     "no picture": (b"hello" * 30, "no known picture format"),
-    "a bomb": (bomb(), "expected at most 64,000,000 pixels"),
+    "a bomb": (png(100_000), "expected at most 64,000,000 pixels"),
     "a strip": (encoded(Image.new("L", (9, 1000))), "expected sides of up to 1 : 100, received 9 x 1000"),
     "too small": (encoded(Image.new("L", (7, 30))), "expected at least 8 x 8 pixels, received 7 x 30"),
     "truncated": (encoded(Image.effect_noise((90, 90), 90))[:3000], "damaged or truncated"),
@@ -160,9 +166,11 @@ def test_strange_sources_are_refused_in_words():
 
     released = memoryview(b"abc")
     released.release()
-    for source, expected in ((Broken(), "it broke"), (released, "released"), ("/dev/zero", "expected a regular file")):
+    for source, expected in ((released, "released"), ("/dev/zero", "expected a regular file")):
         with pytest.raises(PictureError, match=expected):
             read_picture(source)
+    with pytest.raises(RuntimeError, match="it broke"):  # the program's own exception
+        read_picture(Broken())
 
 
 @settings(max_examples=150, deadline=None)
@@ -240,3 +248,105 @@ def test_resize_mode_keeps_polarity_and_colour():
     assert grey.shape == (28, 28)
     assert np.unique(grey).tolist() == [117]
     assert prepare(grey, "resize", (28, 28)).pixels is grey
+
+
+def test_a_large_array_is_shrunk_as_the_same_picture_in_a_file_is():
+    noise = np.random.default_rng(0).integers(0, 256, (2100, 2049, 4), dtype=np.uint8)
+    for array in (noise, noise[..., :3], noise[..., 0]):
+        array = np.ascontiguousarray(array)
+        small = read_picture(array)
+        assert small.shape[:2] == (1050, 1025)
+        np.testing.assert_array_equal(small, read_picture(Image.fromarray(array)))
+    shrunk = np.asarray(Image.fromarray(noise[..., :3].copy()).reduce(2))
+    np.testing.assert_array_equal(read_picture(noise[..., :3].copy()), shrunk)
+
+
+PEAK = """
+import sys, numpy
+from PIL import Image
+from digits_edge.runtime.picture.decode import read_picture
+
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+
+read_picture(Image.new("RGBA", (99, 99)))
+source = open(sys.argv[1], "rb").read() if len(sys.argv) > 1 else numpy.full((8000, 8000, 4), 99, numpy.uint8)
+before = peak()
+read_picture(source)
+print((peak() - before) * 1024)
+"""
+
+
+def packed(rows: int, row: int) -> bytes:
+    """Rows of zeros, packed for a PNG."""
+    packer = zlib.compressobj(1)
+    return b"".join([packer.compress(bytes(row + 1)) for _ in range(rows)]) + packer.flush()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak is read from /proc")
+@pytest.mark.parametrize("kind", ["grey with alpha", "array"])
+def test_a_picture_of_64_megapixels_takes_at_most_300_mb(kind, tmp_path):
+    (tmp_path / "large.png").write_bytes(png(8000, 4, packed(8000, 16000)))
+    words = [] if kind == "array" else [str(tmp_path / "large.png")]
+    done = subprocess.run([sys.executable, "-c", PEAK, *words], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < (300e6 if words else 60e6)
+
+
+def of_a_strip(**options: object) -> dict[str, object]:
+    return {"kind": "TIFF", "strip_size": 2**30, **options}
+
+
+@pytest.mark.parametrize(
+    ("taken", "options"),  # bytes a pixel
+    [
+        (1, {"kind": "PNG", "mode": "L"}),
+        (4, {"kind": "PNG"}),
+        (4, {"kind": "JPEG"}),
+        (7, {"kind": "JPEG", "progressive": True}),
+        (10, {"kind": "JPEG", "progressive": True, "subsampling": 0}),
+        (20, {"kind": "WEBP"}),
+        (4, {"kind": "TIFF"}),
+        (7, of_a_strip(compression="tiff_lzw")),
+        (17, of_a_strip(compression="jpeg")),
+        (11, of_a_strip(compression="tiff_lzw", tiffinfo={0x0112: 6})),
+    ],
+)
+def test_a_form_that_takes_more_memory_may_have_fewer_pixels(taken, options, monkeypatch):
+    form = {"kind": "PNG", "mode": "RGB", **options}
+    picture = Image.effect_noise((200, 200), 90).convert(form.pop("mode"))
+    data = encoded(picture, **form)
+    monkeypatch.setattr(decode, "MAX_MEMORY", 40_000 * taken)
+    read_picture(data)
+    monkeypatch.setattr(decode, "MAX_MEMORY", 40_000 * taken - 1)
+    with pytest.raises(PictureError, match=r"of 200 x 200 pixels, stored so that it takes"):
+        read_picture(data)
+
+
+class TimeIsUp(Exception):
+    """What a program raises in a signal handler."""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such timer")
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "BMP"])
+@pytest.mark.parametrize("raised", [TimeIsUp, TimeoutError, MemoryError])
+def test_what_a_signal_handler_raises_comes_out(kind, raised):
+    def handler(*_):
+        raise raised
+
+    def predict_for(seconds):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            classifier.predict(data)
+
+    classifier, chance = Classifier.load(), np.random.default_rng(0)
+    data = encoded(Image.effect_noise((90, 90), 90).convert("RGBA" if kind == "PNG" else "RGB"), kind)
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        for _ in range(60):
+            with pytest.raises(raised):
+                predict_for(chance.uniform(1e-4, 8e-3))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -20,7 +20,7 @@ from .shrink import MIN_SIDE, WORKING_SIDE, shrunk, spans
 MAX_PIXELS: Final = 64_000_000  # a phone's 50-megapixel picture has 50.1 million; a decompression bomb has more
 MAX_BYTES: Final = 2**29  # of a file
 LONGEST: Final = 100  # largest ratio of the sides; nobody writes a digit on a longer strip
-MAX_MEMORY: Final = 300_000_000  # bytes for decoding, besides the file's own
+MAX_MEMORY: Final = 270_000_000  # bytes for decoding, besides the file's own; shrinking it takes some 20 MB more
 
 SUFFIXES: Final = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm", ".jfif")
 FORMATS: Final = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF")  # Pillow reads others by running Ghostscript
@@ -149,7 +149,7 @@ def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
     turn = image.getexif().get(0x0112)
     if turn in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
-    return pixels[:: -1 if turn in (3, 4, 7, 8) else 1, :: -1 if turn in (2, 3, 6, 7) else 1]
+    return np.ascontiguousarray(pixels[:: -1 if turn in (3, 4, 7, 8) else 1, :: -1 if turn in (2, 3, 6, 7) else 1])
 
 
 def _cut(image: Any, rows: slice) -> Any:

@@ -28,7 +28,9 @@ def decoding_memory(image: Any, data: bytes, size: tuple[int, int]) -> int:
     if image.format == "WEBP":
         return itself + WEBP_BYTES * size[0] * size[1]
     if decoder == "jpeg" and not _is_one_scan(data, len(image.layer)):
-        return itself + size[0] * size[1] * COEFFICIENT * _samples(image.layer)
+        across, down = (max(component[axis] for component in image.layer) for axis in (1, 2))
+        samples = sum(component[1] * component[2] for component in image.layer) / (across * down)  # a pixel
+        return itself + int(COEFFICIENT * samples * size[0] * size[1])
     if decoder == "libtiff":
         return itself * (1 if image.tag_v2.get(ORIENTATION, 1) == 1 else 2) + _of_a_strip(image)
     return itself * (1 + COPIES.get(decoder, 0))
@@ -40,12 +42,6 @@ def _is_one_scan(data: bytes, components: int) -> bool:
     while data[at] == 0xFF and data[at + 1] not in (0xC2, 0xCA, 0xDA):  # start of a progressive frame, of a scan
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return data[at : at + 5] == bytes([0xFF, 0xDA, 0, 6 + 2 * components, components])
-
-
-def _samples(components: list[tuple[int, int, int, int]]) -> int:
-    """The samples of a JPEG's pixel, rounded up: 3 for RGB, 2 where the colours have half the width and height."""
-    across, down = (max(component[axis] for component in components) for axis in (1, 2))
-    return -(-sum(component[1] * component[2] for component in components) // (across * down))
 
 
 def _of_a_strip(image: Any) -> int:
