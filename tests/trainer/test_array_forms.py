@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import os
+import re
+import struct
+import sys
+import tracemalloc
+import zipfile
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from forms import save_idx
+from scipy.io import savemat
 
 from digits_edge.runtime.errors import DatasetError
+from digits_edge.trainer.datasets import claims as bounds
 from digits_edge.trainer.datasets.read import read_dataset
 
 
@@ -130,3 +144,79 @@ def test_several_datasets_in_a_folder_are_named(few, tmp_path):
             save_idx(tmp_path / f"{name}-train-{kind}-ubyte", array)
     with pytest.raises(DatasetError, match=r"found 2; give the file of one of them: .*digits-train.*letters-train"):
         read_dataset(str(tmp_path))
+
+
+def npy_of(shape: tuple[int, ...]) -> bytes:
+    """An `.npy` file that claims a shape and ends after its header."""
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+def claims():
+    """Files that claim more than they hold, with what is said of them."""
+    far = (10**7, 28, 28)
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("x.npy", npy_of(far))
+        archive.writestr("y.npy", npy_of((6,)) + bytes(6))
+    idx = struct.pack(">4I", 0x803, *far)
+    return {
+        "train-images-idx3-ubyte": (idx, "expected 7,840,000,016 bytes for shape [10000000, 28, 28], received 16"),
+        "train-images-idx3-ubyte.gz": (gzip.compress(idx), "up to 100 times its size"),
+        "x.npy": (npy_of(far), "expected 7,840,000,000 bytes for uint8[10000000, 28, 28], received 0"),
+        "set.npz": (zipped.getvalue(), "expected 7,840,000,000 bytes for uint8[10000000, 28, 28], received 0"),
+    }
+
+
+@pytest.mark.parametrize("name", claims())
+def test_a_file_that_claims_more_than_it_holds_is_refused_before_memory_is_taken(name, tmp_path):
+    data, expected = claims()[name]
+    (tmp_path / name).write_bytes(data)
+    if not name.endswith("z"):
+        with (tmp_path / name).open("r+b") as file:
+            file.truncate(2**26)  # no more than a claim, too: the file is sparse
+        expected = expected.rpartition("received")[0]
+    np.save(tmp_path / "y.npy", np.zeros(6, np.uint8))
+    save_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(6, np.uint8))
+    source = tmp_path / name if name.startswith(("x", "set")) else tmp_path
+    if source == tmp_path:
+        (tmp_path / "y.npy").unlink()
+    tracemalloc.start()
+    try:
+        with pytest.raises(DatasetError, match=re.escape(expected)):
+            read_dataset(str(source))
+        assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def zeros_in(form: str, path: Path) -> None:
+    """Write 40 MB of zeros packed into 40 kB."""
+    x, y = np.zeros((50_000, 28, 28), np.uint8), np.zeros(50_000, np.uint8)
+    if form == "npz":
+        np.savez_compressed(path, x=x, y=y)
+    elif form == "mat":
+        savemat(path, {"x": x, "y": y}, do_compression=True)
+    elif form == "gz":
+        save_idx(path, x)
+        save_idx(path.with_name("train-labels-idx1-ubyte"), y)
+    else:
+        pq.write_table(pa.table({"image": [bytes(20_000)] * 2000, "label": [0] * 2000}), path, compression="zstd")
+
+
+@pytest.mark.parametrize("name", ["set.npz", "set.mat", "train-images-idx3-ubyte.gz", "set.parquet"])
+def test_a_decompression_bomb_is_refused(name, tmp_path, monkeypatch):
+    monkeypatch.setattr(bounds, "ALWAYS", 2**24)  # a gigabyte, where there is time
+    zeros_in(name.rpartition(".")[2], tmp_path / name)
+    with pytest.raises(DatasetError, match=r"expected packed data of up to 100 times its size, received [\d,]+ bytes"):
+        read_dataset(str(tmp_path / name))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such pipes")
+@pytest.mark.parametrize("name", ["x.npy", "set.npz", "set.mat", "set.parquet", "train-images-idx3-ubyte"])
+def test_a_pipe_that_nobody_writes_to_is_no_dataset(name, tmp_path, refused):
+    os.mkfifo(tmp_path / name)
+    np.save(tmp_path / "y.npy", np.zeros(6, np.uint8))
+    save_idx(tmp_path / "train-labels-idx1-ubyte", np.zeros(6, np.uint8))
+    assert f"{name}: cannot be read: expected a regular file" in refused("train", "--data", tmp_path / name)

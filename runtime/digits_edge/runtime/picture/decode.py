@@ -112,7 +112,12 @@ def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
         if len(source) > MAX_BYTES:
             raise PictureError(f"{where}: expected at most {MAX_BYTES:,} bytes, received more")
         formats = [*FORMATS, *({"HEIF"} & Image.OPEN.keys())]  # HEIF where pillow-heif has been registered
-        with Image.open(io.BytesIO(source), formats=formats) as image:
+        stream = io.BytesIO(source)
+        if jfif := source[6:10] == b"JFIF":  # hidden, since Pillow swallows every exception while it reads its density
+            stream.getbuffer()[6:10] = b"none"
+        with Image.open(stream, formats=formats) as image:
+            if jfif:
+                stream.getbuffer()[6:10] = b"JFIF"
             _check_size(image.width, image.height, where)
             width, height = image.size
             if image.format == "JPEG":
@@ -120,7 +125,7 @@ def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
             if (needed := decoding_memory(image, source, (width, height))) > MAX_MEMORY:
                 raise PictureError(
                     f"{where}: expected a picture that is decoded in {MAX_MEMORY // 10**6} MB of memory, received a "
-                    f"{image.format} of {width} x {height} pixels, stored so that it takes {needed // 10**6:,} MB"
+                    f"{image.format} of {width} x {height} pixels, stored so that it takes {needed // 10**6:,} MB; a PNG takes less"
                 )
             return _from_pil(image, where)
     except expected as error:
