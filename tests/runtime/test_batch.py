@@ -232,6 +232,29 @@ def test_a_csv_may_come_from_stdin(test_csv, exported, digits_edge, pack):
     assert done.stdout.decode() == usual.replace(f"{test_csv}:", "-:")
 
 
+class Endless(io.RawIOBase):
+    """A stream of a picture's beginning and bytes without end, which counts those that were read."""
+
+    given = 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        buffer[:8] = b"\x89PNG\r\n\x1a\n"[: len(buffer)]
+        self.given += len(buffer)
+        return len(buffer)
+
+
+def test_a_picture_without_end_on_stdin_is_read_up_to_the_limit_of_a_file(monkeypatch):
+    for module in (decode, predict_paths):
+        monkeypatch.setattr(module, "MAX_BYTES", 2**22)
+    raw = Endless()
+    (batch,) = predict_paths.predict_paths(Classifier.load(), ["-"], stdin=io.BufferedReader(raw))
+    assert str(batch.results[0].error) == "picture bytes: expected at most 4,194,304 bytes, received more"
+    assert raw.given < 2**23
+
+
 @pytest.fixture
 def endless(rows, exported):
     """`digits-edge predict -` while rows come and come, until nobody reads them or `enough` is set."""

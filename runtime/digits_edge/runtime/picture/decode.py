@@ -125,7 +125,8 @@ def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
             if (needed := decoding_memory(image, source, (width, height))) > MAX_MEMORY:
                 raise PictureError(
                     f"{where}: expected a picture that is decoded in {MAX_MEMORY // 10**6} MB of memory, received a "
-                    f"{image.format} of {width} x {height} pixels, stored so that it takes {needed // 10**6:,} MB; a PNG takes less"
+                    f"{image.format} of {width} x {height} pixels, stored so that it takes {needed // 10**6:,} MB; "
+                    "a PNG takes less"
                 )
             return _from_pil(image, where)
     except expected as error:
