@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import io
 import json
 import os
 import random
@@ -21,12 +22,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from digits_edge.runtime.batch import csv_header, csv_rows
+from digits_edge.runtime import Classifier
+from digits_edge.runtime.batch import csv_header, csv_rows, predict_paths
 from digits_edge.runtime.batch.csv_rows import is_csv, read_rows
 from digits_edge.runtime.batch.image_folder import pictures_in
 from digits_edge.runtime.batch.ordered_map import AHEAD, ordered_map
 from digits_edge.runtime.batch.submission import write_submission
 from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.picture import decode
 
 EXAMPLE = Path(__file__).parents[2] / "examples/dask_partitions.py"
 PREDICT = [sys.executable, "-m", "digits_edge.cli", "predict"]
