@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +13,13 @@ import numpy.typing as npt
 
 from digits_edge.runtime.atomic_file import remove_leftovers, replacing
 from digits_edge.runtime.errors import RunError
+from digits_edge.runtime.files import parse_json
 
-from ..run_info import EpochMetrics
+from ..run_info import EpochMetrics, parse
 
 Values = list[npt.NDArray[Any]]
+
+METRICS: Final = tuple(field.name for field in fields(EpochMetrics))
 
 _SUFFIX: Final = ".checkpoint.npz"
 
@@ -51,17 +54,19 @@ class Checkpoint:
         """Read a checkpoint, or raise RunError if it is damaged."""
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                words = json.loads(arrays["words"].tobytes())
+                words = parse_json(arrays["words"].tobytes())
                 values = {
                     name: [arrays[f"{name}{i}"] for i in range(sum(key.startswith(name) for key in arrays.files))]
                     for name in ("state", "best")
                 }
             return cls(
-                settings=words["plan"],
-                history=[EpochMetrics(*row) for row in words["history"]],
-                batches=[tuple(row) for row in words["batches"]],
-                seconds=words["seconds"],
-                best_epoch=words["best_epoch"],
+                settings=dict(words["plan"]),
+                history=[
+                    parse(EpochMetrics, dict(zip(METRICS, row, strict=True)), "history") for row in words["history"]
+                ],
+                batches=[(int(epoch), int(batch), float(loss)) for epoch, batch, loss in words["batches"]],
+                seconds=parse(float, words["seconds"], "seconds"),
+                best_epoch=parse(int, words["best_epoch"], "best_epoch"),
                 **values,
             )
         except Exception as error:  # zipfile, zlib, numpy, JSON and key errors alike
