@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,6 +149,30 @@ def test_finished_runs_are_listed_with_their_figures(trained, digits_edge):
     (listed,) = json.loads(digits_edge("runs", trained.path.parent, "--json").out)
     assert listed["best_epoch"] == trained.info.best.epoch
     assert listed["status"] == "finished"
+
+
+UNIX_PIPE = pytest.param("pipe", marks=pytest.mark.skipif(os.name == "nt", reason="pipes have names on Unix"))
+
+
+@pytest.mark.parametrize("damage", ["empty dataset", "huge", "checkpoint", UNIX_PIPE])
+def test_a_damaged_run_is_one_line_among_the_others(damage, tmp_path, trained, digits_edge):
+    shutil.copytree(trained.path, tmp_path / "good")
+    bad = shutil.copytree(trained.path, tmp_path / "bad") / "run.json"
+    if damage == "empty dataset":
+        bad.write_text(json.dumps({**trained.info.to_json(), "dataset": {}}))
+    elif damage == "huge":
+        os.truncate(bad, 2**42)
+    elif damage == "pipe":
+        os.mkfifo(checkpoint_path(tmp_path / "piped"))
+    else:
+        words = {"plan": {"recipe": []}, "history": [[1, 0.5, 0.8, 0.6, 0.7]], "batches": [], "seconds": 1.0}
+        packed = np.frombuffer(json.dumps({**words, "best_epoch": 1}).encode(), np.uint8)
+        with checkpoint_path(tmp_path / "killed").open("wb") as file:
+            np.savez(file, words=packed)
+    done = digits_edge("runs", tmp_path)
+    assert done.code == 0, done.err
+    assert f"{trained.info.metrics.val_accuracy:.2%}" in done.out
+    assert len(done.err.splitlines()) == 1
 
 
 def test_no_runs_and_a_damaged_one(tmp_path, own_run, digits_edge):

@@ -58,7 +58,12 @@ def read_source(source: Run | OwnModel, worker: Worker) -> ExportSource:
 
 def _from_run(run: Run, worker: Worker) -> ExportSource:
     """Open a finished run, with the pictures that it kept for its export."""
-    pixels, targets = run.validation()
+    (pixels, targets), calibration = run.validation(), run.calibration()
+    if calibration.shape[1:] != pixels.shape[1:]:
+        raise RunError(
+            f"{run.path / 'calibration.npz'}: expected pictures of {pixels.shape[1:]}, as for validation, "
+            f"received {calibration.shape[1:]}"
+        )
     network = KerasModelFile(run.model_path)
     facts, _ = worker(read_facts, network)
     labels = run.info.labels
@@ -72,7 +77,7 @@ def _from_run(run: Run, worker: Worker) -> ExportSource:
         network=network,
         preprocess=run.info.preprocess,
         validation=Validation(f"the {len(targets):,} pictures of the validation split", pixels, targets, labels),
-        calibration=run.calibration(),
+        calibration=calibration,
         provenance={"run": run.info.provenance()},
     )
 

@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.atomic_folder import partial
-from digits_edge.runtime.errors import RunError
+from digits_edge.runtime.errors import DatasetError, RunError
 
+from .datasets.arrays import load_array
 from .fitting.checkpoint import checkpoint_path
 from .run_info import MARKER, RunInfo
 
@@ -115,11 +116,12 @@ class Run:
         return x
 
     def _arrays(self, name: str, *keys: str) -> list[npt.NDArray[Any]]:
+        path = self.path / name
         try:
-            with (self.path / name).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                return [arrays[key] for key in keys]
-        except Exception as error:  # zipfile, zlib, numpy and key errors alike
-            raise RunError(f"{self.path / name}: damaged: {error}: digits-edge train again") from None
+            return [load_array(path, key) for key in keys]
+        except DatasetError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            raise RunError(f"{path}: damaged: {reason}: digits-edge train again") from None
 
 
 def finished_runs(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from .recipes import Recipe
 KIND: Final = "digits-edge run"
 SCHEMA: Final = 1
 MARKER: Final = "run.json"  # the file by which a run's folder is recognised
+LARGEST: Final = 2**63 - 1
 
 _PLAIN: Final[dict[Any, tuple[str, tuple[type, ...]]]] = {
     bool: ("true or false", (bool,)),
@@ -115,7 +116,7 @@ class RunInfo:
         if data.get("schema") != SCHEMA:
             raise RunError(f"{path}: expected schema {SCHEMA}, received {data.get('schema')!r:.80}")
         try:
-            info: RunInfo = _parse(cls, data, "")
+            info: RunInfo = parse(cls, data, "")
         except (ValueError, UsageError) as error:
             raise RunError(f"{path}: {error}") from None
         return info
@@ -134,23 +135,25 @@ class RunInfo:
         return {key: value for key, value in asdict(self).items() if key not in omitted}
 
 
-def _parse(kind: Any, value: Any, key: str) -> Any:
-    """Turn a JSON value into the type of a field above, or raise ValueError with the key, such as `split.seed`."""
+def parse(kind: Any, value: Any, key: str) -> Any:
+    """Turn a JSON value into the type of a field above, or raise ValueError with its key, such as `split.seed`."""
     arguments = get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind) and isinstance(value, dict):
         hints = get_type_hints(kind)
         required = {field.name for field in fields(kind) if field.default is field.default_factory}  # without a default
         names = [name for name in hints if name in value or name in required]  # an older recipe has fewer fields
-        return kind(**{name: _parse(hints[name], value.get(name), f"{key}.{name}".lstrip(".")) for name in names})
+        return kind(**{name: parse(hints[name], value.get(name), f"{key}.{name}".lstrip(".")) for name in names})
     if get_origin(kind) is tuple and isinstance(value, list):
-        return tuple(_parse(arguments[0], item, key) for item in value)
+        return tuple(parse(arguments[0], item, key) for item in value)
     if get_origin(kind) is dict and isinstance(value, dict):
-        return {name: _parse(arguments[1], item, f"{key}.{name}") for name, item in value.items()}
+        return {name: parse(arguments[1], item, f"{key}.{name}") for name, item in value.items()}
     if get_origin(kind) is Literal:
         expected, allowed = " or ".join(arguments), value in arguments
     else:
         expected, types = _PLAIN.get(kind, ("a list" if get_origin(kind) is tuple else "an object", ()))
         allowed = type(value) in types
+        if allowed and isinstance(value, int) and abs(value) > LARGEST:
+            expected, allowed = f"{expected} of up to 63 bits", False
     if not allowed:
         raise ValueError(f"{key}: expected {expected}, received {value!r:.80}")
     return value

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from digits_edge.common.atomic_folder import is_being_written
-from digits_edge.runtime.errors import RunError
+from digits_edge.runtime.errors import RunError, UsageError
 
 from .fitting.checkpoint import Checkpoint, checkpoint_path, interrupted_runs
+from .recipes import Recipe
 from .run import Run, finished_runs
+from .run_info import parse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,18 +61,20 @@ def _finished(path: Path) -> Summary:
 def _interrupted(path: Path) -> Summary:
     try:
         checkpoint = Checkpoint.load(checkpoint_path(path))
-        recipe = checkpoint.settings["recipe"]
+        recipe = parse(Recipe, checkpoint.settings["recipe"], "recipe")
         return Summary(
             run=path,
-            recipe=recipe["name"],
-            model=checkpoint.settings["init"] or recipe["model"],
-            data=checkpoint.settings["data"],
+            recipe=recipe.name,
+            model=parse(str | None, checkpoint.settings["init"], "init") or recipe.model,
+            data=parse(str, checkpoint.settings["data"], "data"),
             epoch=len(checkpoint.history),
-            epochs=recipe["epochs"],
+            epochs=recipe.epochs,
             val_accuracy=checkpoint.history[-1].val_accuracy,
             best_epoch=checkpoint.best_epoch,
             seconds=checkpoint.seconds,
             status="training" if is_being_written(path) else "interrupted",
         )
-    except (RunError, LookupError) as error:
+    except RunError as error:
         return Summary(run=path, status=str(error))
+    except (LookupError, UsageError, ValueError) as error:
+        return Summary(run=path, status=f"{path}: its checkpoint is damaged: {type(error).__name__}: {error}")

@@ -58,7 +58,7 @@ def command(
                 str(run.best_epoch),
                 f"{run.val_accuracy:.2%}",
                 f"{run.seconds:.0f}",
-                run.created.partition("+")[0] if run.created else HINTS[run.status],
+                HINTS[run.status] if run.created is None else run.created.partition("+")[0],
             )
         )
     print_text(table(header, rows, markdown=False))

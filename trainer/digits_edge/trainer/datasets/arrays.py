@@ -122,18 +122,19 @@ def _arrays_of(path: Path) -> dict[str, _Array]:
         return {name: _Array(f"{path}: {name}", partial(np.asarray, value), True) for name, value in _read_mat(path)}
     if suffix not in SUFFIXES:
         return {"": _Array(str(path), partial(idx.read_array, path))}
-    names = _names_in_npz(path) if suffix == ".npz" else [""]
+    names = names_in_npz(path) if suffix == ".npz" else [""]
     if len(names) == 1:
-        return {"": _Array(str(path), partial(_load, path, names[0]))}
-    return {name: _Array(f"{path}: {name}", partial(_load, path, name)) for name in names}
+        return {"": _Array(str(path), partial(load_array, path, names[0]))}
+    return {name: _Array(f"{path}: {name}", partial(load_array, path, name)) for name in names}
 
 
-def _names_in_npz(path: Path) -> list[str]:
+def names_in_npz(path: Path) -> list[str]:
+    """The names of the arrays in an `.npz`."""
     with _reading(path), open_file(path) as file, np.load(file, allow_pickle=False) as arrays:
         return list(arrays.files)
 
 
-def _load(path: Path, name: str) -> Any:
+def load_array(path: Path, name: str) -> Any:
     """Read one array of an `.npz`, or the array of an `.npy`, which has no name; pickled objects never."""
     with _reading(path), open_file(path) as file:
         if file.read(2) == b"PK":

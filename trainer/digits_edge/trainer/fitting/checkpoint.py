@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,11 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.runtime.atomic_file import remove_leftovers, replacing
-from digits_edge.runtime.errors import RunError
+from digits_edge.runtime.errors import DatasetError, RunError
+from digits_edge.runtime.files import parse_json
 
-from ..run_info import EpochMetrics
+from ..datasets.arrays import load_array, names_in_npz
+from ..run_info import EpochMetrics, parse
 
 Values = list[npt.NDArray[Any]]
+
+METRICS: Final = tuple(field.name for field in fields(EpochMetrics))
 
 _SUFFIX: Final = ".checkpoint.npz"
 
@@ -50,22 +54,25 @@ class Checkpoint:
     def load(cls, path: Path) -> Checkpoint:
         """Read a checkpoint, or raise RunError if it is damaged."""
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-                words = json.loads(arrays["words"].tobytes())
-                values = {
-                    name: [arrays[f"{name}{i}"] for i in range(sum(key.startswith(name) for key in arrays.files))]
-                    for name in ("state", "best")
-                }
+            words = parse_json(load_array(path, "words").tobytes())
+            names = names_in_npz(path)
+            values = {
+                kind: [load_array(path, f"{kind}{i}") for i in range(sum(name.startswith(kind) for name in names))]
+                for kind in ("state", "best")
+            }
             return cls(
-                settings=words["plan"],
-                history=[EpochMetrics(*row) for row in words["history"]],
-                batches=[tuple(row) for row in words["batches"]],
-                seconds=words["seconds"],
-                best_epoch=words["best_epoch"],
+                settings=dict(words["plan"]),
+                history=[
+                    parse(EpochMetrics, dict(zip(METRICS, row, strict=True)), "history") for row in words["history"]
+                ],
+                batches=[(int(epoch), int(batch), float(loss)) for epoch, batch, loss in words["batches"]],
+                seconds=parse(float, words["seconds"], "seconds"),
+                best_epoch=parse(int, words["best_epoch"], "best_epoch"),
                 **values,
             )
-        except Exception as error:  # zipfile, zlib, numpy, JSON and key errors alike
-            raise RunError(f"{path}: damaged: {error}; start over with --force") from None
+        except (DatasetError, LookupError, OverflowError, TypeError, ValueError) as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            raise RunError(f"{path}: damaged: {reason}; start over with --force") from None
 
     def check(self, settings: dict[str, Any]) -> None:
         """Check that the run to resume has the settings of the interrupted one; RunError names the first difference."""
