@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -53,6 +54,13 @@ def test_a_child_that_hangs_is_stopped():
     with pytest.raises(ExportError, match=expected), Worker(0.5) as convert:
         convert(time.sleep, 600)
     assert time.monotonic() - started < 60
+
+
+def test_what_a_killed_child_leaves_in_its_temporary_folder_is_removed():
+    with Worker(60) as convert:
+        left = Path(convert(tempfile.mkdtemp))
+        assert left.parent.parent == Path(tempfile.gettempdir())
+    assert not left.parent.exists()
 
 
 def runs(process):
