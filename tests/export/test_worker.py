@@ -56,10 +56,13 @@ def test_a_child_that_hangs_is_stopped():
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
 def test_what_a_killed_child_leaves_in_its_temporary_folder_is_removed():
     with Worker(60) as convert:
         left = Path(convert(tempfile.mkdtemp))
         assert left.parent.parent == Path(tempfile.gettempdir())
+        with pytest.raises(ExportError, match="SIGKILL"):
+            convert(signal.raise_signal, signal.SIGKILL)
     assert not left.parent.exists()
 
 
