@@ -13,6 +13,7 @@ import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from digits_edge.runtime.atomic_file import replacing
 from digits_edge.trainer.fitting.checkpoint import checkpoint_path
 
 RUNS = Path("artifacts", "runs")
@@ -73,7 +74,8 @@ def main() -> None:
         words = ("--int8", *formats, "--out", Path("artifacts", model))
         digits_edge("export", run_folder(model, SEEDS[0]), *words, threads=os.cpu_count())
     default = Path("runtime", "digits_edge", "runtime", "default.onnx")
-    default.write_bytes(Path("artifacts", "compact", "model.int8.onnx").read_bytes())
+    with replacing(default) as file:
+        file.write(Path("artifacts", "compact", "model.int8.onnx").read_bytes())
 
 
 if __name__ == "__main__":

@@ -113,6 +113,21 @@ def test_a_submission_never_takes_the_place_of_its_input(kaggle, exported, refus
     assert (kaggle / "test.csv").read_bytes() == before
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="a place where nobody, not even root, makes a folder")
+def test_whether_out_can_be_written_is_tried_before_the_work(trained, refused):
+    place = Path("/proc/here/out")
+    for words in (("train", "--data", "sample"), ("export", trained.path)):
+        said = refused(*words, "--out", place)
+        assert said == f"digits-edge: {place}: cannot be written: No such file or directory (/proc)"
+
+
+def test_an_explanation_never_takes_the_place_of_its_picture(photos, refused):
+    picture = next(photos.glob("*.png"))
+    before = picture.read_bytes()
+    assert "expected another file than the picture itself" in refused("predict", picture, "--explain", picture)
+    assert picture.read_bytes() == before
+
+
 def test_predict_goes_on_after_a_bad_csv_and_an_empty_folder(photos, kaggle, exported, digits_edge):
     good = sorted(photos.glob("*.png"))
     (kaggle / "bad.csv").write_text("pixel0\n1\n")

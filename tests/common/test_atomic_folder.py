@@ -219,6 +219,7 @@ def test_links_planted_beside_a_folder_are_not_followed(tmp_path):
     with pytest.raises(UsageError, match="other: cannot be written"):
         write(tmp_path / "other", 1)
     assert (tmp_path / "precious/marker.json").read_text() == "precious"
+    assert not publish.is_being_written(tmp_path / "other")
 
 
 KILLED = """

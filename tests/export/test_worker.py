@@ -9,23 +9,24 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 
 from digits_edge.export.convert.keras_model import KerasModelFile, read_facts
-from digits_edge.export.engines import worker
-from digits_edge.export.engines.worker import Child, Worker
+from digits_edge.export.engines.worker import Worker
 from digits_edge.runtime.errors import ExportError, UsageError
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 LENIENT = ("--max-drop", "0.02", "--max-error-ratio", "3", "--min-agreement", "0.95", "--max-drift", "0.05")
+START = Worker._start  # before the session puts a warm child in its place
 
 
 @pytest.fixture(autouse=True)
 def workers_of_their_own(monkeypatch):
-    monkeypatch.setattr(worker, "Child", Child)
+    monkeypatch.setattr(Worker, "_start", START)
 
 
 def test_calls_run_in_one_child_on_the_tensorflow_backend(monkeypatch):
@@ -55,6 +56,16 @@ def test_a_child_that_hangs_is_stopped():
     assert time.monotonic() - started < 60
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")
+def test_what_a_killed_child_leaves_in_its_temporary_folder_is_removed():
+    with Worker(60) as convert:
+        left = Path(convert(tempfile.mkdtemp))
+        assert left.parent.parent == Path(tempfile.gettempdir())
+        with pytest.raises(ExportError, match="SIGKILL"):
+            convert(signal.raise_signal, signal.SIGKILL)
+    assert not left.parent.exists()
+
+
 def runs(process):
     """Whether it is there, and not as a dead one that nobody has asked about yet."""
     state = subprocess.run(["ps", "-o", "stat=", "-p", str(process)], capture_output=True, text=True).stdout.strip()
@@ -63,8 +74,7 @@ def runs(process):
 
 ORPHAN = """
 import os, sys, time
-from digits_edge.export.engines import worker
-from digits_edge.export.engines.worker import Child, Worker
+from digits_edge.export.engines.worker import Worker
 with Worker(600) as convert:
     print(convert(os.getpid), flush=True)
     convert(time.sleep, 600)

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import IO, Any, Final, ParamSpec, TypeVar, cast
 
@@ -109,9 +110,11 @@ class Child:
     ) -> None:
         # -P, also for what it starts: nothing is imported from the current folder by accident
         words = [sys.executable, "-P", "-m", module, *arguments]
-        env = {**os.environ, **(environment or {}), "PYTHONSAFEPATH": "1"}
+        # a killed TensorFlow leaves its generated code in its temporary folder
+        temporary = TemporaryDirectory(prefix="digits-edge-", ignore_cleanup_errors=True)
+        env = {**os.environ, **(environment or {}), "PYTHONSAFEPATH": "1", "TMPDIR": temporary.name}
         self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, env=env)
-        self.end = weakref.finalize(self, _end, self._process)
+        self.end = weakref.finalize(self, _end, self._process, temporary)
 
     @contextmanager
     def talk(self, time_limit: float) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
@@ -140,9 +143,10 @@ class Child:
             timer.cancel()
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes], temporary: TemporaryDirectory[str]) -> None:
     process.kill()
     process.communicate()
+    temporary.cleanup()
 
 
 def _is_elsewhere(folder: str) -> bool:
