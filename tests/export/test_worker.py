@@ -15,17 +15,17 @@ from pathlib import Path
 import pytest
 
 from digits_edge.export.convert.keras_model import KerasModelFile, read_facts
-from digits_edge.export.engines import worker
-from digits_edge.export.engines.worker import Child, Worker
+from digits_edge.export.engines.worker import Worker
 from digits_edge.runtime.errors import ExportError, UsageError
 
+START = Worker._start  # as it is without the warm children of conftest.py
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 LENIENT = ("--max-drop", "0.02", "--max-error-ratio", "3", "--min-agreement", "0.95", "--max-drift", "0.05")
 
 
 @pytest.fixture(autouse=True)
 def workers_of_their_own(monkeypatch):
-    monkeypatch.setattr(worker, "Child", Child)
+    monkeypatch.setattr(Worker, "_start", START)
 
 
 def test_calls_run_in_one_child_on_the_tensorflow_backend(monkeypatch):
@@ -63,8 +63,7 @@ def runs(process):
 
 ORPHAN = """
 import os, sys, time
-from digits_edge.export.engines import worker
-from digits_edge.export.engines.worker import Child, Worker
+from digits_edge.export.engines.worker import Worker
 with Worker(600) as convert:
     print(convert(os.getpid), flush=True)
     convert(time.sleep, 600)
