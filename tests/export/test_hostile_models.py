@@ -14,9 +14,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from onnx import TensorProto, helper, numpy_helper
 
-from digits_edge.export.engines.worker import Child, Worker
+from digits_edge.export.engines.worker import Worker
 from digits_edge.runtime.errors import ExportError
 
+START = Worker._start  # as it is without the warm children of conftest.py
 TESTS = Path(__file__).parents[1]
 ARTIFACTS = TESTS.parent / "artifacts"
 CRASHING = {31700: 3, 35112: 126, 35119: 126}  # bytes of micro/model.tflite after which LiteRT reads outside its memory
@@ -184,4 +185,4 @@ def test_thousands_of_mutated_models_give_only_our_errors(originals, tmp_path):
 @pytest.fixture(autouse=True)
 def children_of_their_own(monkeypatch, request):
     if "memory" in request.node.name:
-        monkeypatch.setattr("digits_edge.export.engines.worker.Child", Child)
+        monkeypatch.setattr(Worker, "_start", START)

@@ -19,6 +19,7 @@ from digits_edge.export.convert.keras_model import KerasModelFile, read_facts
 from digits_edge.export.engines.worker import Worker
 from digits_edge.runtime.errors import ExportError, UsageError
 
+START = Worker._start  # as it is without the warm children of conftest.py
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 LENIENT = ("--max-drop", "0.02", "--max-error-ratio", "3", "--min-agreement", "0.95", "--max-drift", "0.05")
 START = Worker._start  # before the session puts a warm child in its place

@@ -13,8 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from digits_edge.common.keras_outputs import kind_of, probes
+from digits_edge.runtime.bundle import MAX_MODEL_BYTES
 from digits_edge.runtime.errors import BundleError, UsageError, first_line, reason_of
-from digits_edge.runtime.session import open_session
+from digits_edge.runtime.files import read_file
+from digits_edge.runtime.session import SessionSettings, open_session
 
 from .interpreter import inference_of
 from .litert import open_interpreter
@@ -60,17 +62,16 @@ class ThirdPartyModel:
 def read_model_file(path: Path) -> bytes:
     """Read a model file. Weights that an `.onnx` file keeps in other files are put into the returned model."""
     try:
-        data = path.read_bytes()
+        data = read_file(str(path), MAX_MODEL_BYTES)
     except OSError as error:
         raise BundleError(f"{path}: cannot be read: {error.strerror}") from None
     if path.suffix.lower() != ".onnx":
         return data
     import onnx
-    from onnx.external_data_helper import uses_external_data
 
     try:
         model = onnx.load_from_string(data)
-        if not any(uses_external_data(constant) for constant in model.graph.initializer):
+        if b"location" not in data:  # by which a tensor, also in an attribute, names another file
             return data
         onnx.load_external_data_for_model(model, str(path.parent))
         whole: bytes = model.SerializeToString()
@@ -130,7 +131,7 @@ def open_third_party(data: bytes, where: str, pixel_range: str | None = None) ->
 
 def _read_onnx(data: bytes, where: str) -> Tensors:
     """The inputs, the outputs, and what makes the function from the first input to the first output."""
-    session = open_session(data, where)
+    session = open_session(data, where, SessionSettings(trust=True))  # in a child, which has limits of its own
     inputs, outputs = ([_of_onnx(node) for node in nodes] for nodes in (session.get_inputs(), session.get_outputs()))
     return inputs, outputs, partial(_inference_of_session, session)
 
