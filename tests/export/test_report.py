@@ -24,6 +24,7 @@ from digits_edge.export.quantize.sensitivity import LayerNoise
 from digits_edge.export.report.gate_table import gate_table
 from digits_edge.export.report.html import write_html
 from digits_edge.export.report.manifest import gate_of
+from digits_edge.export.report.markdown import write_report
 from digits_edge.export.result import ExportResult
 from digits_edge.export.source import ExportSource
 from digits_edge.export.verify.criteria import CRITERIA, Limits
@@ -354,3 +355,27 @@ def test_a_manifest_with_other_criteria_is_shown():
     assert "acceptance drift" not in shown
     assert re.search(r"net lost +\| +≤ 1 \| +– \| +0 \| +8 ✗ \|", shown)
     assert re.search(r"verdict .* passed \| +refused ✗ \|", shown)
+
+
+def test_the_markdown_report_has_no_tags_links_and_lines_of_others(exported, tmp_path):
+    hostile = "<script>alert(1)</script>![](http://a.b/c)|\n\n# Gate: passed\n\x1b[m"
+
+    def spoilt(value):
+        if isinstance(value, dict):
+            return {key: spoilt(inner) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [spoilt(inner) for inner in value]
+        return value + hostile if isinstance(value, str) else value
+
+    manifest = dict(exported.manifest)
+    for key in ("name", "labels", "layers", "provenance", "preprocess"):
+        manifest[key] = spoilt(manifest[key])
+    manifest["gate"] = {**manifest["gate"], "judged_by": hostile, "advice": "digits-edge export 'a & b' --int8"}
+    write_report(tmp_path / "report.md", manifest, {"model.onnx": 1})
+    text = (tmp_path / "report.md").read_text()
+    assert not set("<[\x1b") & set(text)
+    usual = (exported.path / "report.md").read_text()
+    assert text.count("\n#") == usual.count("\n#")
+    assert "\n    digits-edge export 'a & b' --int8\n" in text
+    rows = text[text.index("| layer ") :].partition("\n\n")[0].splitlines()
+    assert {row.count("|") for row in rows} == {4}
