@@ -76,7 +76,7 @@ class TrainOptions:
             UsageError: A number is out of range, a model to start from is missing, or `out` holds something else.
             RunError: A run in `out` is in the way, or there is none to resume.
         """
-        places = {"out": self.out.resolve(), "data": Path(self.data), "init": self.init, "teacher": self.teacher}
+        places = {"data": Path(self.data), "out": self.out.resolve(), "init": self.init, "teacher": self.teacher}
         for name, path in places.items():
             check_utf8(path.name if path else "", f"--{name}")
         for name, path in (("init", self.init), ("teacher", self.teacher)):
