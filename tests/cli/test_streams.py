@@ -42,9 +42,9 @@ def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--help", "| true"),
         ("predict {}", "| true"),
         ("selftest", "| true"),
-        ("selftest", ">&-"),
-        ("selftest", "2>&-"),
-        ("selftest", "<&- >&- 2>&-"),
+        ("predict {}", ">&-"),
+        ("predict {}", "2>&-"),
+        ("predict {}", "<&- >&- 2>&-"),
         ("selftest", "2>/dev/full"),
     ],
 )
