@@ -198,7 +198,7 @@ def test_a_place_that_is_free_is_tried_before_the_work_and_left_as_it_was(tmp_pa
     def denied(*_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
 
-    monkeypatch.setattr(publish, "TemporaryDirectory", denied)
+    monkeypatch.setattr(publish, "try_to_write", denied)
     with pytest.raises(UsageError, match="out: cannot be written: Permission denied"):
         publish.check_ours(tmp_path / "new/out", **KIND)
 

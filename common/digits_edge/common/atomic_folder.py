@@ -10,11 +10,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from filelock import FileLock, Timeout
 
-from digits_edge.runtime.atomic_file import flush_folder
+from digits_edge.runtime.atomic_file import flush_folder, try_to_write
 from digits_edge.runtime.bundle import set_aside
 from digits_edge.runtime.errors import UsageError, first_line
 from digits_edge.runtime.files import read_json
@@ -62,8 +61,7 @@ def check_ours(target: Path, *, marker: str, kind: str) -> None:
     _check_free(target, marker=marker, kind=kind)
     place = next(parent for parent in target.parents if parent.exists())
     try:
-        with TemporaryDirectory(prefix=".", dir=place):
-            pass
+        try_to_write(place / target.name)
     except OSError as error:
         raise _cannot_write(target, error, place) from None
     for folder, _, _ in os.walk(target):

@@ -31,7 +31,7 @@ def replacing(target: Path, *, text: bool = False) -> Iterator[IO[Any]]:
         UsageError: `target` is a folder, a device or a pipe, has no folder, or cannot be written.
     """
     real = Path(os.path.realpath(target))
-    new = real.with_name(f".{real.name}.{os.urandom(4).hex()}.partial")
+    new = _beside(real)
     try:
         mode = _mode(target)
         if not real.parent.is_dir():
@@ -59,6 +59,14 @@ def replacing(target: Path, *, text: bool = False) -> Iterator[IO[Any]]:
         raise UsageError(f"{target}: cannot be written: {error.strerror or error}") from None
 
 
+def try_to_write(target: Path) -> None:
+    """Make a new file beside a target, and remove it: the OSError is that of writing the target later."""
+    remove_leftovers(target)
+    new = _beside(target)
+    os.close(_create(new, 0o600))
+    new.unlink()
+
+
 def remove_leftovers(target: Path) -> None:
     """Remove what killed processes have left of writing a file. That of a living one is locked, and stays."""
     leftover = re.compile(rf"\.{re.escape(target.name)}\.[0-9a-f]{{8}}\.partial")
@@ -79,6 +87,10 @@ def flush_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def _beside(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{os.urandom(4).hex()}.partial")
 
 
 def _mode(target: Path) -> int | None:
