@@ -164,6 +164,28 @@ def test_recurrent_layers_have_no_full_integer_form_in_tflite(tmp_path):
         to_tflite(KerasModelFile(tmp_path / "own.keras"), np.zeros((4, 6, 8), np.uint8))
 
 
+def test_an_operator_that_the_runtime_does_not_accept_is_named(tmp_path):
+    image = keras.Input((6, 6, 3))
+    determinants = keras.ops.det(keras.ops.transpose(layers.Conv2D(4, 1)(image), (0, 3, 1, 2)))
+    keras.Model(image, layers.Dense(3)(determinants)).save(tmp_path / "own.keras")
+    with pytest.raises(ExportError, match="expected operators, as digits-edge exports, received Det"):
+        to_onnx_core(KerasModelFile(tmp_path / "own.keras"))
+
+
+def test_a_token_is_repeated_for_each_picture(tmp_path):
+    """As vision transformers put one before their patches."""
+    image = keras.Input((4, 5, 1))
+    patches = layers.Reshape((4, 5))(image)
+    token = keras.ops.ones_like(patches[:, :1]) * 0.5
+    x = layers.Concatenate(axis=1)([token, patches])
+    model = keras.Model(image, layers.Dense(3)(layers.Flatten()(layers.MultiHeadAttention(2, 4)(x, x))))
+    model.save(tmp_path / "own.keras")
+    core = onnx.load_from_string(to_onnx_core(KerasModelFile(tmp_path / "own.keras")))
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 4, 5), dtype=np.uint8)
+    session = open_session(wrap(core, (4, 5)).SerializeToString())
+    np.testing.assert_allclose(session.run(None, {"image": pixels})[0], truth(model, "0..1", pixels), atol=1e-4)
+
+
 def test_the_format_that_works_is_named(tmp_path, digits_edge):
     lstm().save(tmp_path / "own.keras")
     x = np.random.default_rng(0).integers(0, 256, (40, 6, 8), dtype=np.uint8)

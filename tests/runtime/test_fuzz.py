@@ -322,7 +322,7 @@ def test_functions_and_claims_about_shapes_are_refused(part):
         model.functions.add(name="F", domain="my")
     else:
         getattr(model.graph, part).add()
-    with pytest.raises(BundleError, match="load it with trust=True"):
+    with pytest.raises(BundleError, match="with trust=True it loads"):
         Classifier(model.SerializeToString())
 
 

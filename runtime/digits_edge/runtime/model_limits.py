@@ -85,8 +85,8 @@ class _Model:
 
     def _refusal(self, expected: str, received: str) -> BundleError:
         return BundleError(
-            f"{self.where}: expected {expected}, as digits-edge exports, received {received}; "
-            "if you trust its author, load it with trust=True"
+            f"{self.where}: expected {expected}, as digits-edge exports, received {received} "
+            "(with trust=True it loads all the same)"
         )
 
     def _read_graph(self, graph: _Span) -> None:
