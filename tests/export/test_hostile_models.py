@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -28,15 +31,48 @@ def both(refused, *words):
     return [refused(command, *words) for command in ("inspect", "benchmark")]
 
 
-def test_a_tflite_that_crashes_litert_is_one_line(refused, digits_npz, tmp_path):
+def crashing_tflite():
     data = bytearray((ARTIFACTS / "micro/model.tflite").read_bytes())
     for place, value in CRASHING.items():
         data[place] = value
+    return bytes(data)
+
+
+def test_a_tflite_that_crashes_litert_is_one_line(refused, few_npz, tmp_path):
     path = tmp_path / "net.tflite"
-    path.write_bytes(data)
-    for said in (*both(refused, path), refused("evaluate", path, "--data", digits_npz)):
+    path.write_bytes(crashing_tflite())
+    for said in (*both(refused, path), refused("evaluate", path, "--data", few_npz)):
         assert f"{path}: the child process died in load (SIG" in said
         assert "out of memory, or a crash in a library" in said
+
+
+def replace_model(bundle, name, data):
+    """Exchange a file of a bundle, and state its hash in the manifest."""
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (entry,) = (file for file in manifest["files"] if file["name"] == name)
+    entry.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    (bundle / name).write_bytes(data)
+
+
+def test_so_is_one_in_a_bundle_and_one_of_other_pictures(refused, few_npz, tmp_path):
+    bundle = shutil.copytree(ARTIFACTS / "micro", tmp_path / "bundle")
+    replace_model(bundle, "model.tflite", crashing_tflite())
+    said = refused("evaluate", bundle, "--data", few_npz)
+    assert f"{bundle}: the child process died in load (SIG" in said
+    model = schema.ModelT.InitFromPackedBuf((ARTIFACTS / "micro/model.tflite").read_bytes(), 0)
+    model.subgraphs[0].outputs, model.signatureDefs = [*model.subgraphs[0].inputs], None
+    replace_model(bundle, "model.tflite", packed(model))
+    said = refused("benchmark", bundle)
+    assert (
+        "model.tflite: expected an input [1, H, W, C] and an output [1, C], received [1, 28, 28, 1] and [1, 28" in said
+    )
+
+
+def packed(model):
+    builder = flatbuffers.Builder()
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 @pytest.mark.parametrize(
@@ -51,9 +87,7 @@ def test_a_tflite_that_crashes_litert_is_one_line(refused, digits_npz, tmp_path)
 def test_outputs_that_are_none_or_too_many_are_refused_in_words(outputs, expected, refused, tmp_path):
     model = schema.ModelT.InitFromPackedBuf((ARTIFACTS / "micro/model.tflite").read_bytes(), 0)
     model.subgraphs[0].outputs, model.signatureDefs = outputs, None
-    builder = flatbuffers.Builder()
-    builder.Finish(model.Pack(builder), b"TFL3")
-    (tmp_path / "net.tflite").write_bytes(builder.Output())
+    (tmp_path / "net.tflite").write_bytes(packed(model))
     assert all(expected in said for said in both(refused, tmp_path / "net.tflite"))
 
 
