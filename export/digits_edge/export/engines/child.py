@@ -17,7 +17,6 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Any
 
 from digits_edge.runtime.errors import DigitsEdgeError, first_line
 
@@ -45,15 +44,15 @@ def main() -> None:
 
 
 def _answer(call: bytes) -> bytes:
-    """Make a pickled call, and pickle what it returns, or why it fails, and the error if it is one to raise again."""
+    """Make a pickled call, and pickle what it returns, or why it fails and the error or its traceback."""
     try:
         function, args, kwargs = pickle.loads(call)
         return pickle.dumps((function(*args, **kwargs), None, None))
     except Exception as error:  # of Keras, of a converter, or of the author's own layers
         text, kind = first_line(error), type(error).__name__
-        error.add_note(traceback.format_exc())  # for --debug
-        known: Any = error if isinstance(error, DigitsEdgeError | ModuleNotFoundError) else None
-        return pickle.dumps((None, kind if text == kind else f"{kind}: {text}", known))
+        ours = isinstance(error, DigitsEdgeError | ModuleNotFoundError)
+        cause = error if ours else RuntimeError(traceback.format_exc())  # for --debug
+        return pickle.dumps((None, kind if text == kind else f"{kind}: {text}", cause))
 
 
 def _follow(parent: int) -> None:
