@@ -37,52 +37,49 @@ def shrunk(height: int, width: int, cut: Callable[[slice], Pixels]) -> Pixels:
     `cut` returns some of its rows, uint8[rows, W], uint8[rows, W, 3] or uint8[rows, W, 4].
     """
     factor, rows = spans(height, width)
-    strips = [_mean(cut(some), factor) for some in rows]
+    strips = [_reduced(cut(some), factor) for some in rows]
     if strips[0].shape[2:] == (4,):
         paper = _paper(strips)
         strips = [_on_paper(strip, paper) for strip in strips]
-    return np.concatenate(strips) if len(strips) > 1 else np.asarray(strips[0], np.uint8)
+    return np.concatenate(strips) if len(strips) > 1 else strips[0]
 
 
-def _mean(strip: Pixels, factor: int) -> npt.NDArray[Any]:
-    """Means over squares, smaller ones at the right and lower edges, rounded as Pillow's `Image.reduce` does.
+def _reduced(strip: Pixels, factor: int) -> Pixels:
+    """Shrink as Pillow's `Image.reduce` does; colours count by their opacity."""
+    if factor == 1 or strip.shape[2:] != (4,):
+        return strip if factor == 1 else _mean(strip, factor)
+    premultiplied = strip.astype(np.uint16)
+    for channel in range(3):  # several times as fast as one product with such a short axis
+        product = premultiplied[..., channel] * strip[..., 3] + np.uint16(128)
+        premultiplied[..., channel] = ((product >> 8) + product) >> 8  # a rounded division by 255
+    means = _mean(premultiplied, factor)
+    opacity = np.maximum(means[..., 3:], 1).astype(np.uint16)
+    means[..., :3] = np.minimum(means[..., :3] * np.uint16(255) // opacity, 255)
+    return means
 
-    Of uint8[H, W, 4] they are float32, and the colours are multiplied by their opacity.
-    """
-    transparent = strip.shape[2:] == (4,)
-    if factor == 1 and not transparent:
-        return strip
+
+def _mean(strip: npt.NDArray[Any], factor: int) -> Pixels:
+    """Means over squares, smaller ones at the right and lower edges."""
     down, across = (np.minimum(factor, side - np.arange(0, side, factor)) for side in strip.shape[:2])
-    counts = np.multiply.outer(down, across).astype(np.uint32).reshape(len(down), -1, *[1] * (strip.ndim - 2))
-    values = _by_opacity(strip) if transparent else strip
     rows = np.zeros((len(down), *strip.shape[1:]), np.uint32)
     sums = np.zeros((len(down), len(across), *strip.shape[2:]), np.uint32)
     for first in range(factor):  # several times as fast as one sum over such a short axis
-        some = values[first::factor]
+        some = strip[first::factor]
         rows[: len(some)] += some
     for first in range(factor):
         columns = rows[:, first::factor]
         sums[:, : columns.shape[1]] += columns
-    if transparent:
-        return np.asarray(sums / (counts * np.float32(255)), np.float32)
+    counts = np.multiply.outer(down, across).astype(np.uint32).reshape(*sums.shape[:2], *[1] * (strip.ndim - 2))
     return np.asarray((sums + counts // 2) * (2**24 // counts) >> 24, np.uint8)
 
 
-def _by_opacity(rgba: Pixels) -> npt.NDArray[np.uint16]:
-    """Multiply red, green, blue and 255 by the opacity."""
-    values = rgba.astype(np.uint16)
-    for channel in range(3):  # several times as fast as one product with such a short axis
-        values[..., channel] *= rgba[..., 3]
-    values[..., 3] *= 255
-    return values
-
-
-def _paper(strips: list[npt.NDArray[Any]]) -> int:
-    """The grey of the paper for means float32[H, W, 4] of colours and opacity: white, or black behind light ink."""
-    light = sum(float((strip[..., :3] * LUMA).sum()) for strip in strips)
+def _paper(strips: list[Pixels]) -> int:
+    """The grey of the paper under uint8[H, W, 4]: white, or black if the opaque part is light."""
+    light = sum(float((to_grey(strip[..., :3]) * (strip[..., 3] / np.float32(255))).sum()) for strip in strips)
     opaque = sum(float(strip[..., 3].sum()) for strip in strips)
     return 0 if light > opaque / 2 and min(strip[..., 3].min() for strip in strips) < 255 else 255
 
 
-def _on_paper(means: npt.NDArray[np.float32], paper: int) -> Pixels:
-    return np.asarray(means[..., :3] + paper * (1 - means[..., 3:] / 255) + 0.5, np.uint8)
+def _on_paper(rgba: Pixels, paper: int) -> Pixels:
+    alpha = rgba[..., 3:].astype(np.float32) / 255
+    return (rgba[..., :3] * alpha + paper * (1 - alpha) + 0.5).astype(np.uint8)
