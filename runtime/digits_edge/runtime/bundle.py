@@ -75,6 +75,8 @@ class Bundle:
             except (FileNotFoundError, NotADirectoryError):  # or it is just being replaced
                 continue
             except (OSError, ValueError) as error:
+                if isinstance(error, OSError) and error.errno is None:  # raised by a signal handler, as a TimeoutError
+                    raise
                 raise BundleError(f"{os.path.join(folder, MANIFEST)}: not readable as JSON: {error}") from None
         if os.path.isdir(folder):
             raise BundleError(f"{path}: expected a bundle, found a folder without {MANIFEST}")
@@ -130,7 +132,9 @@ class Bundle:
         except FileNotFoundError:
             raise IntegrityError(f"{path}: missing; the manifest names it ({file.bytes:,} bytes)") from None
         except OSError as error:
-            raise IntegrityError(f"{path}: cannot be read: {error.strerror or error}") from None
+            if error.errno is None:  # as above
+                raise
+            raise IntegrityError(f"{path}: cannot be read: {error.strerror}") from None
         digest = sha256(data) if size == file.bytes else "others"
         if digest != file.sha256:
             raise IntegrityError(
@@ -224,7 +228,9 @@ def _read_model(path: str | os.PathLike[str] | None) -> tuple[bytes, str]:
                 return published.read(name), file
         return read_file(place, MAX_MODEL_BYTES), place
     except OSError as error:
-        raise BundleError(f"{place}: cannot be read: {error.strerror or error}") from None
+        if error.errno is None:  # as above
+            raise
+        raise BundleError(f"{place}: cannot be read: {error.strerror}") from None
     except (TypeError, ValueError) as error:  # not a path, or one with a null character
         raise BundleError(f"{path!r:.200}: expected the path of a bundle or an .onnx file: {error}") from None
 
