@@ -86,7 +86,7 @@ class _Model:
     def _refusal(self, expected: str, received: str) -> BundleError:
         return BundleError(
             f"{self.where}: expected {expected}, as digits-edge exports, received {received} "
-            "(with trust=True it loads all the same)"
+            "(trust=True leaves this check out)"
         )
 
     def _read_graph(self, graph: _Span) -> None:
