@@ -64,6 +64,8 @@ def check_ours(target: Path, *, marker: str, kind: str) -> None:
         try_to_write(place / target.name)
     except OSError as error:
         raise _cannot_write(target, error, place) from None
+    if sys.platform == "win32":  # whose permissions are others
+        return
     for folder, _, _ in os.walk(target):
         if not os.access(folder, os.W_OK) and Path(folder).stat().st_uid != os.getuid():
             raise UsageError(f"{target}: expected a folder that can be replaced, found another user's: {folder}")
