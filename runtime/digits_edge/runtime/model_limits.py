@@ -10,7 +10,6 @@ a session that is not initialized, and these are counted.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Final
 
@@ -54,12 +53,12 @@ class _DamagedError(Exception):
     """The bytes are no protobuf message, or end early."""
 
 
-@dataclass
 class _Node:
-    operator: str = ""
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
-    kernel: list[int] = field(default_factory=list)  # sides of a pooling's window
+    def __init__(self) -> None:  # no dataclass, to start faster
+        self.operator = ""
+        self.inputs: list[str] = []
+        self.outputs: list[str] = []
+        self.kernel: list[int] = []  # sides of a pooling's window
 
 
 class _Model:
