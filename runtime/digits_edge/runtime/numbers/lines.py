@@ -1,0 +1,93 @@
+"""Find the lines of writing in a picture: which figures are writing, and which of them stand side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from ..picture.connected_components import Components
+from ..picture.mnist_form import bounding_box
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+SMALLEST: Final = 6  # pixels of the longer side; anything smaller is a speck
+SPECK: Final = 0.25  # of the usual height; smaller figures are no parts of digits
+SMALL: Final = 0.45  # of the usual height; smaller figures are parts of digits or signs, and start no line
+TALL: Final = 2.2  # of the usual height; taller figures are drawings, tables or margins
+THIN: Final = 0.12  # a figure along the border whose one side is this share of the other is a margin or a line
+OVERLAP: Final = 0.35  # of the lower of two neighbours' heights, that their heights have in common in one line
+NEAR: Final = 0.12  # of the line's height: largest distance of a part from its digit
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line of writing."""
+
+    mask: Mask  # its pixels, bool[H, W] of the whole picture
+    box: tuple[slice, slice]  # rows and columns of the mask's pixels
+    tall: float  # the usual height of its figures, in pixels
+    slope: float  # by which it falls to the right; 0 for a single figure
+
+
+def find_lines(figures: Components) -> list[Line]:
+    """Group figures to lines of writing, from top to bottom."""
+    writing = np.flatnonzero((figures.longer >= SMALLEST) & ~_is_margin(figures))
+    if not len(writing):
+        return []
+    heights = figures.height[writing]
+    usual = float(np.median(heights[heights >= 0.4 * heights.max()]))
+    sized = (figures.height < TALL * usual) & (figures.longer >= SPECK * usual)
+    writing = writing[sized[writing]]
+    main = writing[figures.height[writing] >= SMALL * usual]
+    small = writing[figures.height[writing] < SMALL * usual]
+    lines = _chained(figures, main)
+    lines.sort(key=lambda line: float(np.mean(figures.top[line] + figures.bottom[line])))
+    return [_line(figures, line, small) for line in lines]
+
+
+def _is_margin(figures: Components) -> Mask:
+    """Which figures at the border are a dark margin, a table's edge or a printed line."""
+    height, width = figures.shape
+    along = (figures.height < THIN * figures.width) | (
+        (figures.width < THIN * figures.height) & (figures.height > 0.8 * height)
+    )
+    corner = (figures.sides >= 2) & (figures.longer > 0.6 * max(height, width))
+    return np.asarray((figures.sides > 0) & (along | corner))
+
+
+def _chained(figures: Components, main: npt.NDArray[np.int64]) -> list[list[int]]:
+    """Chain figures from left to right: each follows the nearest line whose last figure is at its height."""
+    lines: list[list[int]] = []
+    for figure in main[np.argsort(figures.left[main], kind="stable")]:
+        ends = np.array([line[-1] for line in lines], np.int64)
+        common = np.minimum(figures.bottom[ends], figures.bottom[figure]) - np.maximum(
+            figures.top[ends], figures.top[figure]
+        )
+        beside = common > OVERLAP * np.minimum(figures.height[ends], figures.height[figure])
+        if beside.any():
+            nearest = int(np.argmax(np.where(beside, figures.right[ends], -1)))
+            lines[nearest].append(int(figure))
+        else:
+            lines.append([int(figure)])
+    return lines
+
+
+def _line(figures: Components, members: list[int], small: npt.NDArray[np.int64]) -> Line:
+    tall = float(np.median(figures.height[members]))
+    parts = [one for one in small if _distance(figures, one, np.array(members)) < NEAR * tall]
+    mask = figures.mask(np.isin(np.arange(len(figures)), [*members, *parts]))
+    y, x = (figures.top + figures.bottom)[members] / 2, (figures.left + figures.right)[members] / 2
+    x, y = x - x.mean(), y - y.mean()
+    wide = len(members) > 1 and np.ptp(x) > tall
+    return Line(mask, bounding_box(mask), tall, float((x * y).sum() / (x * x).sum()) if wide else 0.0)
+
+
+def _distance(figures: Components, one: int, others: npt.NDArray[np.int64]) -> float:
+    """The least distance of a figure's box from those of others, in pixels."""
+    beside = np.maximum(figures.left[others] - figures.right[one], figures.left[one] - figures.right[others])
+    below = np.maximum(figures.top[others] - figures.bottom[one], figures.top[one] - figures.bottom[others])
+    return float(np.hypot(beside.clip(min=0), below.clip(min=0)).min())

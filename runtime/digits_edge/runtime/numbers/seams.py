@@ -1,0 +1,100 @@
+"""Divide a line of writing where one digit may end and the next begin.
+
+A small network, trained on digits that touch and overlap, marks for each pixel of the line how likely the boundary
+between two digits runs there. Boundaries are the cheapest paths from top to bottom through these costs: the shortest-path
+segmentation of Wang and Jean (1994), with learned costs in place of the ink's. Many more are returned than there are
+digits; the lattice chooses.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from ..picture.resize import resize
+
+Floats = npt.NDArray[np.float32]
+
+TALL: Final = 26  # height of the digits, in pixels, that the network was trained with
+MARGIN: Final = 3  # pixels of paper around the line
+STEP: Final = 4  # the network's largest stride
+SLANTED: Final = 0.1  # cost of a step to the side
+DEAREST: Final = 3.0  # mean cost of a pixel: a boundary with a probability of 5 %
+APART: Final = 2.5  # least mean distance of two boundaries, in pixels
+
+
+class Seam(NamedTuple):
+    """A boundary: its column in each row, float[H], in the pixels of the ink, and its probability."""
+
+    columns: npt.NDArray[np.float64]
+    probability: float
+
+
+def find_seams(ink: Floats, tall: float) -> list[Seam]:
+    """Find boundaries between digits about `tall` pixels high in ink float32[H, W] from 0 to 1, from left to right."""
+    scale = TALL / tall
+    height, width = (max(STEP, round(side * scale)) for side in ink.shape)
+    small = resize(ink, height, width)
+    cost = _costs(small)
+    rows = (np.arange(len(ink)) + 0.5) * height / len(ink) - 0.5
+    return [
+        Seam((np.interp(rows, np.arange(height), path) + 0.5) * ink.shape[1] / width, float(np.exp(-price)))
+        for price, path in _cheapest(cost)
+    ]
+
+
+def _costs(ink: Floats) -> Floats:
+    """The cost of a boundary at each pixel, float32[H, W]: minus the logarithm of its probability."""
+    height, width = ink.shape
+    below, beside = (MARGIN + -(side + 2 * MARGIN) % STEP for side in ink.shape)
+    framed = np.pad(ink, ((MARGIN, below), (MARGIN, beside)))
+    strip = np.asarray(framed * 255 + 0.5, np.uint8)[None]
+    logits = _session().run(None, {"ink": strip})[0][0]  # (H / STEP, W / STEP, STEP * STEP)
+    rows, columns = logits.shape[:2]
+    image = logits.reshape(rows, columns, STEP, STEP).swapaxes(1, 2).reshape(rows * STEP, columns * STEP)
+    return np.logaddexp(0, -image[MARGIN : MARGIN + height, MARGIN : MARGIN + width])
+
+
+@lru_cache(maxsize=1)
+def _session() -> Any:
+    from ..session import open_session, SessionSettings
+
+    return open_session(open("/tmp/w16/seams.onnx","rb").read(), "seams.onnx", SessionSettings(trust=True))
+
+
+def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.int64]]]:
+    """Paths int64[H] from top to bottom that are cheaper than their neighbours, with their mean costs, left to right."""
+    height, width = cost.shape
+    down, above = _sweep(cost)
+    up, below = (part[::-1] for part in _sweep(cost[::-1]))
+    price = (down + up - cost) / height
+    found = []
+    for row in (height // 4, height // 2, 3 * height // 4):
+        padded = np.pad(price[row], 2, constant_values=np.inf)
+        least = np.min([padded[shift : shift + width] for shift in range(5)], axis=0)
+        for column in np.flatnonzero((price[row] <= least) & (price[row] < DEAREST)):
+            path = np.full(height, column)
+            for y in range(row, 0, -1):
+                path[y - 1] = path[y] + above[y, path[y]]
+            for y in range(row, height - 1):
+                path[y + 1] = path[y] + below[y, path[y]]
+            found.append((float(price[row, column]), path))
+    kept: list[tuple[float, npt.NDArray[np.int64]]] = []
+    for one in sorted(found, key=lambda one: one[0]):
+        if all(np.abs(one[1] - other).mean() > APART for _, other in kept):
+            kept.append(one)
+    return sorted(kept, key=lambda one: float(one[1].mean()))
+
+
+def _sweep(cost: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """The least cost of a path from the first row to each pixel, float32[H, W], and its last step: -1, 0 or 1."""
+    total, steps = cost.copy(), np.zeros(cost.shape, np.int64)
+    for row in range(1, len(cost)):
+        framed = np.pad(total[row - 1], 1, constant_values=np.inf)
+        ways = np.stack([framed[1:-1], framed[:-2] + SLANTED, framed[2:] + SLANTED])
+        steps[row] = np.array([0, -1, 1])[ways.argmin(axis=0)]
+        total[row] += ways.min(axis=0)
+    return total, steps
