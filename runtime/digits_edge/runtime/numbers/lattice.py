@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from ..picture.connected_components import components
 from ..picture.mnist_form import bounding_box, in_box
-from ..picture.stroke_width import evened
+from ..picture.stroke_width import evened, widened
 from .seams import Seam
 
 Floats = npt.NDArray[np.float32]
@@ -24,6 +25,7 @@ LONGEST: Final = 4  # pieces in one digit
 WIDEST: Final = 1.5  # of the larger of the line's and the digit's height
 LOWEST: Final = 0.5  # of the line's height, of a digit that costs nothing extra
 LOW: Final = 1.0  # cost of a digit that is lower
+WHOLE: Final = 0.8  # a figure with this share of its pixels on one side of a boundary is not cut
 LEAST: Final = 0.006  # of the square of the line's height: pixels of a piece
 INKED: Final = 0.3  # ink of a pixel that counts
 SURE: Final = 0.01  # a boundary is never more sure than that, either way
@@ -60,7 +62,10 @@ def best_path(
     runs = _runs(pieces, tall)
     if not runs:
         return None
-    drawn = [in_box(evened(np.maximum.reduce([pieces[i][box] for i in range(first, after)]), narrow=True)) for first, after, box in runs]
+    drawn = [
+        in_box(evened(np.maximum.reduce([pieces[i][box] for i in range(first, after)]), narrow=True))
+        for first, after, box in runs
+    ]
     answers = classify(np.stack(drawn))
     segments = [Segment(*run, answer) for run, answer in zip(runs, answers, strict=True)]
     return _search(segments, len(pieces), boundaries, tall, digits)
@@ -69,18 +74,24 @@ def best_path(
 def _cut(ink: Floats, tall: float, seams: list[Seam]) -> tuple[list[Floats], list[float]]:
     """The pieces of a line, each float32[H, W], and the probability of the boundary behind each but the last."""
     columns = np.arange(ink.shape[1]) + 0.5
+    edges = np.maximum.accumulate([seam.columns for seam in seams]) if seams else np.zeros((0, len(ink)))
+    owner = (columns > edges[:, :, None]).sum(axis=0)  # the number of the piece of each pixel
+    figures = components(ink > INKED)
+    for index in range(len(figures)):
+        mask = figures.mask(np.arange(len(figures)) == index)
+        shares = np.bincount(owner[mask])
+        if WHOLE * shares.sum() <= shares.max() < shares.sum():
+            owner[widened(mask)] = shares.argmax()
     pieces: list[Floats] = []
     boundaries: list[float] = []
-    before = np.full(len(ink), -np.inf)
-    for seam in [*seams, Seam(np.full(len(ink), np.inf), 1.0)]:
-        piece = ink * ((columns > before[:, None]) & (columns <= seam.columns[:, None]))
-        before = np.maximum(before, seam.columns)
+    for number, probability in enumerate([*(seam.probability for seam in seams), 1.0]):
+        piece = ink * (owner == number)
         if (piece > INKED).sum() < LEAST * tall * tall:
             if boundaries:  # two boundaries with nothing between: one
-                boundaries[-1] = max(boundaries[-1], seam.probability)
+                boundaries[-1] = max(boundaries[-1], probability)
             continue
         pieces.append(piece)
-        boundaries.append(seam.probability)
+        boundaries.append(probability)
     return pieces, boundaries[:-1]
 
 
@@ -91,7 +102,10 @@ def _runs(pieces: list[Floats], tall: float) -> list[tuple[int, int, tuple[slice
     for first in range(len(pieces)):
         for after in range(first + 1, min(len(pieces), first + LONGEST) + 1):
             box = tuple(
-                slice(min(box[axis].start for box in boxes[first:after]), max(box[axis].stop for box in boxes[first:after]))
+                slice(
+                    min(box[axis].start for box in boxes[first:after]),
+                    max(box[axis].stop for box in boxes[first:after]),
+                )
                 for axis in (0, 1)
             )
             height, width = (side.stop - side.start for side in box)

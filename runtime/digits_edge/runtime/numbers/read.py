@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from .lattice import Path, Segment, best_path
 from .lines import Line, find_lines
 from .reading import Box, Digit, Number, Reading
 from .seams import find_seams
-from .tilt import turned
+from .tilt import to_given, turned
 
 Floats = npt.NDArray[np.float32]
 Classify = Callable[[npt.NDArray[np.uint8]], Floats]
@@ -46,7 +47,8 @@ def read_numbers(grey: npt.NDArray[np.uint8], classify: Classify, contract: Cont
         strength, level = _strength(grey, factor)
         lines = find_lines(components(strength > level))
     slope = _slope(lines)
-    if abs(slope) > LEVEL:
+    view = _View(strength.shape, slope if abs(slope) > LEVEL else 0.0, factor)
+    if view.slope:
         strength = turned(strength, slope)
         lines = find_lines(components(strength > level))
     read = []
@@ -54,7 +56,7 @@ def read_numbers(grey: npt.NDArray[np.uint8], classify: Classify, contract: Cont
         ink = _ink(strength, line)
         path = best_path(ink, line.tall, find_seams(ink, line.tall), classify, digits)
         if path is not None:
-            read.append(_numbers(path, line, factor, contract))
+            read.append(_numbers(path, line, view, contract))
     if digits is not None and len(read) > 1:  # a field holds one number
         read = [max(read, key=lambda numbers: min(number.score for number in numbers))]
     return _reading(read)
@@ -83,11 +85,35 @@ def _ink(strength: Floats, line: Line) -> Floats:
     return ((strength[line.box] / strong - PAPER) / (1 - PAPER)).clip(0, 1) * fringed
 
 
-def _numbers(path: Path, line: Line, factor: int, contract: Contract) -> tuple[Number, ...]:
+@dataclass(frozen=True)
+class _View:
+    """How the ink was made of the given picture."""
+
+    shape: tuple[int, ...]  # of the ink before it was turned
+    slope: float  # by which it was turned; 0 if it was not
+    factor: int  # by which the picture was shrunk
+
+    def box(self, line: Line, segment: Segment) -> Box:
+        """The box of a part of a line, in the given picture."""
+        rows, columns = (
+            np.array([side.start, side.stop], np.float32) + whole.start
+            for side, whole in zip(segment.box, line.box, strict=True)
+        )
+        if self.slope:
+            y, x = np.meshgrid(rows - 0.5, columns - 0.5)
+            rows, columns = (place + 0.5 for place in to_given(y, x, self.shape, self.slope))
+        edges = [columns.min(), rows.min(), columns.max(), rows.max()]
+        most = [self.shape[1], self.shape[0]] * 2
+        return Box(
+            *(round(self.factor * float(min(max(edge, 0), side))) for edge, side in zip(edges, most, strict=True))
+        )
+
+
+def _numbers(path: Path, line: Line, view: _View, contract: Contract) -> tuple[Number, ...]:
     """The digits of a line, divided into numbers where the gaps are wide."""
-    digits = [_digit(segment, line, factor, contract) for segment in path.segments]
-    lefts, rights = (np.array([edge(d.box) for d in digits]) for edge in (lambda b: b.left, lambda b: b.right))
-    gaps = (lefts[1:] - rights[:-1]) / (line.tall * factor)
+    digits = [_digit(segment, line, view, contract) for segment in path.segments]
+    lefts, rights = (np.array([getattr(s.box[1], end) for s in path.segments]) for end in ("start", "stop"))
+    gaps = (lefts[1:] - rights[:-1]) / line.tall
     usual = float(np.median(gaps)) if len(gaps) > 2 else 0.0
     cuts = np.flatnonzero(gaps > max(APART, FAR * usual)) + 1
     return tuple(
@@ -96,41 +122,36 @@ def _numbers(path: Path, line: Line, factor: int, contract: Contract) -> tuple[N
     )
 
 
-def _digit(segment: Segment, line: Line, factor: int, contract: Contract) -> Digit:
-    rows, columns = segment.box
-    top, left = (side.start for side in line.box)
+def _digit(segment: Segment, line: Line, view: _View, contract: Contract) -> Digit:
     best = int(segment.probabilities.argmax())
-    return Digit(
-        contract.labels[best],
-        float(segment.probabilities[best]),
-        contract.rejection_reason(segment.probabilities) is None,
-        Box(
-            factor * (left + columns.start),
-            factor * (top + rows.start),
-            factor * (left + columns.stop),
-            factor * (top + rows.stop),
-        ),
-    )
+    accepted = contract.rejection_reason(segment.probabilities) is None
+    return Digit(contract.labels[best], float(segment.probabilities[best]), accepted, view.box(line, segment))
 
 
 def _reading(lines: list[tuple[Number, ...]]) -> Reading:
     """The answer for these lines, without those that are no digits, if others are."""
+
     def likely(line):
         digits = [digit for number in line for digit in number.digits]
         return 2 * sum(digit.accepted for digit in digits) >= len(digits)
+
     kept = [line for line in lines if likely(line)] or lines
     left_out = len(kept) < len(lines)
     digits = [d for line in kept for n in line for d in n.digits]
     if not digits:
         return Reading((), False, "no ink")
     reason = None
-    if left_out: reason='unreadable part'
-    elif not all(d.accepted for d in digits): reason='not like training data'
-    elif any(n.score<.5 for line in kept for n in line): reason='unsure'
+    if left_out:
+        reason = "unreadable part"
+    elif not all(d.accepted for d in digits):
+        reason = "not like training data"
+    elif any(n.score < 0.5 for line in kept for n in line):
+        reason = "unsure"
     return Reading(tuple(kept), reason is None, reason)
 
 
 def shrunken(grey, factor):
-    if factor <= 1: return grey.astype(np.float32)
+    if factor <= 1:
+        return grey.astype(np.float32)
     h, w = (side // factor for side in grey.shape)
-    return grey[: h*factor, : w*factor].reshape(h, factor, w, factor).mean((1, 3), dtype=np.float32)
+    return grey[: h * factor, : w * factor].reshape(h, factor, w, factor).mean((1, 3), dtype=np.float32)

@@ -62,7 +62,7 @@ def _costs(ink: Floats) -> Floats:
 def _session() -> Any:
     from ..session import open_session, SessionSettings
 
-    return open_session(open("/tmp/w16/seams.onnx","rb").read(), "seams.onnx", SessionSettings(trust=True))
+    return open_session(open("/tmp/w16/seams.onnx", "rb").read(), "seams.onnx", SessionSettings(trust=True))
 
 
 def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.int64]]]:
