@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import onnxruntime
 
+    from .numbers.reading import Reading
     from .picture.finder import Finding
 
 SELF_TEST_TOLERANCE: Final = 0.05  # in probability, since integer kernels round differently on different CPUs
@@ -129,6 +130,22 @@ class Classifier:
         """
         found = self.find(picture)
         return self._judge(found, None if found.pixels is None else self.predict_proba(found.pixels[None])[0])
+
+    def read(self, picture: Any, *, digits: int | None = None) -> Reading:
+        """Read the numbers in a picture: digits apart or touching, in one line or several.
+
+        Args:
+            picture: As for `predict`.
+            digits: How many digits the picture has, e.g. 5 for a field of five boxes; None if that is unknown.
+
+        Raises:
+            PictureError: The picture cannot be read.
+            UsageError: `digits` is no number from 1 to 50, or the model is not one for digits that are found in pictures.
+            MissingExtra: pillow, which decodes files, is not installed.
+        """
+        from .numbers.read import read_numbers
+
+        return read_numbers(picture, self.predict_proba, self._contract, digits)
 
     def find(self, picture: Any) -> Finding:
         """Return what `predict` classifies: the pixels in the model's form, and the steps that led to them.

@@ -10,21 +10,8 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import (
-    BundleOrModel,
-    Data,
-    Json,
-    LabelColumn,
-    Labels,
-    Mean,
-    PixelRange,
-    Std,
-    TimeLimit,
-    print_json,
-    print_lines,
-    print_text,
-    range_of,
-)
+from ..options import BundleOrModel, Data, Json, LabelColumn, Labels, Mean, PixelRange, Std, TimeLimit, range_of
+from ..output import print_json, print_lines, print_text
 
 
 def command(

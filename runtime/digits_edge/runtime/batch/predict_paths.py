@@ -74,11 +74,16 @@ def _predict_stdin(
     if begins_a_csv(stdin.peek(1)):
         yield from _predict_csv(classifier, stdin, "-", batch_size, threads)
     else:
-        picture = bytearray()
-        while len(picture) <= MAX_BYTES and (more := stdin.read(2**20)):
-            picture += more
-        prediction = next(classifier.predict_many([picture]))
+        prediction = next(classifier.predict_many([picture_on(stdin)]))
         yield Batch((PictureResult("-", prediction, prediction.error),))
+
+
+def picture_on(stdin: BufferedReader) -> bytes:
+    """All bytes of a stream that may be a picture; of a longer one, more than a picture may have."""
+    picture = bytearray()
+    while len(picture) <= MAX_BYTES and (more := stdin.read(2**20)):
+        picture += more
+    return bytes(picture)
 
 
 def _predict_csv(
@@ -98,24 +103,27 @@ def _predict_csv(
 
 
 def _predict_files(classifier: Classifier, paths: Iterable[str], batch_size: int, threads: int) -> Iterator[Batch]:
-    def predict(found: list[str | PictureResult]) -> Batch:
-        predictions = classifier.predict_many([f for f in found if isinstance(f, str)], batch_size=batch_size)
-        results = [PictureResult(f, p := next(predictions), p.error) if isinstance(f, str) else f for f in found]
+    def predict(found: list[tuple[str, PictureError | None]]) -> Batch:
+        predictions = classifier.predict_many([path for path, error in found if not error], batch_size=batch_size)
+        results = [
+            PictureResult(path, None, error) if error else PictureResult(path, p := next(predictions), p.error)
+            for path, error in found
+        ]
         return Batch(tuple(results))
 
-    found = (one for path in paths for one in _found(path))
+    found = (one for path in paths for one in files_of(path))
     yield from ordered_map(predict, iter(lambda: list(islice(found, batch_size)), []), threads)
 
 
-def _found(path: str) -> Iterator[str | PictureResult]:
-    """Yield the path, or the paths of the pictures in a folder; for a folder without pictures yield its result."""
+def files_of(path: str) -> Iterator[tuple[str, PictureError | None]]:
+    """Yield the path, or the paths of the pictures in a folder; for a folder without pictures, it and an error."""
     if not path or not Path(path).is_dir():
-        yield path
+        yield path, None
         return
     pictures = pictures_in(path)
     first = next(pictures, None)
     if first is None:
         expected = f"expected pictures ({', '.join(SUFFIXES)}), found none in the folder"
-        yield PictureResult(path, None, PictureError(f"{path}: {expected}"))
+        yield path, PictureError(f"{path}: {expected}")
     else:
-        yield from chain([first], pictures)
+        yield from ((picture, None) for picture in chain([first], pictures))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import UsageError
 from ..metadata import Contract
 from ..picture.background import find_ink, flat_ink
 from ..picture.connected_components import components
+from ..picture.decode import read_picture
+from ..picture.mnist_form import SIDE
 from ..picture.ruled_lines import without_lines
+from ..picture.shrink import to_grey
 from ..picture.stroke_width import widened
 from .frames import without_frames
 from .lattice import Path, Segment, best_path
@@ -24,6 +29,7 @@ from .tilt import to_given, turned
 Floats = npt.NDArray[np.float32]
 Classify = Callable[[npt.NDArray[np.uint8]], Floats]
 
+MOST: Final = 50  # digits in a picture, if their number is given
 WORKING: Final = 640  # pixels of the longer side, unless the digits are too small then
 RESOLVED: Final = 20  # pixels; lower digits are looked at in a larger picture
 FAINTEST: Final = 0.045  # share of the paper's light that ink takes at least
@@ -36,8 +42,16 @@ APART: Final = 1.0  # of the line's height: gap between numbers, at least
 FAR: Final = 2.2  # of the usual gap between digits: the same
 
 
-def read_numbers(grey: npt.NDArray[np.uint8], classify: Classify, contract: Contract, digits: int | None) -> Reading:
-    """Read the numbers in a picture uint8[H, W]; boxes are in its pixels."""
+def read_numbers(picture: Any, classify: Classify, contract: Contract, digits: int | None) -> Reading:
+    """Read the numbers in a picture; see `Classifier.read`. `classify` returns probabilities float32[N, C] of pixels."""
+    if contract.preprocess != "digit" or contract.shape != (SIDE, SIDE):
+        raise UsageError(
+            f"{contract.name}: expected a model of {SIDE} x {SIDE} pixels that finds digits in pictures, received one of "
+            f"{' x '.join(map(str, contract.shape))} that is made for pictures as a whole"
+        )
+    if digits is not None and (isinstance(digits, bool) or not 1 <= operator.index(digits) <= MOST):
+        raise UsageError(f"digits: expected a number from 1 to {MOST}, received {digits!r:.80}")
+    grey = to_grey(read_picture(picture))
     factor = -(-max(grey.shape) // WORKING)
     strength, level = _strength(grey, factor)
     lines = find_lines(components(strength > level))

@@ -60,7 +60,7 @@ def _costs(ink: Floats) -> Floats:
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
-    from ..session import open_session, SessionSettings
+    from ..session import SessionSettings, open_session
 
     return open_session(open("/tmp/w16/seams.onnx", "rb").read(), "seams.onnx", SessionSettings(trust=True))
 
