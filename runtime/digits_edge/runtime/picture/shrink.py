@@ -13,6 +13,10 @@ Pixels = npt.NDArray[np.uint8]
 MIN_SIDE: Final = 8
 WORKING_SIDE: Final = 1024  # larger pictures are shrunk by whole numbers
 STRIP: Final = 2**18  # pixels of a strip
+SAMPLED: Final = 80
+APART: Final = 4
+EDGE: Final = 8
+STANDS_OUT: Final = 4
 LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -22,6 +26,17 @@ def to_grey(pixels: Pixels) -> Pixels:
         return pixels
     red, green, blue = (pixels[..., channel] * share for channel, share in enumerate(LUMA))
     return np.asarray(red + green + blue + np.float32(0.5), np.uint8)
+
+
+def inked_channel(pixels: Pixels) -> int | None:
+    """The channel of a picture uint8[H, W, 3] in which ink stands out far more than in grey, such as yellow in blue."""
+    step = max(1, max(pixels.shape) // SAMPLED)
+    some = pixels[::step, ::step].astype(np.int32)
+    grey = to_grey(pixels[::step, ::step]).astype(np.int32)
+    images = (grey, *(some[..., channel] for channel in range(3)))
+    edges = [sum(int((np.maximum(np.abs(a) - EDGE, 0)**2).sum()) for a in (image[APART:] - image[:-APART], image[:, APART:] - image[:, :-APART])) for image in images]
+    best = int(np.argmax(edges[1:]))
+    return best if edges[1 + best] > STANDS_OUT * edges[0] else None
 
 
 def spans(height: int, width: int) -> tuple[int, list[slice]]:
