@@ -39,6 +39,7 @@ CUTS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # shares of a stroke's strength tr
 OFFSET: Final = 0.2  # share of a stroke's strength that counts as paper
 RESOLVED: Final = 64  # smallest digit, in pixels of the full-size picture, whose strokes are narrowed
 SMALLEST: Final = 5  # pixels of the longer side; anything smaller is a speck
+ALONG: Final = 0.8  # a figure with this share of its height and width on the border is a margin
 REACHING: Final = 0.6  # a figure that touches two sides and is shorter than this share is a shadow or a table
 SHARE: Final = 0.15  # smallest share of the ink inside the border; with less a figure is one speck of many
 NEAR: Final = 0.12  # largest gap between the parts of a digit, as a share of its size
@@ -172,8 +173,9 @@ def _scores(figures: Components) -> npt.NDArray[np.float64]:
 
 
 def _is_cut_off(figures: Components) -> npt.NDArray[np.bool_]:
-    """Which figures are small and in a corner or along an edge, such as a shadow or a table."""
-    return (figures.sides > 1) & (figures.longer < REACHING * max(figures.shape))
+    """Which figures lie along the border, such as a shadow, a margin or a table, or are small and in a corner."""
+    along = figures.border >= ALONG * (figures.height + figures.width)
+    return along | ((figures.sides > 1) & (figures.longer < REACHING * max(figures.shape)))
 
 
 def _thickness(figures: Components) -> npt.NDArray[np.float64]:
