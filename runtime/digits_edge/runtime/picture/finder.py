@@ -40,6 +40,7 @@ OFFSET: Final = 0.2  # share of a stroke's strength that counts as paper
 RESOLVED: Final = 64  # smallest digit, in pixels of the full-size picture, whose strokes are narrowed
 SMALLEST: Final = 5  # pixels of the longer side; anything smaller is a speck
 ALONG: Final = 0.8  # a figure with this share of its height and width on the border is a margin
+DARK: Final = 0.3  # share of the paper's light
 REACHING: Final = 0.6  # a figure that touches two sides and is shorter than this share is a shadow or a table
 SHARE: Final = 0.15  # smallest share of the ink inside the border; with less a figure is one speck of many
 NEAR: Final = 0.12  # largest gap between the parts of a digit, as a share of its size
@@ -88,6 +89,7 @@ def find_digit(grey: Pixels) -> Finding:
 
 def _find(grey: Pixels) -> Finding:
     small, factor = _reduced(grey)
+    small = _without_margins(small)
     ink = flat_ink(small) or find_ink(small)
     if max(grey.shape) <= FEW:
         framed = np.pad(ink.strength, 1)
@@ -136,6 +138,14 @@ def _reduced(grey: Pixels) -> tuple[Floats, int]:
     return np.asarray(squares / factor**2, np.float32), factor
 
 
+def _without_margins(small: Floats) -> Floats:
+    """Paint what is far darker than the paper and lies along the border in the paper's shade."""
+    paper = np.median(small)
+    dark = components(small < DARK * paper)
+    margins = _is_along(dark)
+    return np.where(widened(widened(dark.mask(margins))), paper, small) if margins.any() else small
+
+
 def _figures(strength: Floats, level: float, *images: npt.NDArray[Any]) -> Components:
     """Components of ink above a level, with the sums `INK`, `OUTLINE` and those of further images."""
     mask = strength > level
@@ -174,8 +184,11 @@ def _scores(figures: Components) -> npt.NDArray[np.float64]:
 
 def _is_cut_off(figures: Components) -> npt.NDArray[np.bool_]:
     """Which figures lie along the border, such as a shadow, a margin or a table, or are small and in a corner."""
-    along = figures.border >= ALONG * (figures.height + figures.width)
-    return along | ((figures.sides > 1) & (figures.longer < REACHING * max(figures.shape)))
+    return _is_along(figures) | ((figures.sides > 1) & (figures.longer < REACHING * max(figures.shape)))
+
+
+def _is_along(figures: Components) -> npt.NDArray[np.bool_]:
+    return figures.border >= ALONG * (figures.height + figures.width)
 
 
 def _thickness(figures: Components) -> npt.NDArray[np.float64]:
