@@ -44,7 +44,7 @@ def find_ink(grey: Floats) -> Ink:
     dark = float(np.mean(local * local * local)) < 0  # ink differs more than paper; numpy's third power is far slower
     if not dark:
         grey, local = 255 - grey, -local
-    shade = _shade(grey, local >= 0)
+    shade = paper_shade(grey, local >= 0)
     residual = grey - shade
     noise = _spread(residual)
     paper = shade
@@ -73,11 +73,8 @@ def box_mean(image: Floats, radius: int) -> Floats:
     return np.asarray(image, np.float32)
 
 
-def _shade(grey: Floats, lighter: Mask) -> Floats:
-    """Fit a quadratic surface to the paper, float32[H, W].
-
-    The first fit is to the pixels bool[H, W] that are lighter than their surroundings: strokes may be broad.
-    """
+def paper_shade(grey: Floats, first: Mask) -> Floats:
+    """Fit a quadratic surface to the paper, float32[H, W], beginning with the pixels `first` bool[H, W]."""
     height, width = grey.shape
     step = max(1, max(height, width) // 48)
     y = np.linspace(-1, 1, height, dtype=np.float32)
@@ -89,7 +86,7 @@ def _shade(grey: Floats, lighter: Mask) -> Floats:
 
     sampled = terms(y[::step], x[::step]).reshape(-1, 6).astype(np.float64)
     values = grey[::step, ::step].ravel()
-    near = lighter[::step, ::step].ravel()
+    near = first[::step, ::step].ravel()
     for _ in range(GLOBAL):
         chosen = sampled[near]
         normal = np.einsum("ki,kj->ij", chosen, chosen)  # not by BLAS, which would start its threads

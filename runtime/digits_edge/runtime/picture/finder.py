@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .background import FEW, find_ink, flat_ink
+from .background import FEW, find_ink, flat_ink, paper_shade
 from .connected_components import Components, components
 from .mnist_form import bounding_box, in_box, is_normalised
 from .resize import resize
@@ -139,11 +139,13 @@ def _reduced(grey: Pixels) -> tuple[Floats, int]:
 
 
 def _without_margins(small: Floats) -> Floats:
-    """Paint what is far darker than the paper and lies along the border in the paper's shade."""
-    paper = np.median(small)
-    dark = components(small < DARK * paper)
-    margins = _is_along(dark)
-    return np.where(widened(widened(dark.mask(margins))), paper, small) if margins.any() else small
+    """Paint what is far darker than the paper and lies along the border, such as a table, in the paper's shade."""
+    dark = components(small < DARK * np.median(small))
+    along = _is_along(dark)
+    if not along.any():
+        return small
+    margins = widened(widened(dark.mask(along)))
+    return np.where(margins, paper_shade(small, ~margins), small)
 
 
 def _figures(strength: Floats, level: float, *images: npt.NDArray[Any]) -> Components:
