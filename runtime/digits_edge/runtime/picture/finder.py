@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .background import FEW, find_ink, flat_ink, paper_shade
+from .background import FEW, box_mean, find_ink, flat_ink, paper_shade
 from .connected_components import Components, components
 from .mnist_form import bounding_box, in_box, is_normalised
 from .resize import resize
@@ -48,6 +48,7 @@ BROKEN: Final = 0.04  # the same for parts side by side, which could be two digi
 GAP: Final = 2  # pixels; smaller gaps do not count
 WEAKEST: Final = 0.5  # a figure with less than this share of the digit's ink is neither a part nor another digit
 ALIKE: Final = 0.5  # a figure beside the digit with at least this share of its size is another digit
+WIDEST: Final = 1.6  # width of a digit, as a share of its height
 THICKEST: Final = 0.3  # largest stroke width, as a share of a figure's diagonal
 # Weight of a figure by the number of sides of the picture it touches: the border cuts off neighbours and tables.
 BY_SIDES: Final = np.array([1, 0.6, 0.3, 0.1, 0.1])
@@ -89,7 +90,8 @@ def find_digit(grey: Pixels) -> Finding:
 
 def _find(grey: Pixels) -> Finding:
     small, factor = _reduced(grey)
-    small = _without_margins(small)
+    if max(grey.shape) > FEW:
+        small = _without_margins(small)
     ink = flat_ink(small) or find_ink(small)
     if max(grey.shape) <= FEW:
         framed = np.pad(ink.strength, 1)
@@ -144,8 +146,9 @@ def _without_margins(small: Floats) -> Floats:
     along = _is_along(dark)
     if not along.any():
         return small
+    lighter = small >= box_mean(small, max(small.shape) // 8)
     margins = widened(widened(dark.mask(along)))
-    return np.where(margins, paper_shade(small, ~margins), small)
+    return np.where(margins, paper_shade(small, lighter & ~margins), small)
 
 
 def _figures(strength: Floats, level: float, *images: npt.NDArray[Any]) -> Components:
@@ -200,7 +203,7 @@ def _thickness(figures: Components) -> npt.NDArray[np.float64]:
 
 def _is_no_speck(figures: Components, index: int) -> bool:
     """Whether a figure is more than the largest of many specks, as in grainy paper."""
-    inside = figures.sides == 0
+    inside = (figures.sides == 0) & (figures.longer < ALIKE * figures.longer[index])
     inside[index] = True
     return bool(figures.sums[INK][index] >= SHARE * figures.sums[INK][inside].sum())
 
@@ -224,7 +227,7 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
     Figures with less than `weakest` mean ink do not count.
     """
     parts = np.arange(len(figures)) == main
-    digits = (figures.sides == 0) & (figures.sums[INK] >= weakest * figures.area)
+    digits = (figures.sides <= 1) & ~_is_along(figures) & (figures.sums[INK] >= weakest * figures.area)
     while True:
         top, bottom = figures.top[parts].min(), figures.bottom[parts].max()
         left, right = figures.left[parts].min(), figures.right[parts].max()
@@ -233,11 +236,12 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
         beside = np.maximum(figures.left - right, left - figures.right)
         apart = np.hypot(below.clip(min=0), beside.clip(min=0))
         others = digits & (figures.longer > NEAR * size) & ~parts
-        alike = others & (figures.longer >= ALIKE * size)
+        alike = others & (np.where(figures.sides, figures.height, figures.longer) >= ALIKE * size)
         above = beside < -ALIKE * np.minimum(figures.width, right - left)  # or below, so not a neighbour
         joined = others & ((apart <= max(GAP, BROKEN * size)) | ((apart <= NEAR * size) & (~alike | above)))
         if not joined.any():
-            return parts, bool((alike & (np.maximum(below, beside) > 0)).any())
+            several = (alike & (np.maximum(below, beside) > 0)).any() or right - left > WIDEST * (bottom - top)
+            return parts, bool(several)
         parts |= joined
 
 
