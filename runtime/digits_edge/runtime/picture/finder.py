@@ -49,6 +49,7 @@ GAP: Final = 2  # pixels; smaller gaps do not count
 WEAKEST: Final = 0.5  # a figure with less than this share of the digit's ink is neither a part nor another digit
 ALIKE: Final = 0.5  # a figure beside the digit with at least this share of its size is another digit
 WIDEST: Final = 1.6  # width of a digit, as a share of its height
+FADING: Final = 1.5
 THICKEST: Final = 0.3  # largest stroke width, as a share of a figure's diagonal
 # Weight of a figure by the number of sides of the picture it touches: the border cuts off neighbours and tables.
 BY_SIDES: Final = np.array([1, 0.6, 0.3, 0.1, 0.1])
@@ -117,7 +118,8 @@ def _find(grey: Pixels) -> Finding:
     if size < SMALLEST:
         return Finding(None, steps=steps)
     fringed = widened(mask)  # strokes fade into paper
-    digit = ((strength / seed.strong - OFFSET) / (1 - OFFSET)).clip(0, 1) * fringed
+    strong = min(seed.strong, FADING * float(np.median(strength[mask])))
+    digit = ((strength / strong - OFFSET) / (1 - OFFSET)).clip(0, 1) * fringed
     drawn = evened(digit[box], narrow=max(grey.shape) > FEW and size * factor >= RESOLVED)
     pixels = in_box(drawn)
     last = (Step("digit", digit), Step("even strokes", drawn), Step("28 x 28", pixels))
@@ -238,7 +240,8 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
         others = digits & (figures.longer > NEAR * size) & ~parts
         alike = others & (np.where(figures.sides, figures.height, figures.longer) >= ALIKE * size)
         above = beside < -ALIKE * np.minimum(figures.width, right - left)  # or below, so not a neighbour
-        joined = others & ((apart <= max(GAP, BROKEN * size)) | ((apart <= NEAR * size) & (~alike | above)))
+        whole = np.maximum(np.maximum(figures.bottom, bottom) - np.minimum(figures.top, top), np.maximum(figures.right, right) - np.minimum(figures.left, left))
+        joined = others & ((apart <= np.maximum(GAP, BROKEN * whole)) | ((apart <= NEAR * size) & (~alike | above)))
         if not joined.any():
             several = (alike & (np.maximum(below, beside) > 0)).any() or right - left > WIDEST * (bottom - top)
             return parts, bool(several)
