@@ -49,7 +49,7 @@ GAP: Final = 2  # pixels; smaller gaps do not count
 WEAKEST: Final = 0.5  # a figure with less than this share of the digit's ink is neither a part nor another digit
 ALIKE: Final = 0.5  # a figure beside the digit with at least this share of its size is another digit
 WIDEST: Final = 1.6  # width of a digit, as a share of its height
-FADING: Final = 1.5
+FADING: Final = 1.2
 THICKEST: Final = 0.3  # largest stroke width, as a share of a figure's diagonal
 # Weight of a figure by the number of sides of the picture it touches: the border cuts off neighbours and tables.
 BY_SIDES: Final = np.array([1, 0.6, 0.3, 0.1, 0.1])
