@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..metadata import Preprocess
 from .finder import Finding, find_digit
 from .resize import resize
-from .shrink import inked_channel, to_grey
+from .shrink import ink_grey, to_grey
 
 
 def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple[int, ...]) -> Finding:
@@ -20,7 +20,7 @@ def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple
     polarity.
     """
     if preprocess == "digit":
-        found = find_digit(_ink(picture))
+        found = find_digit(ink_grey(picture))
         if found.pixels is None or found.pixels.shape == shape:
             return found
         return replace(found, pixels=_resize(found.pixels, shape))
@@ -29,11 +29,6 @@ def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple
     elif picture.ndim == 2:
         picture = np.repeat(picture[..., None], 3, axis=-1)
     return Finding(picture if picture.shape == shape else _resize(picture, shape))
-
-
-def _ink(picture):
-    channel = inked_channel(picture) if picture.ndim == 3 else None
-    return to_grey(picture) if channel is None else picture[..., channel]
 
 
 def _resize(picture: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
