@@ -47,7 +47,8 @@ def read_picture(source: Any, *, grey: bool = False) -> npt.NDArray[np.uint8]:
     """Read a path, bytes, PIL image, or uint8[H, W], uint8[H, W, 3] or uint8[H, W, 4] to uint8[H, W] or uint8[H, W, 3].
 
     It is turned upright by the EXIF orientation. Transparent pixels become white, or black behind light ink.
-    With `grey` a JPEG is read to uint8[H, W], in which ink stands out: colour is looked at in a small copy.
+    With `grey` an encoded file becomes uint8[H, W], unless it is transparent: by luma, or the one of red, green and
+    blue in which ink stands out.
 
     Raises:
         PictureError: The picture cannot be read, has a side of fewer than 8 pixels or more than 64 megapixels, or is
@@ -122,8 +123,7 @@ def _decode(source: Any, where: str, grey: bool) -> npt.NDArray[np.uint8]:
             _check_size(image.width, image.height, where)
             width, height = image.size
             if image.format == "JPEG":
-                luma = "YCbCr" if grey and (jfif or _has_luma(image)) else None
-                image.draft(luma, (WORKING_SIDE, WORKING_SIDE))  # decode at 1/2, 1/4 or 1/8 of the size
+                image.draft(None, (WORKING_SIDE, WORKING_SIDE))  # decode at 1/2, 1/4 or 1/8 of the size
             if (needed := decoding_memory(image, source, (width, height))) > MAX_MEMORY:
                 raise PictureError(
                     f"{where}: expected a picture that is decoded in {MAX_MEMORY // 10**6} MB of memory, received a "
@@ -143,36 +143,34 @@ def _decode(source: Any, where: str, grey: bool) -> npt.NDArray[np.uint8]:
 
 def _from_pil(image: Any, where: str, grey: bool) -> npt.NDArray[np.uint8]:
     image.load()  # also turns a TIFF upright
-    turn = image.getexif().get(0x0112)
-    if grey and image.mode == "YCbCr":
-        image = _ink_channel(image)
     white = _white(image, where) if image.mode.startswith(("I", "F")) else None
     transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
     mode = "RGBA" if transparent else "L" if white or image.mode in ("1", "L") else "RGB"
 
+    reduced = grey and mode == "RGB"
+    channel = _inked_channel(image) if reduced else None
+
     def cut(rows: slice) -> npt.NDArray[np.uint8]:
         strip = _cut(image, rows)
+        if reduced:
+            strip = strip if strip.mode == "RGB" else strip.convert("RGB")
+            return _numbers(strip.convert("L") if channel is None else strip.getchannel(channel))
         if white is not None:
             return (_numbers(strip).clip(min=0) * (255 / white)).astype(np.uint8)
         return _numbers(strip if strip.mode == mode else strip.convert(mode))
 
     pixels = shrunk(image.height, image.width, cut)
+    turn = image.getexif().get(0x0112)
     if turn in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     return np.ascontiguousarray(pixels[:: -1 if turn in (3, 4, 7, 8) else 1, :: -1 if turn in (2, 3, 6, 7) else 1])
 
 
-def _has_luma(image: Any) -> bool:
-    """Whether libjpeg takes a JPEG without a JFIF header to be stored as luma and chroma."""
-    return [component[0] for component in image.layer] == [1, 2, 3] and image.info.get("adobe_transform", 1) == 1
-
-
-def _ink_channel(image: Any) -> Any:
-    """The luma of a YCbCr image, or the one of its red, green and blue in which ink stands out far more."""
+def _inked_channel(image: Any) -> int | None:
+    """The channel in which ink stands out far more than by luma, if any, found in a small copy."""
     step = max(1, max(image.size) // SAMPLED)
     small = image.resize((-(-image.width // step), -(-image.height // step)), 0)  # the nearest pixels
-    channel = inked_channel(_numbers(small.convert("RGB")))
-    return image.getchannel(0) if channel is None else image.convert("RGB").getchannel(channel)
+    return inked_channel(_numbers(small.convert("RGB")))
 
 
 def _cut(image: Any, rows: slice) -> Any:
