@@ -240,7 +240,10 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
         others = digits & (figures.longer > NEAR * size) & ~parts
         alike = others & (np.where(figures.sides, figures.height, figures.longer) >= ALIKE * size)
         above = beside < -ALIKE * np.minimum(figures.width, right - left)  # or below, so not a neighbour
-        whole = np.maximum(np.maximum(figures.bottom, bottom) - np.minimum(figures.top, top), np.maximum(figures.right, right) - np.minimum(figures.left, left))
+        whole = np.maximum(
+            np.maximum(figures.bottom, bottom) - np.minimum(figures.top, top),
+            np.maximum(figures.right, right) - np.minimum(figures.left, left),
+        )
         joined = others & ((apart <= np.maximum(GAP, BROKEN * whole)) | ((apart <= NEAR * size) & (~alike | above)))
         if not joined.any():
             several = (alike & (np.maximum(below, beside) > 0)).any() or right - left > WIDEST * (bottom - top)
