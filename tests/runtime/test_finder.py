@@ -84,7 +84,7 @@ def marker(digit: npt.NDArray[np.uint8]):
     ink = np.zeros((HEIGHT, WIDTH))
     left = (WIDTH - width) // 2
     ink[6 : 6 + height, left : left + width] = resize(box, height, width) / 255
-    return photographed(ndimage.grey_dilation(ink, 5), shade())
+    return photographed(ndimage.grey_erosion(ink, 9), shade())
 
 
 def in_yellow(grey: npt.NDArray[np.uint8]):
@@ -156,7 +156,7 @@ def test_digits_are_read_on(paper, default, digits):
     answers = default.predict_many([PAPERS[paper](digit) for digit in chosen[0]])
     right = [answer.label == str(target) for answer, target in zip(answers, chosen[1], strict=True)]
     assert len(right) == 50
-    assert np.mean(right) >= (0.9 if paper in ("8 x 8", "a mouse drawing") else 0.96)
+    assert np.mean(right) >= (0.9 if paper in ("8 x 8", "a mouse drawing", "a marker that fills the frame") else 0.96)
 
 
 def test_a_million_pixels_of_shade_have_no_digit(default):

@@ -97,8 +97,9 @@ def paper_shade(grey: Floats, first: Mask) -> Floats:
 
 
 def _spread(residual: Floats) -> float:
-    """Standard deviation of the larger part, estimated from the median absolute deviation."""
-    return 1.4826 * float(np.median(np.abs(residual)))
+    """Standard deviation of the paper, estimated from the median of what is lighter; ink is not."""
+    lighter = residual[residual > 0]
+    return 1.4826 * float(np.median(lighter)) if lighter.size else 0.0
 
 
 def flat_ink(grey: Floats) -> Ink | None:

@@ -229,7 +229,7 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
     Figures with less than `weakest` mean ink do not count.
     """
     parts = np.arange(len(figures)) == main
-    digits = (figures.sides <= 1) & ~_is_along(figures) & (figures.sums[INK] >= weakest * figures.area)
+    digits = ~_is_cut_off(figures) & (figures.sums[INK] >= weakest * figures.area)
     while True:
         top, bottom = figures.top[parts].min(), figures.bottom[parts].max()
         left, right = figures.left[parts].min(), figures.right[parts].max()
@@ -244,10 +244,13 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
             np.maximum(figures.bottom, bottom) - np.minimum(figures.top, top),
             np.maximum(figures.right, right) - np.minimum(figures.left, left),
         )
-        joined = others & ((apart <= np.maximum(GAP, BROKEN * whole)) | ((apart <= NEAR * size) & (~alike | above)))
+        joined = (
+            others
+            & (figures.sides == 0)
+            & ((apart <= np.maximum(GAP, BROKEN * whole)) | ((apart <= NEAR * size) & (~alike | above)))
+        )
         if not joined.any():
-            several = (alike & (np.maximum(below, beside) > 0)).any() or right - left > WIDEST * (bottom - top)
-            return parts, bool(several)
+            return parts, bool(alike.any() or right - left > WIDEST * (bottom - top))
         parts |= joined
 
 

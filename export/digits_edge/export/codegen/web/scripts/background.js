@@ -148,9 +148,10 @@ function solve(rows) {
   return solution;
 }
 
-/** The standard deviation of the greater part, from the median of distances. */
+/** The standard deviation of the paper, from the median of what is lighter; ink is not. */
 function spread(residual) {
-  return 1.4826 * median(residual.map(Math.abs));
+  const lighter = residual.filter((value) => value > 0);
+  return lighter.length ? 1.4826 * median(lighter) : 0;
 }
 
 /** Ink on paper of one shade, as of scans, drawings and pictures of few pixels; null where it has more than one.

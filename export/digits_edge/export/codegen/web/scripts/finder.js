@@ -54,7 +54,7 @@ function findIn(grey) {
   if (!seed) return { pixels: null, several: false };
   const { found, main } = grown(strength, seed, FIND.GROWN_FROM_NOISE * ink.noise);
   if (isCutOff(found, found.figures[main])) return { pixels: null, several: false };
-  const { parts, several } = partsOf(found.figures, main, FIND.WEAKEST * seed.strong);
+  const { parts, several } = partsOf(found, main, FIND.WEAKEST * seed.strong);
   const mask = found.mask((index) => parts[index]);
   const box = boxOf(mask);
   const size = Math.max(box.bottom - box.top, box.right - box.left);
@@ -190,11 +190,10 @@ function grown(strength, seed, noise) {
  *
  * `weakest`: mean ink under which a figure is none.
  */
-function partsOf(figures, main, weakest) {
+function partsOf(found, main, weakest) {
+  const { figures } = found;
   const parts = figures.map((_, index) => index === main);
-  const digits = figures.map((figure) => {
-    return figure.sides <= 1 && !isAlong(figure) && figure.sums.ink >= weakest * figure.area;
-  });
+  const digits = figures.map((figure) => !isCutOff(found, figure) && figure.sums.ink >= weakest * figure.area);
   for (;;) {
     const chosen = figures.filter((_, index) => parts[index]);
     const top = Math.min(...chosen.map((figure) => figure.top));
@@ -216,8 +215,9 @@ function partsOf(figures, main, weakest) {
         Math.max(figure.bottom, bottom) - Math.min(figure.top, top),
         Math.max(figure.right, right) - Math.min(figure.left, left),
       );
-      if (near || apart <= Math.max(FIND.GAP, FIND.BROKEN * whole)) joined.push(index);
-      several ||= alike && Math.max(below, beside) > 0;
+      const close = near || apart <= Math.max(FIND.GAP, FIND.BROKEN * whole);
+      if (close && !figure.sides) joined.push(index);
+      several ||= alike;
     });
     if (!joined.length) return { parts, several };
     for (const index of joined) parts[index] = true;
