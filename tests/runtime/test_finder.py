@@ -125,7 +125,7 @@ PAPERS: dict[str, Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]]] = {
     "specks and neighbours": lambda d: photographed(crowded(page(d))),
     "the edge of a dark table": lambda d: on_a_table(page(d)),
     "a marker that fills the frame": marker,
-    "yellow ink": lambda d: in_yellow(photographed(page(d), shade())),
+    "yellow ink": lambda d: in_yellow(photographed(page(d), shade(), 0.3, 0.5)),
     "dark margins": lambda d: with_margins(page(d)),
     "faded strokes": lambda d: faded(page(d, 200, 50, 20)),
     "broken strokes": lambda d: photographed(broken(page(d))),
