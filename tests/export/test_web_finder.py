@@ -22,6 +22,7 @@ from digits_edge.runtime.picture import decode as picture
 from digits_edge.runtime.picture import finder as find
 from digits_edge.runtime.picture import mnist_form as normalise
 from digits_edge.runtime.picture import ruled_lines as lines
+from digits_edge.runtime.picture import shrink
 from digits_edge.runtime.picture import stroke_width as strokes
 from digits_edge.runtime.picture.connected_components import components
 from digits_edge.runtime.picture.decode import read_picture
@@ -100,7 +101,7 @@ def same(theirs: dict[str, Any], ours: npt.NDArray[Any]) -> bool:
 
 
 def on_paper(
-    digit: Pixels, side: int = 130, top: int = 60, left: int = 40, light: Any = 205.0, contrast: float = 0.6
+    digit: Pixels, side: int = 130, top: int = 60, left: int = 40, light: Any = 205.0, contrast: Any = 0.6
 ) -> npt.NDArray[np.float64]:
     """Dark ink on a page of 260 x 220 in this light."""
     ink = np.zeros((260, 220))
@@ -135,6 +136,17 @@ def in_colour(grey: Pixels) -> Pixels:
     return np.stack([grey, (grey * 0.9).astype(np.uint8), 120 + grey // 8], axis=-1)
 
 
+def in_yellow(grey: Pixels) -> Pixels:
+    """Yellow ink on grey paper."""
+    return np.stack([np.full_like(grey, 205), np.full_like(grey, 200), grey], axis=-1)
+
+
+def on_a_table(lit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """With dark margins on two sides, one of them slanted."""
+    y, x = np.mgrid[: lit.shape[0], : lit.shape[1]]
+    return np.where((x < 14 + y / 40) | (y > 240), 30, lit)
+
+
 def filling(digit: Pixels, side: int) -> Pixels:
     rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
     box = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -156,6 +168,10 @@ PICTURES: dict[str, Callable[[Pixels], Pixels]] = {
     "squared paper in the shade": lambda d: seen(lined(on_paper(d, light=shade()), squared=True)),
     "coarse grain": lambda d: seen(on_paper(d), 20.0),
     "in colour": lambda d: in_colour(seen(on_paper(d, light=shade()))),
+    "a marker that fills the frame": lambda d: seen(on_paper(d, 218, 20, 1, shade())),
+    "in yellow": lambda d: in_yellow(seen(on_paper(d, light=shade()))),
+    "dark margins": lambda d: seen(on_a_table(on_paper(d, light=shade()))),
+    "a faded stroke": lambda d: seen(on_paper(d, light=shade(), contrast=0.1 + np.mgrid[:260, :220][0] / 400)),
     "a thick marker": lambda d: seen(ndimage.grey_erosion(on_paper(d), 9)),
     "a fine pen": lambda d: seen(ndimage.grey_dilation(on_paper(d), 5)),
     "ink of one shade on white": lambda d: np.where(on_paper(d) < 150, 20, 255).astype(np.uint8),
@@ -249,7 +265,15 @@ def test_a_canvas_is_refused_in_python_s_words(width, height, page):
 
 @pytest.mark.parametrize(
     ("table", "module"),
-    [("FIND", find), ("PAPER", paper), ("LINES", lines), ("STROKES", strokes), ("FORM", normalise), ("IMAGE", picture)],
+    [
+        ("FIND", find),
+        ("PAPER", paper),
+        ("LINES", lines),
+        ("STROKES", strokes),
+        ("FORM", normalise),
+        ("IMAGE", picture),
+        ("COLOUR", shrink),
+    ],
 )
 def test_constants_are_pythons(table: str, module: ModuleType, page):
     constants = page.call(f"() => {table}")

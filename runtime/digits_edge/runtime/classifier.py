@@ -160,7 +160,8 @@ class Classifier:
         from .picture.decode import read_picture  # here, so that a program that only calls predict_proba starts faster
         from .picture.preprocess import prepare
 
-        return prepare(read_picture(picture), self._contract.preprocess, self._contract.shape)
+        contract = self._contract
+        return prepare(read_picture(picture, grey=contract.preprocess == "digit"), contract.preprocess, contract.shape)
 
     def predict_many(self, pictures: Iterable[Any], *, batch_size: int = 64) -> Iterator[Prediction]:
         """Predict many pictures lazily, in batches, in the order of `pictures`.

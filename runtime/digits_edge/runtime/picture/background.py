@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
 
 FEW: Final = 40  # pixels a side; smaller pictures are assumed to have paper of one shade
 SAME: Final = 3  # largest difference in grey levels within one shade
@@ -38,12 +39,13 @@ def find_ink(grey: Floats) -> Ink:
     of a shadow, are means over windows of the pixels that count as paper (normalized convolution, Knutsson and Westin
     1993). Ink is measured as a share of the paper's light, so that it counts the same in a shadow.
     """
-    shade = _shade(grey)
-    residual = grey - shade
-    dark = _is_dark(grey)
-    if not dark:
-        grey, shade, residual = 255 - grey, 255 - shade, -residual
     window = max(4, max(grey.shape) // 8)
+    local = grey - box_mean(grey, window)
+    dark = float(np.mean(local * local * local)) < 0  # ink differs more than paper; numpy's third power is far slower
+    if not dark:
+        grey, local = 255 - grey, -local
+    shade = paper_shade(grey, local >= 0)
+    residual = grey - shade
     noise = _spread(residual)
     paper = shade
     for _ in range(ROUNDS):
@@ -71,8 +73,8 @@ def box_mean(image: Floats, radius: int) -> Floats:
     return np.asarray(image, np.float32)
 
 
-def _shade(grey: Floats) -> Floats:
-    """Fit a quadratic surface to the larger part of the picture, float32[H, W]."""
+def paper_shade(grey: Floats, first: Mask) -> Floats:
+    """Fit a quadratic surface to the paper, float32[H, W], beginning with the pixels `first` bool[H, W]."""
     height, width = grey.shape
     step = max(1, max(height, width) // 48)
     y = np.linspace(-1, 1, height, dtype=np.float32)
@@ -84,7 +86,7 @@ def _shade(grey: Floats) -> Floats:
 
     sampled = terms(y[::step], x[::step]).reshape(-1, 6).astype(np.float64)
     values = grey[::step, ::step].ravel()
-    near = np.ones(len(values), bool)
+    near = first[::step, ::step].ravel()
     for _ in range(GLOBAL):
         chosen = sampled[near]
         normal = np.einsum("ki,kj->ij", chosen, chosen)  # not by BLAS, which would start its threads
@@ -95,14 +97,9 @@ def _shade(grey: Floats) -> Floats:
 
 
 def _spread(residual: Floats) -> float:
-    """Standard deviation of the larger part, estimated from the median absolute deviation."""
-    return 1.4826 * float(np.median(np.abs(residual)))
-
-
-def _is_dark(grey: Floats) -> bool:
-    """Whether the ink is dark: fewer pixels differ from their surroundings, but by more (negative skewness)."""
-    local = grey - box_mean(grey, max(4, max(grey.shape) // 16))
-    return float(np.mean(local * local * local)) < 0  # numpy's third power is far slower
+    """Standard deviation of the paper, estimated from the median of what is lighter; ink is not."""
+    lighter = residual[residual > 0]
+    return 1.4826 * float(np.median(lighter)) if lighter.size else 0.0
 
 
 def flat_ink(grey: Floats) -> Ink | None:

@@ -25,6 +25,7 @@ class Components:
     left: Ints
     right: Ints  # exclusive
     area: Ints  # in pixels
+    border: Ints  # pixels on the mask's border
     sums: tuple[npt.NDArray[np.float64], ...]  # float64[K] for each image: the sum over each component's pixels
     _starts: Ints  # of the runs, in the mask with two empty columns behind each row, flattened
     _ends: Ints
@@ -90,13 +91,17 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
         flat = np.append(image, np.float32(0)).astype(np.float32)  # a run may end with the picture
         along = np.add.reduceat(flat, np.stack([start, start + lengths], axis=1).ravel())[::2] if count else start
         sums.append(np.bincount(labels, along, count).astype(np.float64))
+    ends_at = left + lengths
+    level = (rows == 0) | (rows == height - 1)
+    border = np.where(level, lengths, (left == 0).astype(np.int64) + (ends_at == width))
     return Components(
         mask.shape,
         top=_extreme(np.minimum, labels, rows, np.full(count, height)),
         bottom=_extreme(np.maximum, labels, rows + 1, np.zeros(count, np.int64)),
         left=_extreme(np.minimum, labels, left, np.full(count, width)),
-        right=_extreme(np.maximum, labels, left + lengths, np.zeros(count, np.int64)),
+        right=_extreme(np.maximum, labels, ends_at, np.zeros(count, np.int64)),
         area=np.bincount(labels, lengths, count).astype(np.int64),
+        border=np.bincount(labels, border, count).astype(np.int64),
         sums=tuple(sums),
         _starts=starts,
         _ends=ends,

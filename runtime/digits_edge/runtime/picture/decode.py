@@ -15,7 +15,7 @@ import numpy.typing as npt
 from ..errors import MissingExtra, PictureError, first_line
 from ..files import read_file
 from .decoding_memory import decoding_memory
-from .shrink import MIN_SIDE, WORKING_SIDE, shrunk, spans
+from .shrink import MIN_SIDE, SAMPLED, WORKING_SIDE, inked_channel, shrunk, spans
 
 MAX_PIXELS: Final = 64_000_000  # a phone's 50-megapixel picture has 50.1 million; a decompression bomb has more
 MAX_BYTES: Final = 2**29  # of a file
@@ -43,10 +43,12 @@ DAMAGED: Final = (
 )
 
 
-def read_picture(source: Any) -> npt.NDArray[np.uint8]:
+def read_picture(source: Any, *, grey: bool = False) -> npt.NDArray[np.uint8]:
     """Read a path, bytes, PIL image, or uint8[H, W], uint8[H, W, 3] or uint8[H, W, 4] to uint8[H, W] or uint8[H, W, 3].
 
     It is turned upright by the EXIF orientation. Transparent pixels become white, or black behind light ink.
+    With `grey` an encoded file becomes uint8[H, W], unless it is transparent: by luma, or the one of red, green and
+    blue in which ink stands out.
 
     Raises:
         PictureError: The picture cannot be read, has a side of fewer than 8 pixels or more than 64 megapixels, or is
@@ -65,16 +67,16 @@ def read_picture(source: Any) -> npt.NDArray[np.uint8]:
             raise PictureError(f"{path}: cannot be read: {error.strerror}") from None
         except ValueError as error:  # a path with a null character
             raise PictureError(f"{path!r}: not a path: {error}") from None
-        return _decode(data, path)
+        return _decode(data, path, grey)
     if isinstance(source, bytes | bytearray | memoryview):
         try:
             data = bytes(source)
         except ValueError as error:  # a memoryview that was released
             raise PictureError(f"picture bytes: cannot be read: {error}") from None
-        return _decode(data, "picture bytes")
+        return _decode(data, "picture bytes", grey)
     pil = sys.modules.get("PIL.Image")
     if pil is not None and isinstance(source, pil.Image):
-        return _decode(source, "picture")
+        return _decode(source, "picture", grey)
     raise PictureError(f"expected a path, bytes, a PIL image or a uint8 array, received {type(source).__name__}")
 
 
@@ -96,7 +98,7 @@ def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return shrunk(height, width, array.__getitem__)
 
 
-def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
+def _decode(source: Any, where: str, grey: bool) -> npt.NDArray[np.uint8]:
     """The pixels of an encoded file's bytes, or of a PIL image, which is not changed."""
     try:
         from PIL import Image, UnidentifiedImageError
@@ -106,7 +108,7 @@ def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
     try:
         if not isinstance(source, bytes):
             _check_size(source.width, source.height, where)
-            return _from_pil(source, where)
+            return _from_pil(source, where, grey)
         if not source:
             raise PictureError(f"{where}: expected a picture, received an empty file")
         if len(source) > MAX_BYTES:
@@ -128,7 +130,7 @@ def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
                     f"{image.format} of {width} x {height} pixels, stored so that it takes {needed // 10**6:,} MB; "
                     "a PNG takes less"
                 )
-            return _from_pil(image, where)
+            return _from_pil(image, where, grey)
     except expected as error:
         if type(error) not in expected:  # raised by the program around us, such as a TimeoutError by a signal handler
             raise
@@ -139,14 +141,20 @@ def _decode(source: Any, where: str) -> npt.NDArray[np.uint8]:
         raise PictureError(f"{where}: a damaged or truncated picture: {first_line(error)}") from None
 
 
-def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
+def _from_pil(image: Any, where: str, grey: bool) -> npt.NDArray[np.uint8]:
     image.load()  # also turns a TIFF upright
     white = _white(image, where) if image.mode.startswith(("I", "F")) else None
     transparent = image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info
     mode = "RGBA" if transparent else "L" if white or image.mode in ("1", "L") else "RGB"
 
+    reduced = grey and mode == "RGB"
+    channel = _inked_channel(image) if reduced else None
+
     def cut(rows: slice) -> npt.NDArray[np.uint8]:
         strip = _cut(image, rows)
+        if reduced:
+            strip = strip if strip.mode == "RGB" else strip.convert("RGB")
+            return _numbers(strip.convert("L") if channel is None else strip.getchannel(channel))
         if white is not None:
             return (_numbers(strip).clip(min=0) * (255 / white)).astype(np.uint8)
         return _numbers(strip if strip.mode == mode else strip.convert(mode))
@@ -156,6 +164,13 @@ def _from_pil(image: Any, where: str) -> npt.NDArray[np.uint8]:
     if turn in (5, 6, 7, 8):
         pixels = pixels.swapaxes(0, 1)
     return np.ascontiguousarray(pixels[:: -1 if turn in (3, 4, 7, 8) else 1, :: -1 if turn in (2, 3, 6, 7) else 1])
+
+
+def _inked_channel(image: Any) -> int | None:
+    """The channel in which ink stands out far more than by luma, if any, found in a small copy."""
+    step = max(1, max(image.size) // SAMPLED)
+    small = image.resize((-(-image.width // step), -(-image.height // step)), 0)  # the nearest pixels
+    return inked_channel(_numbers(small.convert("RGB")))
 
 
 def _cut(image: Any, rows: slice) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from .background import FEW, find_ink, flat_ink
+from .background import FEW, box_mean, find_ink, flat_ink, paper_shade
 from .connected_components import Components, components
 from .mnist_form import bounding_box, in_box, is_normalised
 from .resize import resize
@@ -39,6 +39,8 @@ CUTS: Final = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8)  # shares of a stroke's strength tr
 OFFSET: Final = 0.2  # share of a stroke's strength that counts as paper
 RESOLVED: Final = 64  # smallest digit, in pixels of the full-size picture, whose strokes are narrowed
 SMALLEST: Final = 5  # pixels of the longer side; anything smaller is a speck
+ALONG: Final = 0.8  # a figure with this share of its height and width on the border is a margin
+DARK: Final = 0.3  # share of the paper's light below which the border is a margin
 REACHING: Final = 0.6  # a figure that touches two sides and is shorter than this share is a shadow or a table
 SHARE: Final = 0.15  # smallest share of the ink inside the border; with less a figure is one speck of many
 NEAR: Final = 0.12  # largest gap between the parts of a digit, as a share of its size
@@ -46,6 +48,8 @@ BROKEN: Final = 0.04  # the same for parts side by side, which could be two digi
 GAP: Final = 2  # pixels; smaller gaps do not count
 WEAKEST: Final = 0.5  # a figure with less than this share of the digit's ink is neither a part nor another digit
 ALIKE: Final = 0.5  # a figure beside the digit with at least this share of its size is another digit
+WIDEST: Final = 1.6  # largest width of one digit, as a share of its height; 1.54 holds 99.9 % of MNIST's
+FADING: Final = 1.3  # times the median ink of a digit that its strokes are at most taken to be strong
 THICKEST: Final = 0.3  # largest stroke width, as a share of a figure's diagonal
 # Weight of a figure by the number of sides of the picture it touches: the border cuts off neighbours and tables.
 BY_SIDES: Final = np.array([1, 0.6, 0.3, 0.1, 0.1])
@@ -87,6 +91,8 @@ def find_digit(grey: Pixels) -> Finding:
 
 def _find(grey: Pixels) -> Finding:
     small, factor = _reduced(grey)
+    if max(grey.shape) > FEW:
+        small = _without_margins(small)
     ink = flat_ink(small) or find_ink(small)
     if max(grey.shape) <= FEW:
         framed = np.pad(ink.strength, 1)
@@ -112,7 +118,8 @@ def _find(grey: Pixels) -> Finding:
     if size < SMALLEST:
         return Finding(None, steps=steps)
     fringed = widened(mask)  # strokes fade into paper
-    digit = ((strength / seed.strong - OFFSET) / (1 - OFFSET)).clip(0, 1) * fringed
+    strong = min(seed.strong, FADING * float(np.median(strength[mask])))
+    digit = ((strength / strong - OFFSET) / (1 - OFFSET)).clip(0, 1) * fringed
     drawn = evened(digit[box], narrow=max(grey.shape) > FEW and size * factor >= RESOLVED)
     pixels = in_box(drawn)
     last = (Step("digit", digit), Step("even strokes", drawn), Step("28 x 28", pixels))
@@ -133,6 +140,17 @@ def _reduced(grey: Pixels) -> tuple[Floats, int]:
     for first in range(factor):
         squares += rows[:, first::factor]
     return np.asarray(squares / factor**2, np.float32), factor
+
+
+def _without_margins(small: Floats) -> Floats:
+    """Paint what is far darker than the paper and lies along the border, such as a table, in the paper's shade."""
+    dark = components(small < DARK * np.median(small))
+    along = _is_along(dark)
+    if not along.any():
+        return small
+    lighter = small >= box_mean(small, max(small.shape) // 8)
+    margins = widened(widened(dark.mask(along)))
+    return np.where(margins, paper_shade(small, lighter & ~margins), small)
 
 
 def _figures(strength: Floats, level: float, *images: npt.NDArray[Any]) -> Components:
@@ -172,8 +190,12 @@ def _scores(figures: Components) -> npt.NDArray[np.float64]:
 
 
 def _is_cut_off(figures: Components) -> npt.NDArray[np.bool_]:
-    """Which figures are small and in a corner or along an edge, such as a shadow or a table."""
-    return (figures.sides > 1) & (figures.longer < REACHING * max(figures.shape))
+    """Which figures lie along the border, such as a shadow, a margin or a table, or are small and in a corner."""
+    return _is_along(figures) | ((figures.sides > 1) & (figures.longer < REACHING * max(figures.shape)))
+
+
+def _is_along(figures: Components) -> npt.NDArray[np.bool_]:
+    return figures.border >= ALONG * (figures.height + figures.width)
 
 
 def _thickness(figures: Components) -> npt.NDArray[np.float64]:
@@ -183,7 +205,7 @@ def _thickness(figures: Components) -> npt.NDArray[np.float64]:
 
 def _is_no_speck(figures: Components, index: int) -> bool:
     """Whether a figure is more than the largest of many specks, as in grainy paper."""
-    inside = figures.sides == 0
+    inside = (figures.sides == 0) & (figures.longer < ALIKE * figures.longer[index])
     inside[index] = True
     return bool(figures.sums[INK][index] >= SHARE * figures.sums[INK][inside].sum())
 
@@ -207,7 +229,7 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
     Figures with less than `weakest` mean ink do not count.
     """
     parts = np.arange(len(figures)) == main
-    digits = (figures.sides == 0) & (figures.sums[INK] >= weakest * figures.area)
+    digits = ~_is_cut_off(figures) & (figures.sums[INK] >= weakest * figures.area)
     while True:
         top, bottom = figures.top[parts].min(), figures.bottom[parts].max()
         left, right = figures.left[parts].min(), figures.right[parts].max()
@@ -216,11 +238,19 @@ def _parts(figures: Components, main: int, weakest: float) -> tuple[npt.NDArray[
         beside = np.maximum(figures.left - right, left - figures.right)
         apart = np.hypot(below.clip(min=0), beside.clip(min=0))
         others = digits & (figures.longer > NEAR * size) & ~parts
-        alike = others & (figures.longer >= ALIKE * size)
+        alike = others & (np.where(figures.sides, figures.height, figures.longer) >= ALIKE * size)
         above = beside < -ALIKE * np.minimum(figures.width, right - left)  # or below, so not a neighbour
-        joined = others & ((apart <= max(GAP, BROKEN * size)) | ((apart <= NEAR * size) & (~alike | above)))
+        whole = np.maximum(
+            np.maximum(figures.bottom, bottom) - np.minimum(figures.top, top),
+            np.maximum(figures.right, right) - np.minimum(figures.left, left),
+        )
+        joined = (
+            others
+            & (figures.sides == 0)
+            & ((apart <= np.maximum(GAP, BROKEN * whole)) | ((apart <= NEAR * size) & (~alike | above)))
+        )
         if not joined.any():
-            return parts, bool((alike & (np.maximum(below, beside) > 0)).any())
+            return parts, bool(alike.any() or right - left > WIDEST * (bottom - top))
         parts |= joined
 
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from ..metadata import Preprocess
 from .finder import Finding, find_digit
 from .resize import resize
-from .shrink import to_grey
+from .shrink import ink_grey, to_grey
 
 
 def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple[int, ...]) -> Finding:
@@ -20,7 +20,7 @@ def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple
     polarity.
     """
     if preprocess == "digit":
-        found = find_digit(to_grey(picture))
+        found = find_digit(ink_grey(picture))
         if found.pixels is None or found.pixels.shape == shape:
             return found
         return replace(found, pixels=_resize(found.pixels, shape))

@@ -13,7 +13,11 @@ Pixels = npt.NDArray[np.uint8]
 MIN_SIDE: Final = 8
 WORKING_SIDE: Final = 1024  # larger pictures are shrunk by whole numbers
 STRIP: Final = 2**18  # pixels of a strip
-LUMA: Final = np.array([0.299, 0.587, 0.114], np.float32)
+SAMPLED: Final = 80  # pixels of the longer side looked at for colour
+APART: Final = 4  # of them between the two pixels of a difference
+GRAIN: Final = 8  # grey levels by which paper differs from itself
+STANDS_OUT: Final = 4  # times as much contrast as luma has: twice the difference in grey levels
+LUMA: Final = np.array([19595, 38470, 7471], np.uint32)  # 0.299, 0.587 and 0.114 of 2^16, as Pillow has them
 
 
 def to_grey(pixels: Pixels) -> Pixels:
@@ -21,7 +25,29 @@ def to_grey(pixels: Pixels) -> Pixels:
     if pixels.ndim == 2:
         return pixels
     red, green, blue = (pixels[..., channel] * share for channel, share in enumerate(LUMA))
-    return np.asarray(red + green + blue + np.float32(0.5), np.uint8)
+    return np.asarray((red + green + blue + np.uint32(2**15)) >> 16, np.uint8)
+
+
+def ink_grey(pixels: Pixels) -> Pixels:
+    """Convert uint8[H, W] or uint8[H, W, 3] to grey, uint8[H, W], in which ink stands out from paper."""
+    channel = inked_channel(pixels) if pixels.ndim == 3 else None
+    return to_grey(pixels) if channel is None else pixels[..., channel]
+
+
+def inked_channel(pixels: Pixels) -> int | None:
+    """The channel of uint8[H, W, 3] in which ink stands out far more than by luma, as yellow does in blue, if any."""
+    step = max(1, max(pixels.shape) // SAMPLED)
+    some = pixels[::step, ::step]
+    contrasts = [_contrast(some[..., channel]) for channel in range(3)]
+    best = int(np.argmax(contrasts))
+    return best if contrasts[best] > STANDS_OUT * _contrast(to_grey(some)) else None
+
+
+def _contrast(grey: Pixels) -> int:
+    """The sum of squared differences between pixels a stroke's width apart."""
+    values = grey.astype(np.int32)
+    differences = values[APART:] - values[:-APART], values[:, APART:] - values[:, :-APART]
+    return sum(int((np.maximum(np.abs(some) - GRAIN, 0) ** 2).sum()) for some in differences)
 
 
 def spans(height: int, width: int) -> tuple[int, list[slice]]:

@@ -18,16 +18,17 @@ const PAPER = {
 
 /** Estimate the paper under a picture of float32 from 0 to 255, and with it the ink. */
 function findInk({ data, height, width }) {
-  let shade = shadeOf({ data, height, width });
-  let residual = data.map((value, place) => value - shade[place]);
-  const dark = isDark({ data, height, width });
-  if (!dark) {
-    data = data.map((value) => 255 - value);
-    shade = shade.map((value) => 255 - value);
-    residual = residual.map((value) => -value);
-  }
   const window = Math.max(4, Math.floor(Math.max(height, width) / 8));
   const means = (values) => boxMean({ data: values, height, width }, window);
+  const around = means(data);
+  let local = data.map((value, place) => value - around[place]);
+  const dark = local.reduce((sum, value) => sum + f32(f32(value * value) * value), 0) < 0;
+  if (!dark) {
+    data = data.map((value) => 255 - value);
+    local = local.map((value) => -value);
+  }
+  const shade = paperShade({ data, height, width }, (place) => local[place] >= 0);
+  let residual = data.map((value, place) => value - shade[place]);
   const beyondShade = data.map((value, place) => value - shade[place]);
   let noise = spread(residual);
   let paper = shade;
@@ -71,22 +72,23 @@ function meansAlong(data, lines, lineStep, size, step, radius) {
   return means;
 }
 
-/** A surface of second degree through the greater part of the picture. */
-function shadeOf({ data, height, width }) {
+/** A surface of second degree through the paper, first through the places that are `chosen`. */
+function paperShade({ data, height, width }, chosen) {
   const step = Math.max(1, Math.floor(Math.max(height, width) / 48));
   const ys = Float32Array.from(linspace(-1, 1, height));
   const xs = Float32Array.from(linspace(-1, 1, width));
   const terms = (y, x) => [1, y, x, f32(y * x), f32(y * y), f32(x * x)];
   const sampled = [];
   const values = [];
+  let near = [];
   for (let row = 0; row < height; row += step) {
     for (let column = 0; column < width; column += step) {
       sampled.push(terms(ys[row], xs[column]));
       values.push(data[row * width + column]);
+      near.push(chosen(row * width + column));
     }
   }
   let fit;
-  let near = values.map(() => true);
   for (let round = 0; round < PAPER.GLOBAL; round++) {
     fit = leastSquares(sampled, values, near);
     const distances = Float64Array.from(values, (value, k) =>
@@ -146,20 +148,10 @@ function solve(rows) {
   return solution;
 }
 
-/** The standard deviation of the greater part, from the median of distances. */
+/** The standard deviation of the paper, from the median of what is lighter; ink is not. */
 function spread(residual) {
-  return 1.4826 * median(residual.map(Math.abs));
-}
-
-/** Whether the ink is the dark side: of what stands out from its surroundings, the fewer pixels that do so more. */
-function isDark(grey) {
-  const around = boxMean(grey, Math.max(4, Math.floor(Math.max(grey.height, grey.width) / 16)));
-  let sum = 0;
-  grey.data.forEach((value, place) => {
-    const local = f32(value - around[place]);
-    sum += f32(f32(local * local) * local);
-  });
-  return sum < 0;
+  const lighter = residual.filter((value) => value > 0);
+  return lighter.length ? 1.4826 * median(lighter) : 0;
 }
 
 /** Ink on paper of one shade, as of scans, drawings and pictures of few pixels; null where it has more than one.

@@ -4,8 +4,8 @@
 
 /** The parts of a mask in which each pixel touches another, corners included.
  *
- * `figures` are their boxes (bottom and right exclusive), areas, how many sides of the picture each touches, and the
- * sums of `images`, by name, over their pixels; `mask(chosen)` has the pixels of those figures for whose index `chosen`
+ * `figures` are their boxes (bottom and right exclusive), areas, how many sides of the picture each touches, with how
+ * many pixels on its border, and the sums of `images`, by name, over their pixels; `mask(chosen)` has the pixels of those figures for whose index `chosen`
  * is true.
  */
 function components({ data, height, width }, images) {
@@ -14,7 +14,7 @@ function components({ data, height, width }, images) {
   runs.forEach((run, index) => {
     if (run.joined === index) run.figure = figures.push(emptyFigure(height, width, images)) - 1;
     else run.figure = runs[rootOf(runs, index)].figure;
-    addRun(figures[run.figure], run, width, images);
+    addRun(figures[run.figure], run, height, width, images);
   });
   for (const figure of figures) {
     const { top, bottom, left, right } = figure;
@@ -68,15 +68,16 @@ function rootOf(runs, index) {
 
 function emptyFigure(height, width, images) {
   const sums = Object.fromEntries(Object.keys(images).map((name) => [name, 0]));
-  return { top: height, bottom: 0, left: width, right: 0, area: 0, sums };
+  return { top: height, bottom: 0, left: width, right: 0, area: 0, border: 0, sums };
 }
 
-function addRun(figure, { row, left, right }, width, images) {
+function addRun(figure, { row, left, right }, height, width, images) {
   figure.top = Math.min(figure.top, row);
   figure.bottom = row + 1;
   figure.left = Math.min(figure.left, left);
   figure.right = Math.max(figure.right, right);
   figure.area += right - left;
+  figure.border += row === 0 || row === height - 1 ? right - left : (left === 0) + (right === width);
   for (const [name, image] of Object.entries(images)) {
     for (let x = left; x < right; x++) figure.sums[name] += image[row * width + x];
   }

@@ -8,6 +8,13 @@ const IMAGE = {
   WORKING_SIDE: 1024,
 };
 
+const COLOUR = {
+  SAMPLED: 80,
+  APART: 4,
+  GRAIN: 8,
+  STANDS_OUT: 4,
+};
+
 /** The picture of RGBA bytes as a canvas has them; transparency shows white, or black behind light ink.
  *
  * Throws where it is smaller than 8 pixels on a side, larger than 64 megapixels, or a strip.
@@ -133,9 +140,37 @@ function toGrey(picture) {
   return { data: grey, height, width, channels: 1 };
 }
 
-const [RED, GREEN, BLUE] = [0.299, 0.587, 0.114].map(f32);
-
 /** By ITU-R BT.601, rounded. */
 function luma(red, green, blue) {
-  return Math.floor(f32(f32(f32(f32(red * RED) + f32(green * GREEN)) + f32(blue * BLUE)) + 0.5));
+  return (19595 * red + 38470 * green + 7471 * blue + 32768) >> 16;
+}
+
+/** One channel of one or three, in which ink stands out from paper. */
+function inkGrey(picture) {
+  const channel = picture.channels === 1 ? -1 : inkedChannel(picture);
+  if (channel < 0) return toGrey(picture);
+  const { height, width } = picture;
+  return { data: picture.data.filter((_, place) => place % 3 === channel), height, width, channels: 1 };
+}
+
+/** The channel in which ink stands out far more than by luma, or -1. */
+function inkedChannel({ data, height, width }) {
+  const step = Math.max(1, Math.floor(Math.max(height, width) / COLOUR.SAMPLED));
+  const contrast = (valueAt) => {
+    let sum = 0;
+    const add = (place, other) => (sum += Math.max(Math.abs(valueAt(place) - valueAt(other)) - COLOUR.GRAIN, 0) ** 2);
+    const apart = COLOUR.APART * step;
+    for (let row = 0; row < height; row += step) {
+      for (let column = 0; column < width; column += step) {
+        const place = 3 * (row * width + column);
+        if (row >= apart) add(place, place - 3 * apart * width);
+        if (column >= apart) add(place, place - 3 * apart);
+      }
+    }
+    return sum;
+  };
+  const contrasts = [0, 1, 2].map((channel) => contrast((place) => data[place + channel]));
+  const best = indexOfMost(contrasts);
+  const least = COLOUR.STANDS_OUT * contrast((place) => luma(data[place], data[place + 1], data[place + 2]));
+  return contrasts[best] > least ? best : -1;
 }

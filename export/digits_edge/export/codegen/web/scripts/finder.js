@@ -19,6 +19,8 @@ const FIND = {
   OFFSET: 0.2,
   RESOLVED: 64,
   SMALLEST: 5,
+  DARK: 0.3,
+  ALONG: 0.8,
   REACHING: 0.6,
   SHARE: 0.15,
   NEAR: 0.12,
@@ -26,6 +28,8 @@ const FIND = {
   GAP: 2,
   WEAKEST: 0.5,
   ALIKE: 0.5,
+  WIDEST: 1.6,
+  FADING: 1.3,
   THICKEST: 0.3,
   BY_SIDES: [1, 0.6, 0.3, 0.1, 0.1],
 };
@@ -39,7 +43,8 @@ function findDigit(grey) {
 
 function findIn(grey) {
   const longer = Math.max(grey.height, grey.width);
-  const { small, factor } = reduced(grey);
+  const { small: seen, factor } = reduced(grey);
+  const small = longer > PAPER.FEW ? withoutMargins(seen) : seen;
   const ink = flatInk(small) ?? findInk(small);
   const strength =
     longer <= PAPER.FEW
@@ -49,7 +54,7 @@ function findIn(grey) {
   if (!seed) return { pixels: null, several: false };
   const { found, main } = grown(strength, seed, FIND.GROWN_FROM_NOISE * ink.noise);
   if (isCutOff(found, found.figures[main])) return { pixels: null, several: false };
-  const { parts, several } = partsOf(found.figures, main, FIND.WEAKEST * seed.strong);
+  const { parts, several } = partsOf(found, main, FIND.WEAKEST * seed.strong);
   const mask = found.mask((index) => parts[index]);
   const box = boxOf(mask);
   const size = Math.max(box.bottom - box.top, box.right - box.left);
@@ -62,7 +67,8 @@ function findIn(grey) {
   }
   if (size < FIND.SMALLEST) return { pixels: null, several: false };
   const { data: fringe } = fringed(mask);
-  const [strong, offset, range] = [seed.strong, FIND.OFFSET, 1 - FIND.OFFSET].map(f32);
+  const faded = FIND.FADING * median(picked(strength.data, mask.data));
+  const [strong, offset, range] = [Math.min(seed.strong, faded), FIND.OFFSET, 1 - FIND.OFFSET].map(f32);
   const digit = strength.data.map((value, place) =>
     fringe[place] ? Math.min(Math.max(f32(f32(value / strong) - offset) / range, 0), 1) : 0,
   );
@@ -91,6 +97,19 @@ function reduced(grey) {
     }
   }
   return { small: { data: data.map((sum) => sum / factor ** 2), height, width }, factor };
+}
+
+/** Paint what is far darker than the paper and lies along the border, such as a table, in the paper's shade. */
+function withoutMargins(small) {
+  const { data, height, width } = small;
+  const most = f32(f32(FIND.DARK) * f32(median(data)));
+  const dark = components({ data: data.map((value) => value < most), height, width }, {});
+  if (!dark.figures.some(isAlong)) return small;
+  const along = dark.mask((index) => isAlong(dark.figures[index]));
+  const { data: margins } = fringed(fringed(along));
+  const around = boxMean(small, Math.floor(Math.max(height, width) / 8));
+  const shade = paperShade(small, (place) => data[place] >= around[place] && !margins[place]);
+  return { ...small, data: data.map((value, place) => (margins[place] ? shade[place] : value)) };
 }
 
 /** Components of ink over a level; of each the sums of `ink` and `outline`, and those of more images. */
@@ -132,9 +151,13 @@ function score(found, figure) {
   return Math.min(1, size / 0.3) * FIND.BY_SIDES[figure.sides] * (1 - away) * Math.sqrt(contrast) * thin;
 }
 
-/** Whether a figure is in a corner or along an edge, and not large: a shadow's border, a table. */
+/** Whether a figure lies along the border, such as a shadow, a margin or a table, or is small and in a corner. */
 function isCutOff(found, figure) {
-  return figure.sides > 1 && figure.longer < FIND.REACHING * Math.max(found.height, found.width);
+  return isAlong(figure) || figure.sides > 1 && figure.longer < FIND.REACHING * Math.max(found.height, found.width);
+}
+
+function isAlong(figure) {
+  return figure.border >= FIND.ALONG * (figure.height + figure.width);
 }
 
 /** The mean width of a figure's strokes over its diagonal. */
@@ -144,7 +167,8 @@ function thickness(figure) {
 
 /** Whether it is not just the largest speck of many, as in grainy paper. */
 function isNoSpeck(figures, index) {
-  const inside = figures.filter((figure, other) => figure.sides === 0 || other === index);
+  const most = FIND.ALIKE * figures[index].longer;
+  const inside = figures.filter((figure, other) => (figure.sides === 0 && figure.longer < most) || other === index);
   return figures[index].sums.ink >= FIND.SHARE * inside.reduce((sum, figure) => sum + figure.sums.ink, 0);
 }
 
@@ -166,9 +190,10 @@ function grown(strength, seed, noise) {
  *
  * `weakest`: mean ink under which a figure is none.
  */
-function partsOf(figures, main, weakest) {
+function partsOf(found, main, weakest) {
+  const { figures } = found;
   const parts = figures.map((_, index) => index === main);
-  const digits = figures.map(({ sides, sums, area }) => sides === 0 && sums.ink >= weakest * area);
+  const digits = figures.map((figure) => !isCutOff(found, figure) && figure.sums.ink >= weakest * figure.area);
   for (;;) {
     const chosen = figures.filter((_, index) => parts[index]);
     const top = Math.min(...chosen.map((figure) => figure.top));
@@ -177,17 +202,22 @@ function partsOf(figures, main, weakest) {
     const right = Math.max(...chosen.map((figure) => figure.right));
     const size = Math.max(bottom - top, right - left);
     const joined = [];
-    let several = false;
+    let several = right - left > FIND.WIDEST * (bottom - top);
     figures.forEach((figure, index) => {
       if (parts[index] || !digits[index] || figure.longer <= FIND.NEAR * size) return;
       const below = Math.max(figure.top - bottom, top - figure.bottom); // negative where they overlap
       const beside = Math.max(figure.left - right, left - figure.right);
       const apart = hypot(Math.max(below, 0), Math.max(beside, 0));
-      const alike = figure.longer >= FIND.ALIKE * size;
+      const alike = (figure.sides ? figure.height : figure.longer) >= FIND.ALIKE * size;
       const above = beside < -FIND.ALIKE * Math.min(figure.width, right - left); // or below: no neighbour
       const near = apart <= FIND.NEAR * size && (!alike || above);
-      if (near || apart <= Math.max(FIND.GAP, FIND.BROKEN * size)) joined.push(index);
-      several ||= alike && Math.max(below, beside) > 0;
+      const whole = Math.max(
+        Math.max(figure.bottom, bottom) - Math.min(figure.top, top),
+        Math.max(figure.right, right) - Math.min(figure.left, left),
+      );
+      const close = near || apart <= Math.max(FIND.GAP, FIND.BROKEN * whole);
+      if (close && !figure.sides) joined.push(index);
+      several ||= alike;
     });
     if (!joined.length) return { parts, several };
     for (const index of joined) parts[index] = true;

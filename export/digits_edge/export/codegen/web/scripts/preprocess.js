@@ -7,7 +7,7 @@
  */
 function prepare(picture, preprocess, [height, width, channels = 1]) {
   if (preprocess === "digit") {
-    const { pixels, several } = findDigit(toGrey(picture));
+    const { pixels, several } = findDigit(inkGrey(picture));
     const found = { data: pixels, height: FORM.SIDE, width: FORM.SIDE };
     return { pixels: pixels && inShape(found, height, width), several };
   }
