@@ -15,9 +15,10 @@ from ..metadata import Contract
 from ..picture.background import find_ink, flat_ink
 from ..picture.connected_components import components
 from ..picture.decode import read_picture
+from ..picture.finder import without_margins
 from ..picture.mnist_form import SIDE
 from ..picture.ruled_lines import without_lines
-from ..picture.shrink import to_grey
+from ..picture.shrink import ink_grey, mean_squares
 from ..picture.stroke_width import widened
 from .frames import without_frames
 from .lattice import Path, Segment, best_path
@@ -51,7 +52,7 @@ def read_numbers(picture: Any, classify: Classify, contract: Contract, digits: i
         )
     if digits is not None and (isinstance(digits, bool) or not 1 <= operator.index(digits) <= MOST):
         raise UsageError(f"digits: expected a number from 1 to {MOST}, received {digits!r:.80}")
-    grey = to_grey(read_picture(picture))
+    grey = ink_grey(read_picture(picture, grey=True))
     factor = -(-max(grey.shape) // WORKING)
     strength, level = _strength(grey, factor)
     lines = find_lines(components(strength > level))
@@ -78,7 +79,7 @@ def read_numbers(picture: Any, classify: Classify, contract: Contract, digits: i
 
 def _strength(grey: npt.NDArray[np.uint8], factor: int) -> tuple[Floats, float]:
     """The ink float32[H, W] of a picture that is shrunk by a whole number, without print, and the level of strokes."""
-    small = shrunken(grey, factor)
+    small = without_margins(mean_squares(grey, factor))
     ink = flat_ink(small) or find_ink(small)
     faintest = max(FROM_NOISE * ink.noise, FAINTEST)
     inked = ink.strength[ink.strength > faintest]
@@ -162,10 +163,3 @@ def _reading(lines: list[tuple[Number, ...]]) -> Reading:
     elif any(n.score < 0.5 for line in kept for n in line):
         reason = "unsure"
     return Reading(tuple(kept), reason is None, reason)
-
-
-def shrunken(grey, factor):
-    if factor <= 1:
-        return grey.astype(np.float32)
-    h, w = (side // factor for side in grey.shape)
-    return grey[: h * factor, : w * factor].reshape(h, factor, w, factor).mean((1, 3), dtype=np.float32)

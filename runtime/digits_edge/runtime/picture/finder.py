@@ -19,7 +19,7 @@ from .connected_components import Components, components
 from .mnist_form import bounding_box, in_box, is_normalised
 from .resize import resize
 from .ruled_lines import without_lines
-from .shrink import MIN_SIDE
+from .shrink import MIN_SIDE, mean_squares
 from .stroke_width import evened, outline, widened
 
 Floats = npt.NDArray[np.float32]
@@ -90,9 +90,10 @@ def find_digit(grey: Pixels) -> Finding:
 
 
 def _find(grey: Pixels) -> Finding:
-    small, factor = _reduced(grey)
+    factor = max(1, min(-(-max(grey.shape) // WORKING), min(grey.shape) // MIN_SIDE))  # a strip keeps its shorter side
+    small = mean_squares(grey, factor)
     if max(grey.shape) > FEW:
-        small = _without_margins(small)
+        small = without_margins(small)
     ink = flat_ink(small) or find_ink(small)
     if max(grey.shape) <= FEW:
         framed = np.pad(ink.strength, 1)
@@ -126,23 +127,7 @@ def _find(grey: Pixels) -> Finding:
     return Finding(pixels, several, (*steps, *last))
 
 
-def _reduced(grey: Pixels) -> tuple[Floats, int]:
-    """Shrink a picture to at most `WORKING` pixels a side by means over squares; return it and the squares' side."""
-    factor = min(-(-max(grey.shape) // WORKING), min(grey.shape) // MIN_SIDE)  # a strip keeps its shorter side
-    if factor <= 1:
-        return grey.astype(np.float32), 1
-    height, width = (side // factor for side in grey.shape)
-    whole = grey[: height * factor, : width * factor]
-    rows = np.zeros((height, width * factor), np.uint32)
-    squares = np.zeros((height, width), np.uint32)
-    for first in range(factor):  # several times as fast as one sum over such a short axis
-        rows += whole[first::factor]
-    for first in range(factor):
-        squares += rows[:, first::factor]
-    return np.asarray(squares / factor**2, np.float32), factor
-
-
-def _without_margins(small: Floats) -> Floats:
+def without_margins(small: Floats) -> Floats:
     """Paint what is far darker than the paper and lies along the border, such as a table, in the paper's shade."""
     dark = components(small < DARK * np.median(small))
     along = _is_along(dark)
