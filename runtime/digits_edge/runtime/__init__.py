@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from .classifier import Classifier
 from .errors import BundleError, DigitsEdgeError, IntegrityError, MissingExtra, PictureError, UsageError
+from .numbers.reading import Reading
 from .prediction import Prediction, SelfTest
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "MissingExtra",
     "PictureError",
     "Prediction",
+    "Reading",
     "SelfTest",
     "UsageError",
     "__version__",

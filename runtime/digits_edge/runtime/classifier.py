@@ -140,7 +140,7 @@ class Classifier:
 
         Raises:
             PictureError: The picture cannot be read.
-            UsageError: `digits` is no number from 1 to 50, or the model is not one for digits that are found in pictures.
+            UsageError: `digits` is no number from 1 to 50, or the model does not find digits in pictures.
             MissingExtra: pillow, which decodes files, is not installed.
         """
         from .numbers.read import read_numbers

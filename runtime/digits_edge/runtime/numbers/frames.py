@@ -45,4 +45,4 @@ def _is_frame(mask: npt.NDArray[np.bool_]) -> bool:
     """Whether lines run along at least three sides of a figure bool[H, W]."""
     band = max(2, round(BAND * min(mask.shape)))
     sides = (mask[:band], mask[-band:], mask[:, :band].T, mask[:, -band:].T)
-    return sum(side.any(axis=0).mean() >= COVERED for side in sides) >= SIDES
+    return sum(bool(side.any(axis=0).mean() >= COVERED) for side in sides) >= SIDES

@@ -1,8 +1,9 @@
 """Choose how a line is divided into digits: the best path through a lattice of its pieces.
 
-Each run of up to four neighbouring pieces may be one digit. The classifier that `predict` uses reads all of them. A path
-from the first piece to the last costs the logarithms of the probabilities of its digits, of the boundaries between them,
-and of the missing boundaries within them: integrated segmentation and recognition (Liu, Sako and Fujisawa 2004).
+Each run of up to four neighbouring pieces may be one digit. The classifier that `predict` uses reads all of them. The
+score of a path from the first piece to the last is the sum of the logarithms of the probabilities of its digits, of the
+boundaries between them, and of the absence of boundaries within them: integrated segmentation and recognition (Liu,
+Sako and Fujisawa 2004).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Path:
 def best_path(
     ink: Floats, tall: float, seams: list[Seam], classify: Callable[[npt.NDArray[np.uint8]], Floats], digits: int | None
 ) -> Path | None:
-    """Divide a line's ink float32[H, W] into `digits` digits, or as many as are likely; None if it cannot be divided."""
+    """Divide a line's ink float32[H, W] into `digits` digits, or as many as are likely; None if that is impossible."""
     pieces, boundaries = _cut(ink, tall, seams)
     runs = _runs(pieces, tall)
     if not runs:
@@ -101,13 +102,11 @@ def _runs(pieces: list[Floats], tall: float) -> list[tuple[int, int, tuple[slice
     runs = []
     for first in range(len(pieces)):
         for after in range(first + 1, min(len(pieces), first + LONGEST) + 1):
-            box = tuple(
-                slice(
-                    min(box[axis].start for box in boxes[first:after]),
-                    max(box[axis].stop for box in boxes[first:after]),
-                )
-                for axis in (0, 1)
+            some = boxes[first:after]
+            rows, columns = (
+                slice(min(box[axis].start for box in some), max(box[axis].stop for box in some)) for axis in (0, 1)
             )
+            box = rows, columns
             height, width = (side.stop - side.start for side in box)
             if width > WIDEST * max(tall, height):
                 break

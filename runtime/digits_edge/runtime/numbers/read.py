@@ -44,11 +44,11 @@ FAR: Final = 2.2  # of the usual gap between digits: the same
 
 
 def read_numbers(picture: Any, classify: Classify, contract: Contract, digits: int | None) -> Reading:
-    """Read the numbers in a picture; see `Classifier.read`. `classify` returns probabilities float32[N, C] of pixels."""
+    """Read the numbers in a picture; see `Classifier.read`. `classify` is its `predict_proba`."""
     if contract.preprocess != "digit" or contract.shape != (SIDE, SIDE):
         raise UsageError(
-            f"{contract.name}: expected a model of {SIDE} x {SIDE} pixels that finds digits in pictures, received one of "
-            f"{' x '.join(map(str, contract.shape))} that is made for pictures as a whole"
+            f"{contract.name}: expected a model of {SIDE} x {SIDE} pixels that finds digits in pictures, "
+            f"received one of {' x '.join(map(str, contract.shape))} for pictures as a whole"
         )
     if digits is not None and (isinstance(digits, bool) or not 1 <= operator.index(digits) <= MOST):
         raise UsageError(f"digits: expected a number from 1 to {MOST}, received {digits!r:.80}")

@@ -1,13 +1,14 @@
 """Divide a line of writing where one digit may end and the next begin.
 
 A small network, trained on digits that touch and overlap, marks for each pixel of the line how likely the boundary
-between two digits runs there. Boundaries are the cheapest paths from top to bottom through these costs: the shortest-path
-segmentation of Wang and Jean (1994), with learned costs in place of the ink's. Many more are returned than there are
-digits; the lattice chooses.
+between two digits runs there. Boundaries are the cheapest paths from top to bottom through these costs: shortest-path
+segmentation (Wang and Jean 1994), with learned costs in place of the ink's. More are returned than there are digits; the
+lattice chooses.
 """
 
 from __future__ import annotations
 
+import os
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -23,6 +24,7 @@ MARGIN: Final = 3  # pixels of paper around the line
 STEP: Final = 4  # the network's largest stride
 SLANTED: Final = 0.1  # cost of a step to the side
 DEAREST: Final = 3.0  # mean cost of a pixel: a boundary with a probability of 5 %
+WORST: Final = 8  # rows in which a boundary is least likely, which its probability is taken from
 APART: Final = 2.5  # least mean distance of two boundaries, in pixels
 
 
@@ -55,18 +57,21 @@ def _costs(ink: Floats) -> Floats:
     logits = _session().run(None, {"ink": strip})[0][0]  # (H / STEP, W / STEP, STEP * STEP)
     rows, columns = logits.shape[:2]
     image = logits.reshape(rows, columns, STEP, STEP).swapaxes(1, 2).reshape(rows * STEP, columns * STEP)
-    return np.logaddexp(0, -image[MARGIN : MARGIN + height, MARGIN : MARGIN + width])
+    return np.asarray(np.logaddexp(0, -image[MARGIN : MARGIN + height, MARGIN : MARGIN + width]), np.float32)
 
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
+    from ..bundle import MAX_MODEL_BYTES
+    from ..files import read_file
     from ..session import SessionSettings, open_session
 
-    return open_session(open("/tmp/w16/seams.onnx", "rb").read(), "seams.onnx", SessionSettings(trust=True))
+    model = read_file(os.path.join(os.path.dirname(__file__), "seams.onnx"), MAX_MODEL_BYTES)
+    return open_session(model, "seams.onnx", SessionSettings(trust=True))
 
 
 def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.int64]]]:
-    """Paths int64[H] from top to bottom that are cheaper than their neighbours, with their mean costs, left to right."""
+    """Paths int64[H] from top to bottom that are cheaper than their neighbours, with mean costs, from left to right."""
     height, width = cost.shape
     down, above = _sweep(cost)
     up, below = (part[::-1] for part in _sweep(cost[::-1]))
@@ -81,7 +86,8 @@ def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.int64]]]:
                 path[y - 1] = path[y] + above[y, path[y]]
             for y in range(row, height - 1):
                 path[y + 1] = path[y] + below[y, path[y]]
-            found.append((float(price[row, column]), path))
+            worst = np.sort(cost[np.arange(height), path])[-WORST:]
+            found.append((float(worst.mean()), path))
     kept: list[tuple[float, npt.NDArray[np.int64]]] = []
     for one in sorted(found, key=lambda one: one[0]):
         if all(np.abs(one[1] - other).mean() > APART for _, other in kept):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
+Places = npt.NDArray[Any]
 
 
 def turned(strength: Floats, slope: float) -> Floats:
@@ -24,7 +26,7 @@ def turned(strength: Floats, slope: float) -> Floats:
     return np.asarray(upper * (1 - down) + lower * down, np.float32)
 
 
-def to_given(rows: Floats, columns: Floats, shape: tuple[int, ...], slope: float) -> tuple[Floats, Floats]:
+def to_given(rows: Places, columns: Places, shape: tuple[int, ...], slope: float) -> tuple[Places, Places]:
     """The places in the given picture, of this shape, of places in the turned one."""
     height, width = _turned_shape(shape, slope)
     angle = math.atan(slope)
