@@ -40,6 +40,7 @@ LEVEL: Final = 0.12  # steeper lines are turned before they are read
 STROKE: Final = 0.3  # share of a stroke's strength that counts as its edge
 PAPER: Final = 0.2  # share of a stroke's strength that counts as paper
 APART: Final = 1.0  # of the line's height: gap between numbers, at least
+LIKELY: Final = 0.5  # smallest score of an accepted number
 FAR: Final = 2.2  # of the usual gap between digits: the same
 
 
@@ -144,22 +145,22 @@ def _digit(segment: Segment, line: Line, view: _View, contract: Contract) -> Dig
 
 
 def _reading(lines: list[tuple[Number, ...]]) -> Reading:
-    """The answer for these lines, without those that are no digits, if others are."""
-
-    def likely(line):
-        digits = [digit for number in line for digit in number.digits]
-        return 2 * sum(digit.accepted for digit in digits) >= len(digits)
-
-    kept = [line for line in lines if likely(line)] or lines
-    left_out = len(kept) < len(lines)
-    digits = [d for line in kept for n in line for d in n.digits]
-    if not digits:
-        return Reading((), False, "no ink")
+    """The answer for these lines, without those that are mostly no digits, if others are."""
+    kept = [line for line in lines if _is_likely(line)] or lines
+    numbers = [number for line in kept for number in line]
     reason = None
-    if left_out:
+    if not numbers:
+        reason = "no ink"
+    elif len(kept) < len(lines):
         reason = "unreadable part"
-    elif not all(d.accepted for d in digits):
+    elif not all(digit.accepted for number in numbers for digit in number.digits):
         reason = "not like training data"
-    elif any(n.score < 0.5 for line in kept for n in line):
+    elif any(number.score < LIKELY for number in numbers):
         reason = "unsure"
     return Reading(tuple(kept), reason is None, reason)
+
+
+def _is_likely(line: tuple[Number, ...]) -> bool:
+    """Whether at least half of a line's figures are accepted as digits."""
+    accepted = [digit.accepted for number in line for digit in number.digits]
+    return 2 * sum(accepted) >= len(accepted)

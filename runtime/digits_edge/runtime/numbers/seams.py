@@ -2,8 +2,8 @@
 
 A small network, trained on digits that touch and overlap, marks for each pixel of the line how likely the boundary
 between two digits runs there. Boundaries are the cheapest paths from top to bottom through these costs: shortest-path
-segmentation (Wang and Jean 1994), with learned costs in place of the ink's. More are returned than there are digits; the
-lattice chooses.
+segmentation (Wang and Jean 1994), with learned costs in place of the ink's. More are returned than there are digits;
+the lattice chooses.
 """
 
 from __future__ import annotations
