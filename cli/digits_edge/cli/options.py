@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -12,9 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from digits_edge.common.silence import discard
 from digits_edge.export.verify.criteria import CRITERIA, Limits
-from digits_edge.runtime.errors import UsageError, printable
+from digits_edge.runtime.errors import UsageError
 from digits_edge.runtime.metadata import Preprocess
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for machines.")]
@@ -130,22 +127,7 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON document on stdout."""
-    print_text(json.dumps(value, indent=1))
-
-
-def print_lines(*lines: str) -> None:
-    """Print lines for people on stdout, whatever names are in them."""
-    print_text("\n".join(map(printable, lines)))
-
-
-def print_text(text: str) -> None:
-    """Print lines on stdout at once. It is no error that their reader has gone, as that of `| head -1` does."""
-    try:
-        sys.stdout.write(f"{text}\n")
-        sys.stdout.flush()
-    except OSError as error:
-        discard(sys.stdout)
-        if not isinstance(error, BrokenPipeError):
-            raise OSError(error.errno, error.strerror, "stdout") from None
+def check_png(option: str, target: Path) -> None:
+    """Raise a UsageError unless a picture can have this name, before the work for it begins."""
+    if target.suffix.lower() != ".png" or target.is_dir() or not target.absolute().parent.is_dir():
+        raise UsageError(f"{option}: expected the name of a .png in an existing folder, received {str(target)!r}")

@@ -10,19 +10,8 @@ import typer
 
 from digits_edge.runtime.errors import printable
 
-from ..options import (
-    BundleOrModel,
-    Json,
-    Labels,
-    Mean,
-    PixelRange,
-    Std,
-    TimeLimit,
-    print_json,
-    print_lines,
-    print_text,
-    range_of,
-)
+from ..options import BundleOrModel, Json, Labels, Mean, PixelRange, Std, TimeLimit, range_of
+from ..output import print_json, print_lines, print_text
 
 if TYPE_CHECKING:
     from digits_edge.export.benchmark.benchmark import Benchmark

@@ -12,7 +12,8 @@ from digits_edge.common.progress import say
 from digits_edge.runtime.system_info import cpu_name, instruction_sets, versions
 
 from ..extras import BASE, extras, requirements
-from ..options import Json, print_json, print_lines, print_text
+from ..options import Json
+from ..output import print_json, print_lines, print_text
 
 MARKS: Final = {"works": "[ok]", "missing": "[ -]", "broken": "[!!]"}
 

@@ -24,13 +24,11 @@ from ..options import (
     PreprocessOption,
     Std,
     TimeLimit,
-    print_json,
-    print_lines,
-    print_text,
     range_of,
     shown,
     with_limits,
 )
+from ..output import print_json, print_lines, print_text
 
 if TYPE_CHECKING:
     from digits_edge.export.options import OwnModel

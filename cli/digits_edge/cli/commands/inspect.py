@@ -9,7 +9,8 @@ import typer
 
 from digits_edge.runtime.system_info import cpu_name, instruction_sets, versions
 
-from ..options import Custom, Json, TimeLimit, print_json, print_lines, print_text
+from ..options import Custom, Json, TimeLimit
+from ..output import print_json, print_lines, print_text
 
 
 def command(

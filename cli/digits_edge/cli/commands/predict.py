@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json as encoder
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from digits_edge.common.silence import discard
 from digits_edge.runtime.errors import UsageError, printable
 
-from ..options import Json, print_json, print_lines, print_text
+from ..options import Json, check_png
+from ..output import print_json, print_lines, print_text, stream_lines, until_nobody_reads
 
 if TYPE_CHECKING:
     from io import BufferedReader
@@ -114,7 +113,7 @@ def _answer(batches: Iterable[Batch], json: bool, jsonl: bool) -> bool:
 
     failed = False
     document: list[dict[str, Any]] = []
-    with picture_progress("classifying", prints=not json) as seen, _until_nobody_reads():
+    with picture_progress("classifying", prints=not json) as seen, until_nobody_reads():
         done = 0
         for batch in batches:
             bad = [result for result in batch.results if result.error]
@@ -122,10 +121,10 @@ def _answer(batches: Iterable[Batch], json: bool, jsonl: bool) -> bool:
             if json:
                 document += [_record(result) for result in batch.results if result.prediction]
             elif jsonl:
-                _print(_json_line(result) for result in batch.results)
+                stream_lines(_json_line(result) for result in batch.results)
             else:
                 good = (result for result in batch.results if not result.error)
-                _print(_line(result.name, result.prediction) for result in good if result.prediction)
+                stream_lines(_line(result.name, result.prediction) for result in good if result.prediction)
             for result in bad:
                 say(f"digits-edge: {result.error}")
             done += len(batch.results)
@@ -142,8 +141,7 @@ def _draw(classifier: Classifier, paths: list[str], target: Path) -> None:
 
     if len(paths) != 1 or not Path(paths[0]).is_file():
         raise UsageError(f"--explain: expected one picture's file, received {' '.join(paths)}")
-    if target.suffix.lower() != ".png" or target.is_dir() or not target.absolute().parent.is_dir():
-        raise UsageError(f"--explain: expected the name of a .png in an existing folder, received {str(target)!r}")
+    check_png("--explain", target)
     if target.exists() and target.samefile(paths[0]):
         raise UsageError(f"--explain: expected another file than the picture itself, received {str(target)!r}")
     with replacing(target) as file:
@@ -168,19 +166,3 @@ def _record(result: PictureResult) -> dict[str, Any]:
 
 def _json_line(result: PictureResult) -> str:
     return encoder.dumps(_record(result) | ({"error": str(result.error)} if result.error else {}))
-
-
-def _print(lines: Iterable[str]) -> None:
-    """The lines on stdout, for a reader to have now."""
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
-    sys.stdout.flush()
-
-
-@contextmanager
-def _until_nobody_reads() -> Iterator[None]:
-    """End quietly when the reader of stdout has had enough, as `| head` does."""
-    try:
-        yield
-    except BrokenPipeError:
-        discard(sys.stdout)
-        raise typer.Exit(0) from None

@@ -10,7 +10,8 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
-from ..options import Json, print_json, print_lines, print_text, shown
+from ..options import Json, shown
+from ..output import print_json, print_lines, print_text
 
 HINTS: Final = {"interrupted": "no: --resume", "training": "training"}
 

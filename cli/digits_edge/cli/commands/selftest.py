@@ -10,7 +10,8 @@ import typer
 
 from digits_edge.runtime.errors import BundleError, SelfTestFailed
 
-from ..options import Json, print_json, print_lines
+from ..options import Json
+from ..output import print_json, print_lines
 
 
 def command(

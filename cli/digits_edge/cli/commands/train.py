@@ -15,7 +15,8 @@ import typer
 from digits_edge.runtime.errors import UsageError
 from digits_edge.trainer.recipes import RECIPES, Architecture, Augmentation, Recipe
 
-from ..options import Data, Json, LabelColumn, Labels, PreprocessOption, print_json, print_lines, shown
+from ..options import Data, Json, LabelColumn, Labels, PreprocessOption, shown
+from ..output import print_json, print_lines
 
 if TYPE_CHECKING:
     from digits_edge.trainer import Run
