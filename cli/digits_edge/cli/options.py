@@ -127,11 +127,16 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
+def check_png(option: str, target: Path) -> None:
+    """Raise a UsageError unless a picture can have this name, before the work for it begins."""
+    if target.suffix.lower() != ".png" or target.is_dir() or not target.absolute().parent.is_dir():
+        raise UsageError(f"{option}: expected the name of a .png in an existing folder, received {str(target)!r}")
+
+
 def check_drawing(paths: list[str], target: Path) -> None:
     """Raise a UsageError unless `--explain` was given one picture, and another file to draw to."""
     if len(paths) != 1 or not Path(paths[0]).is_file():
         raise UsageError(f"--explain: expected one picture's file, received {' '.join(paths)}")
-    if target.suffix.lower() != ".png" or target.is_dir() or not target.absolute().parent.is_dir():
-        raise UsageError(f"--explain: expected the name of a .png in an existing folder, received {str(target)!r}")
+    check_png("--explain", target)
     if target.exists() and target.samefile(paths[0]):
         raise UsageError(f"--explain: expected another file than the picture itself, received {str(target)!r}")

@@ -6,7 +6,7 @@ import errno
 import importlib
 import os
 import stat
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,17 +18,23 @@ MAX_JSON_VALUES: Final = 2**21
 
 def read_file(path: str, limit: int) -> bytes:
     """Read a regular file of at most `limit` bytes; a larger one, a pipe or a device is an OSError and is not read."""
-    with open(path, "rb", opener=_open_at_once) as file:
-        found = os.fstat(file.fileno())
-        if not stat.S_ISREG(found.st_mode):
-            raise OSError(errno.EINVAL, "expected a regular file")
-        if found.st_size > limit:
-            raise OSError(errno.EFBIG, f"expected at most {limit:,} bytes, found {found.st_size:,}")
-        return file.read(found.st_size)
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > limit:
+            raise OSError(errno.EFBIG, f"expected at most {limit:,} bytes, found {size:,}")
+        return file.read(size)
+
+
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a file for reading; a pipe, which is not waited for, or a device is an OSError."""
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115, its caller closes it
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise OSError(errno.EINVAL, "expected a regular file")
 
 
 def _open_at_once(path: str, flags: int) -> int:
-    """Open a file; a pipe is not waited for."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from digits_edge.runtime.errors import UsageError
-
-from ..options import BundleOrModel, Data, Json, LabelColumn, Labels, Mean, PixelRange, Std, TimeLimit, range_of
+from ..options import (
+    BundleOrModel,
+    Data,
+    Json,
+    LabelColumn,
+    Labels,
+    Mean,
+    PixelRange,
+    Std,
+    TimeLimit,
+    check_png,
+    range_of,
+)
 from ..output import print_json, print_lines, print_text
+
+if TYPE_CHECKING:
+    from digits_edge.export.verify.evaluate import Evaluation
 
 
 def command(
@@ -44,14 +57,13 @@ def command(
 
     digits-edge evaluate net.onnx --data mnist-idx-folder --mean 0.1307 --std 0.3081
     """
-    from digits_edge.common.tables import table
     from digits_edge.export import evaluate
     from digits_edge.runtime.atomic_file import replacing
     from digits_edge.trainer.datasets.read import read_class_names
     from digits_edge.trainer.plots import draw_mistakes
 
-    if mistakes and (mistakes.suffix.lower() != ".png" or mistakes.is_dir() or not mistakes.absolute().parent.is_dir()):
-        raise UsageError(f"--mistakes: expected the name of a .png in an existing folder, received {str(mistakes)!r}")
+    if mistakes:
+        check_png("--mistakes", mistakes)
     names = read_class_names(labels) if labels else None
     pixels = range_of(pixel_range, mean, std)
     with replacing(mistakes) if mistakes else nullcontext() as file:
@@ -62,29 +74,31 @@ def command(
         if file:
             draw_mistakes(file, validation.pixels, validation.targets, results[0].probabilities, validation.labels)
     if json:
-        print_json(
-            {
-                "data": validation.described,
-                "models": [
-                    {
-                        "file": result.file,
-                        "pictures": result.pictures,
-                        "wrong": result.wrong,
-                        "accuracy": round(result.accuracy, 6),
-                        "calibration_error": round(result.calibration_error, 6),
-                        "per_class": {k: {"pictures": n, "wrong": w} for k, (n, w) in result.per_class.items()},
-                    }
-                    for result in results
-                ],
-            }
-        )
+        print_json({"data": validation.described, "models": [_record(result) for result in results]})
         return
+    _print(results)
+    if mistakes:
+        print_lines("", f"{mistakes}: what {results[0].file} gets wrong")
+
+
+def _record(result: Evaluation) -> dict[str, Any]:
+    return {
+        "file": result.file,
+        "pictures": result.pictures,
+        "wrong": result.wrong,
+        "accuracy": round(result.accuracy, 6),
+        "calibration_error": round(result.calibration_error, 6),
+        "per_class": {label: {"pictures": n, "wrong": w} for label, (n, w) in result.per_class.items()},
+    }
+
+
+def _print(results: list[Evaluation]) -> None:
+    from digits_edge.common.tables import table
+
     rows = [(r.file, f"{r.accuracy:.2%}", r.wrong, f"{r.pictures:,}", f"{r.calibration_error:.4f}") for r in results]
     print_text(table(("model", "accuracy", "wrong", "of", "calibration error"), rows, markdown=False) + "\n")
     classes = [
         (label, *(f"{r.per_class[label][1]}" for r in results), results[0].per_class[label][0])
-        for label in validation.labels
+        for label in results[0].validation.labels
     ]
     print_text(table(("wrong of class", *(r.file for r in results), "of"), classes, markdown=False))
-    if mistakes:
-        print_lines("", f"{mistakes}: what {results[0].file} gets wrong")

@@ -53,10 +53,12 @@ class TimedProcess:
                 stdin.write(request)
                 stdin.flush()
                 line = stdout.readline()
-                if not line:
+                if not line.endswith(b"\n"):
                     raise EOFError
                 answer: dict[str, Any] = json.loads(line)
-                payload = stdout.read(answer.get("bytes", 0))
+                payload = stdout.read(size := answer.get("bytes", 0))
+                if len(payload) < size:
+                    raise EOFError
         except TimeoutError:
             raise BundleError(f"it took more than {self._time_limit:g} s and was stopped: see --time-limit") from None
         except EOFError as death:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import stat
 import zlib
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from digits_edge.runtime.errors import DatasetError
+from digits_edge.runtime.files import open_regular
 
 ALWAYS: Final = 2**30  # bytes that any file may unpack to
 RATIO: Final = 100  # times its own size that a larger one may; digits pack to a tenth, a bomb to a thousandth
@@ -18,9 +18,7 @@ BLOCK: Final = 2**20
 def open_file(path: Path) -> BinaryIO:
     """Open a regular file; a pipe, which could block for ever, or a device is a DatasetError."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise DatasetError(f"{path}: cannot be read: expected a regular file")
-        return path.open("rb")
+        return open_regular(path)
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror}") from None
 
