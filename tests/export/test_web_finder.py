@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from importlib.resources import files
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -197,6 +198,17 @@ def test_the_same_pixels_are_found(name, page, digits):
         pixels, several = page.prepare(image, "digit", (28, 28))
         assert (pixels is None, several) == (ours.pixels is None, ours.several)
         np.testing.assert_array_equal(pixels, ours.pixels)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[1] / "runtime" / "hard").iterdir()), ids=lambda path: path.stem
+)
+def test_the_same_pixels_are_found_in_a_hard_picture(path, page):
+    image = read_picture(path)
+    ours = prepare(image, "digit", (28, 28))
+    pixels, several = page.prepare(image, "digit", (28, 28))
+    assert several == ours.several
+    np.testing.assert_array_equal(pixels, ours.pixels)
 
 
 def test_nothing_and_several_digits_are_told_apart(page, digits):
