@@ -1,19 +1,17 @@
-"""Photographs and scans of digits, given to `predict`: right, accepted, right of those accepted; and the time.
+"""Photographs and scans of single digits, read by `predict`: right, accepted, right of those accepted; and the time.
 
-python benchmarks/photographs.py --photos FOLDER... --drawn drawn.npz --data mnist-idx-folder
+python benchmarks/photographs.py --photos FOLDER --drawn drawn.npz --data mnist-idx-folder
 
-Each FOLDER holds pictures and a labels.csv with the columns file, label, and series or kind; a series is counted under
-what stands before its first hyphen. Of a picture of several digits the right answer is `several`, and it should not be
-accepted. Also judged: an .npz of drawn digits, scikit-learn's load_digits (8 x 8 as they are, and enlarged), and t10k.
-Nothing is trained by any of them. The times are those of finding and normalising in a 1000 x 1000 grey picture, and of
-`predict` with a 1000 x 1000 JPEG in colour, one thread.
+FOLDER holds pictures and a labels.csv with the columns file, label and series; a series is counted under what stands
+before its first hyphen. Also judged: an .npz of drawn digits, scikit-learn's load_digits (8 x 8 as they are, and
+enlarged), and t10k. Nothing is trained by any of them. The times are those of finding and normalising in a 1000 x 1000
+grey picture, decoding apart, and of `predict` with it as a JPEG in colour, one thread.
 """
 
 import argparse
 import csv
 import io
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,26 +32,10 @@ TIMES = 20
 
 def row(classifier: Classifier, name: str, pictures: Sequence[Any], labels: Sequence[str]) -> tuple[str, ...]:
     answers = list(classifier.predict_many(pictures))
-    right = np.array(
-        [
-            answer.label == label if len(label) == 1 else answer.reason == "several"
-            for answer, label in zip(answers, labels, strict=True)
-        ]
-    )
+    right = np.array([answer.label == label for answer, label in zip(answers, labels, strict=True)])
     accepted = np.array([answer.accepted for answer in answers])
     kept = f"{right[accepted].mean():.1%}" if accepted.any() else "–"
     return name, f"{len(right):,}", f"{right.mean():.2%}", f"{(~right).sum()}", f"{accepted.mean():.1%}", kept
-
-
-def by_kind(folder: Path) -> dict[str, list[tuple[Path, str]]]:
-    """The folder's pictures and their labels, those of several digits apart."""
-    kinds = defaultdict(list)
-    with (folder / "labels.csv").open(encoding="utf-8", newline="") as file:
-        for entry in csv.DictReader(file):
-            kind = entry["kind"] if "kind" in entry else entry["series"].partition("-")[0]
-            several = "" if len(entry["label"]) == 1 else ", several"
-            kinds[kind + several].append((folder / entry["file"], entry["label"]))
-    return kinds
 
 
 def milliseconds(function: Callable[[Any], Any], argument: Any) -> float:
@@ -66,25 +48,27 @@ def milliseconds(function: Callable[[Any], Any], argument: Any) -> float:
     return 1000 * min(spent)
 
 
-def jpeg(path: Path) -> bytes:
+def jpeg(picture: Image.Image) -> bytes:
     file = io.BytesIO()
-    Image.open(path).convert("RGB").resize((1000, 1000)).save(file, "JPEG", quality=90)
+    picture.save(file, "JPEG", quality=90)
     return file.getvalue()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, nargs="+", required=True, help="folders of pictures with a labels.csv")
+    parser.add_argument("--photos", type=Path, required=True, help="a folder of pictures with a labels.csv")
     parser.add_argument("--drawn", type=Path, required=True, help="an .npz of drawn digits: x uint8[N, 28, 28], y")
     parser.add_argument("--data", required=True, help="a folder with MNIST's t10k, or mnist")
     parser.add_argument("--bundle", type=Path, help="the package's model unless given")
     options = parser.parse_args()
     classifier = Classifier.load(options.bundle)
-    kinds = {kind: pictures for folder in options.photos for kind, pictures in sorted(by_kind(folder).items())}
-    rows = [
-        row(classifier, kind, [path for path, _ in pictures], [label for _, label in pictures])
-        for kind, pictures in kinds.items()
-    ]
+    with (options.photos / "labels.csv").open(encoding="utf-8", newline="") as file:
+        listed = list(csv.DictReader(file))
+    rows = []
+    for kind in sorted({entry["series"].partition("-")[0] for entry in listed}):
+        chosen = [entry for entry in listed if entry["series"].partition("-")[0] == kind]
+        paths, labels = [options.photos / entry["file"] for entry in chosen], [entry["label"] for entry in chosen]
+        rows.append(row(classifier, kind, paths, labels))
     with np.load(options.drawn) as arrays:
         rows.append(row(classifier, "drawn", list(arrays["x"]), [str(label) for label in arrays["y"]]))
     scans = load_digits()
@@ -97,15 +81,12 @@ def main() -> None:
     print(table(("pictures", "", "right", "wrong", "accepted", "right of those"), rows))
     fast = classifier.predict_proba(test.pixels).argmax(axis=1) == test.targets
     print(f"\nt10k through predict_proba: {fast.mean():.2%}")
-    paths = [path for pictures in kinds.values() for path, label in pictures if len(label) == 1]
-    some = paths[:: max(1, len(paths) // 20)]
-    grey = [
-        milliseconds(find_digit, to_grey(np.asarray(Image.open(path).convert("RGB").resize((1000, 1000)))))
-        for path in some
-    ]
-    whole = [milliseconds(classifier.predict, jpeg(path)) for path in some]
-    print(f"1000 x 1000 grey pixels to 28 x 28: {np.median(grey):.1f} ms, {max(grey):.1f} ms at most")
-    print(f"a JPEG of 1000 x 1000, answered: {np.median(whole):.1f} ms, {max(whole):.1f} ms at most")
+    paths = [options.photos / entry["file"] for entry in listed[:: max(1, len(listed) // 20)]]
+    pictures = [Image.open(path).convert("RGB").resize((1000, 1000)) for path in paths]
+    found = [milliseconds(find_digit, to_grey(np.asarray(picture))) for picture in pictures]
+    answered = [milliseconds(classifier.predict, jpeg(picture)) for picture in pictures]
+    print(f"1000 x 1000 grey pixels to 28 x 28: {np.median(found):.1f} ms, {max(found):.1f} ms at most")
+    print(f"a JPEG of 1000 x 1000 answered: {np.median(answered):.1f} ms, {max(answered):.1f} ms at most")
 
 
 if __name__ == "__main__":
