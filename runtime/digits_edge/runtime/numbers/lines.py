@@ -19,6 +19,7 @@ SPECK: Final = 0.25  # of the usual height; smaller figures are no parts of digi
 SMALL: Final = 0.45  # of the usual height; smaller figures are parts of digits or signs, and start no line
 TALL: Final = 2.2  # of the usual height; taller figures are drawings, tables or margins
 THIN: Final = 0.12  # a figure along the border whose one side is this share of the other is a margin or a line
+COMMA: Final = 0.7  # of the height of a line: highest sign that stands partly below it
 OVERLAP: Final = 0.35  # of the lower of two neighbours' heights, that their heights have in common in one line
 NEAR: Final = 0.12  # of the line's height: largest distance of a part from its digit
 
@@ -30,6 +31,7 @@ class Line:
     mask: Mask  # its pixels, bool[H, W] of the whole picture
     box: tuple[slice, slice]  # rows and columns of the mask's pixels
     tall: float  # the usual height of its figures, in pixels
+    middle: float  # of its figures, in pixels below the top of the box, at the box's left side
     slope: float  # by which it falls to the right; 0 for a single figure
 
 
@@ -45,6 +47,9 @@ def find_lines(figures: Components) -> list[Line]:
     main = writing[figures.height[writing] >= SMALL * usual]
     small = writing[figures.height[writing] < SMALL * usual]
     lines = _chained(figures, main)
+    below = [line for line in lines if _is_punctuation(figures, line, lines)]
+    small = np.concatenate([small, *map(np.array, below)]).astype(np.int64)
+    lines = [line for line in lines if line not in below]
     lines.sort(key=lambda line: float(np.mean(figures.top[line] + figures.bottom[line])))
     return [_line(figures, line, small) for line in lines]
 
@@ -76,14 +81,27 @@ def _chained(figures: Components, main: npt.NDArray[np.int64]) -> list[list[int]
     return lines
 
 
+def _is_punctuation(figures: Components, line: list[int], lines: list[list[int]]) -> bool:
+    """Whether all figures of a line are low and stand between or beside the figures of another, as a comma does."""
+    tall = figures.height[line].max()
+    top, bottom = figures.top[line].min(), figures.bottom[line].max()
+    for other in lines:
+        usual = float(np.median(figures.height[other]))
+        common = min(bottom, figures.bottom[other].max()) - max(top, figures.top[other].min())
+        if len(other) > len(line) and tall < COMMA * usual and common > 0:
+            return True
+    return False
+
+
 def _line(figures: Components, members: list[int], small: npt.NDArray[np.int64]) -> Line:
     tall = float(np.median(figures.height[members]))
     parts = [one for one in small if _distance(figures, one, np.array(members)) < NEAR * tall]
     mask = figures.mask(np.isin(np.arange(len(figures)), [*members, *parts]))
+    box = bounding_box(mask)
     y, x = (figures.top + figures.bottom)[members] / 2, (figures.left + figures.right)[members] / 2
-    x, y = x - x.mean(), y - y.mean()
-    wide = len(members) > 1 and np.ptp(x) > tall
-    return Line(mask, bounding_box(mask), tall, float((x * y).sum() / (x * x).sum()) if wide else 0.0)
+    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum()) if np.ptp(x) > tall else 0.0
+    middle = float(np.median(y - slope * (x - box[1].start))) - box[0].start
+    return Line(mask, box, tall, middle, slope)
 
 
 def _distance(figures: Components, one: int, others: npt.NDArray[np.int64]) -> float:

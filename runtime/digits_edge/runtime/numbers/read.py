@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -70,7 +71,7 @@ def read_numbers(picture: Any, classify: Classify, contract: Contract, digits: i
     read = []
     for line in lines:
         ink = _ink(strength, line)
-        path = best_path(ink, line.tall, find_seams(ink, line.tall), classify, digits)
+        path = best_path(ink, line, find_seams(ink, line.tall), classify, digits)
         if path is not None:
             read.append(_numbers(path, line, view, contract))
     if digits is not None and len(read) > 1:  # a field holds one number
@@ -127,14 +128,17 @@ class _View:
 
 def _numbers(path: Path, line: Line, view: _View, contract: Contract) -> tuple[Number, ...]:
     """The digits of a line, divided into numbers where the gaps are wide."""
-    digits = [_digit(segment, line, view, contract) for segment in path.segments]
-    lefts, rights = (np.array([getattr(s.box[1], end) for s in path.segments]) for end in ("start", "stop"))
-    gaps = (lefts[1:] - rights[:-1]) / line.tall
+    places = [place for place, segment in enumerate(path.segments) if not segment.sign]
+    columns = [path.segments[place].box[1] for place in places]
+    gaps = np.array([after.start - before.stop for before, after in pairwise(columns)]) / line.tall
     usual = float(np.median(gaps)) if len(gaps) > 2 else 0.0
-    cuts = np.flatnonzero(gaps > max(APART, FAR * usual)) + 1
+    parts = np.split(places, np.flatnonzero(gaps > max(APART, FAR * usual)) + 1) if places else []
     return tuple(
-        Number(tuple(digits[first:after]), float(np.exp(sum(path.scores[first:after]))))
-        for first, after in zip([0, *cuts], [*cuts, len(digits)], strict=True)
+        Number(
+            tuple(_digit(path.segments[place], line, view, contract) for place in part),
+            path.probability(part[0], part[-1] + 1),
+        )
+        for part in parts
     )
 
 
