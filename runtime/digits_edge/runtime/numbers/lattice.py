@@ -37,6 +37,7 @@ WHOLE: Final = 0.8  # a figure with this share of its pixels on one side of a bo
 LEAST: Final = 0.006  # of the square of the line's height: pixels of a piece
 INKED: Final = 0.3  # ink of a pixel that counts
 LEAST_LIKELY: Final = 1e-3  # smallest probability of a digit or a sign
+CERTAIN: Final = .95  # probability of a boundary that no digit crosses
 SURE: Final = 0.01  # a boundary is never more sure than that, either way
 SIGN: Final = 0.4  # probability that something else than a digit is a sign, and no wrong division
 
@@ -74,7 +75,7 @@ def best_path(
 ) -> Path | None:
     """Divide a line's ink float32[H, W] into `digits` digits, or as many as are likely; None if that is impossible."""
     pieces, boundaries = _cut(ink, line.tall, seams)
-    runs = _runs(pieces, line.tall)
+    runs = _runs(pieces, boundaries, line.tall)
     if not runs:
         return None
     drawn = [
@@ -114,7 +115,7 @@ def _cut(ink: Floats, tall: float, seams: list[Seam]) -> tuple[list[Floats], lis
     return pieces, boundaries[:-1]
 
 
-def _runs(pieces: list[Floats], tall: float) -> list[tuple[int, int, tuple[slice, slice]]]:
+def _runs(pieces: list[Floats], boundaries: list[float], tall: float) -> list[tuple[int, int, tuple[slice, slice]]]:
     """First piece, last piece plus 1, and box of each run of pieces that is narrow enough for a digit."""
     boxes = [bounding_box(piece > INKED) for piece in pieces]
     runs = []
@@ -126,7 +127,7 @@ def _runs(pieces: list[Floats], tall: float) -> list[tuple[int, int, tuple[slice
             )
             box = rows, columns
             height, width = (side.stop - side.start for side in box)
-            if width > WIDEST * max(tall, height):
+            if width > WIDEST * max(tall, height) or max(boundaries[first : after - 1], default=0) > CERTAIN:
                 break
             runs.append((first, after, box))
     return runs

@@ -33,7 +33,7 @@ Classify = Callable[[npt.NDArray[np.uint8]], Floats]
 
 MOST: Final = 50  # digits in a picture, if their number is given
 WORKING: Final = 640  # pixels of the longer side, unless the digits are too small then
-RESOLVED: Final = 20  # pixels; lower digits are looked at in a larger picture
+RESOLVED: Final = 26  # pixels; lower digits are looked at in a larger picture
 FAINTEST: Final = 0.045  # share of the paper's light that ink takes at least
 FROM_NOISE: Final = 4.0  # standard deviations of the paper's noise below which there is no ink
 STRONG: Final = 80  # percentile of the ink that counts as a whole stroke's
