@@ -43,30 +43,46 @@ class Digits:
 
 
 def number(
-    rng: np.random.Generator, digits: Digits, length: int, gap: float, *, signs: float = 0
+    rng: np.random.Generator, digits: Digits, length: int, gap: float, *, signs: float = 0, cheque: bool = False
 ) -> tuple[Pixels, str]:
     """A number on paper, uint8[H, W], and its text.
 
     `gap` is the distance of neighbours' strokes in units of a digit's height; digits overlap where it is negative. With
     a probability of `signs` each, signs are drawn before, between and behind the digits; the text does not hold them.
+    `cheque` puts the number, small, on the printed waves of a cheque.
     """
-    tall = int(rng.choice(HEIGHTS))
+    tall = int(rng.choice(HEIGHTS[:2] if cheque else HEIGHTS))
     chosen = rng.integers(len(digits.labels), size=length)
     shapes = [(_digit(rng, digits.pixels[index], tall), 0.0) for index in chosen]
     if signs:
         shapes = _with_signs(rng, shapes, tall, signs)
     text = "".join(digits.labels[index] for index in chosen)
-    return on_paper(rng, _side_by_side(rng, shapes, tall, gap)), text
+    return on_paper(rng, _side_by_side(rng, shapes, tall, gap), waves=cheque), text
 
 
-def on_paper(rng: np.random.Generator, ink: Floats) -> Pixels:
+def on_paper(rng: np.random.Generator, ink: Floats, *, waves: bool = False) -> Pixels:
     """Ink float32[H, W] from 0 to 255 as a dark pen on light paper, in uneven light, with noise: uint8[H, W]."""
     height, width = ink.shape
     paper, pen = rng.uniform(170, 245), rng.uniform(20, 110)
     y, x = np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width)
     light = 1 + rng.uniform(-0.1, 0.1) * x + rng.uniform(-0.1, 0.1) * y
-    grey = (paper + (pen - paper) * ink / 255) * light + rng.normal(0, rng.uniform(0, 4), ink.shape)
+    printed = _waves(rng, height, width) if waves else 0
+    grey = (paper + (pen - paper) * np.maximum(ink / 255, printed)) * light + rng.normal(
+        0, rng.uniform(0, 4), ink.shape
+    )
     return grey.clip(0, 255).astype(np.uint8)
+
+
+def _waves(rng: np.random.Generator, height: int, width: int) -> Floats:
+    """Thin printed waves, as on cheques, as a share of the pen's ink: float32[H, W]."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    ink = np.zeros((height, width), np.float32)
+    for _ in range(rng.integers(1, 4)):
+        angle, apart = rng.uniform(-0.6, 0.6), rng.uniform(5, 12)
+        bend = rng.uniform(0, 6) * np.sin(x / rng.uniform(8, 40) + rng.uniform(0, 6))
+        away = np.abs((y + angle * x + bend) % apart - apart / 2)
+        ink = np.maximum(ink, rng.uniform(0.05, 0.3) * (1.2 - away).clip(0, 1))
+    return ink
 
 
 def _digit(rng: np.random.Generator, pixels: Pixels, tall: int) -> Floats:

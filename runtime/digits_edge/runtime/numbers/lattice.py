@@ -37,7 +37,7 @@ WHOLE: Final = 0.8  # a figure with this share of its pixels on one side of a bo
 LEAST: Final = 0.006  # of the square of the line's height: pixels of a piece
 INKED: Final = 0.3  # ink of a pixel that counts
 LEAST_LIKELY: Final = 1e-3  # smallest probability of a digit or a sign
-CERTAIN: Final = .95  # probability of a boundary that no digit crosses
+CERTAIN: Final = 0.95  # probability of a boundary that no digit crosses
 SURE: Final = 0.01  # a boundary is never more sure than that, either way
 SIGN: Final = 0.4  # probability that something else than a digit is a sign, and no wrong division
 

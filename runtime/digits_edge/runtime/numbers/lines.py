@@ -19,6 +19,7 @@ SPECK: Final = 0.25  # of the usual height; smaller figures are no parts of digi
 SMALL: Final = 0.45  # of the usual height; smaller figures are parts of digits or signs, and start no line
 TALL: Final = 2.2  # of the usual height; taller figures are drawings, tables or margins
 THIN: Final = 0.12  # a figure along the border whose one side is this share of the other is a margin or a line
+BELOW: Final = 0.4  # of the height of a line: how far below its middle the middle of a sign is
 COMMA: Final = 0.7  # of the height of a line: highest sign that stands partly below it
 OVERLAP: Final = 0.35  # of the lower of two neighbours' heights, that their heights have in common in one line
 NEAR: Final = 0.12  # of the line's height: largest distance of a part from its digit
@@ -95,13 +96,17 @@ def _is_punctuation(figures: Components, line: list[int], lines: list[list[int]]
 
 def _line(figures: Components, members: list[int], small: npt.NDArray[np.int64]) -> Line:
     tall = float(np.median(figures.height[members]))
+    y, x = (figures.top + figures.bottom) / 2, (figures.left + figures.right) / 2
+    across, down = x[members] - x[members].mean(), y[members] - y[members].mean()
+    slope = float((across * down).sum() / (across * across).sum()) if np.ptp(across) > tall else 0.0
+    level = y - slope * x  # of each figure, in the column 0
+    middle = float(np.median(level[members]))
     parts = [one for one in small if _distance(figures, one, np.array(members)) < NEAR * tall]
-    mask = figures.mask(np.isin(np.arange(len(figures)), [*members, *parts]))
+    every = np.array([*members, *parts])
+    sign = (level[every] > middle + BELOW * tall) & (figures.height[every] < COMMA * tall)
+    mask = figures.mask(np.isin(np.arange(len(figures)), every[~sign]))
     box = bounding_box(mask)
-    y, x = (figures.top + figures.bottom)[members] / 2, (figures.left + figures.right)[members] / 2
-    slope = float(((x - x.mean()) * (y - y.mean())).sum() / ((x - x.mean()) ** 2).sum()) if np.ptp(x) > tall else 0.0
-    middle = float(np.median(y - slope * (x - box[1].start))) - box[0].start
-    return Line(mask, box, tall, middle, slope)
+    return Line(mask, box, tall, middle + slope * box[1].start - box[0].start, slope)
 
 
 def _distance(figures: Components, one: int, others: npt.NDArray[np.int64]) -> float:
