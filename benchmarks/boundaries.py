@@ -198,7 +198,10 @@ def _tile(ink: np.ndarray, runs: np.ndarray, how: Hand, rng: np.random.Generator
     if rng.random() < 0.3:
         ink = ndimage.gaussian_filter(ink, rng.uniform(0.3, 0.8))
     shade = resize(rng.normal(0, 1, (6, 16)).astype(np.float32), *TILE)
-    ink = (ink * (rng.uniform(0.7, 1.5) + rng.uniform(0, 0.15) * shade) + (ink > 0.1) * rng.normal(0, rng.uniform(0, 0.08), TILE)).clip(0, 1)
+    ink = (
+        ink * (rng.uniform(0.7, 1.5) + rng.uniform(0, 0.15) * shade)
+        + (ink > 0.1) * rng.normal(0, rng.uniform(0, 0.08), TILE)
+    ).clip(0, 1)
     return (255 * ink + 0.5).astype(np.uint8), (255 * resize(runs.astype(np.float32), *TILE) + 0.5).astype(np.uint8)
 
 
@@ -287,7 +290,7 @@ def write(model: KerasModelFile, calibration: np.ndarray, folder: Path) -> None:
     onnx.checker.check_model(whole, full_check=True)
     written = {
         "seams.onnx": whole.SerializeToString(deterministic=True),
-        "seams.tflite": to_tflite(model, calibration[:CALIBRATION // 4]),
+        "seams.tflite": to_tflite(model, calibration[: CALIBRATION // 4]),
     }
     for name, data in written.items():
         (folder / name).write_bytes(data)

@@ -42,6 +42,7 @@ class Answer:
 
     @property
     def right(self) -> bool:
+        """Whether the whole number is right."""
         return self.text == self.label
 
 

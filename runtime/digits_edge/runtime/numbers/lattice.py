@@ -4,8 +4,8 @@ Each run of up to four neighbouring pieces may be one digit. The classifier that
 score of a path from the first piece to the last is the sum of the logarithms of the probabilities of its digits, of the
 boundaries between them, and of the absence of boundaries within them: integrated segmentation and recognition (Liu,
 Sako and Fujisawa 2004). A run may also be a sign or a letter: the model was trained to spread the probability of what
-is no digit over all classes, so what lies outside the two most probable ones tells how likely that is. How sure a number
-is follows from comparing its path with all others (the forward-backward algorithm, Rabiner 1989).
+is no digit over all classes, so what lies outside the two most probable ones tells how likely that is. How sure a
+number is follows from comparing its path with all others (the forward-backward algorithm, Rabiner 1989).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LOW: Final = 0.12  # standard deviation of the height of those that are lower
 FARTHEST: Final = 0.25  # of the line's height: usual distance of a digit's middle from the line's
 FAR: Final = 0.1  # standard deviation of the distance of those that are farther
 WHOLE: Final = 0.8  # a figure with this share of its pixels on one side of a boundary is not cut
-LEAST: Final = 0.006  # of the square of the line's height: pixels of a piece
+LEAST: Final = 0.15  # of the line's height: longer side of a piece
 INKED: Final = 0.3  # ink of a pixel that counts
 LEAST_LIKELY: Final = 1e-3  # smallest probability of a digit or a sign
 CERTAIN: Final = 0.95  # probability of a boundary that no digit crosses
@@ -106,13 +106,19 @@ def _cut(ink: Floats, tall: float, seams: list[Seam]) -> tuple[list[Floats], lis
     boundaries: list[float] = []
     for number, probability in enumerate([*(seam.probability for seam in seams), 1.0]):
         piece = ink * (owner == number)
-        if (piece > INKED).sum() < LEAST * tall * tall:
+        if _size(piece) < LEAST * tall:
             if boundaries:  # two boundaries with nothing between: one
                 boundaries[-1] = max(boundaries[-1], probability)
             continue
         pieces.append(piece)
         boundaries.append(probability)
     return pieces, boundaries[:-1]
+
+
+def _size(piece: Floats) -> int:
+    """The longer side of a piece's ink, in pixels."""
+    mask = piece > INKED
+    return max(side.stop - side.start for side in bounding_box(mask)) if mask.any() else 0
 
 
 def _runs(pieces: list[Floats], boundaries: list[float], tall: float) -> list[tuple[int, int, tuple[slice, slice]]]:
