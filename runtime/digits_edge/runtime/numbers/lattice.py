@@ -110,13 +110,15 @@ def best_path(
     runs = _runs(pieces, line.tall)
     if not runs:
         return None
+    behind = [1.0, *pieces.boundaries, 1.0]
     sure = np.clip(pieces.boundaries, SURE, 1 - SURE)
     ends, inner = np.log(np.append(sure, 1.0)), np.log(1 - sure)
     segments = []
     answers = classify(np.stack([pieces.drawn(first, after) for first, after in runs]))
     for (first, after), probabilities in zip(runs, answers, strict=True):
         bounded = float(inner[first : after - 1].sum() + ends[after - 1])
-        segments += _meanings(first, after, pieces.box(first, after), probabilities, bounded, line)
+        alone = len(pieces) > 1 and min(behind[first], behind[after]) > CERTAIN
+        segments += _meanings(first, after, pieces.box(first, after), probabilities, bounded, line, alone)
     return _search(segments, len(pieces), digits)
 
 
@@ -163,7 +165,9 @@ def _runs(pieces: Pieces, tall: float) -> list[tuple[int, int]]:
     return runs
 
 
-def _meanings(first: int, after: int, box: Box, probabilities: Floats, bounded: float, line: Line) -> list[Segment]:
+def _meanings(
+    first: int, after: int, box: Box, probabilities: Floats, bounded: float, line: Line, alone: bool
+) -> list[Segment]:
     """A run of pieces as a digit and as a sign; `bounded` is the logarithm of the probability of its boundaries."""
     rows, columns = box
     low = max(0.0, LOWEST - (rows.stop - rows.start) / line.tall) / LOW
@@ -173,7 +177,7 @@ def _meanings(first: int, after: int, box: Box, probabilities: Floats, bounded: 
     classes = len(probabilities)
     spread = (1 - float(familiarity(probabilities[None])[0])) * classes / (classes - 2)
     best = bounded + float(np.log(max(fits * float(probabilities.max()), LEAST_LIKELY)))
-    sign = bounded + float(np.log(max(SIGN * (1 - fits * (1 - spread)), LEAST_LIKELY)))
+    sign = bounded + float(np.log(max((1 if alone else SIGN) * (1 - fits * (1 - spread)), LEAST_LIKELY)))
     whole = bounded + float(np.log(max(fits, LEAST_LIKELY)))
     return [
         Segment(first, after, box, probabilities, False, fits, best, whole),
