@@ -20,8 +20,10 @@ from ..picture.resize import resize
 Floats = npt.NDArray[np.float32]
 
 TALL: Final = 26  # height of the digits, in pixels, that the network was trained with
-MARGIN: Final = 3  # pixels of paper around the line
-STEP: Final = 4  # the network's largest stride
+TILE: Final = 48, 128  # height and width of what the network looks at
+MARGIN: Final = 3  # pixels of paper above and below the line, at least
+BESIDE: Final = 20  # pixels on either side of a tile that the network only looks at
+STEP: Final = 4  # the network's stride
 SLANTED: Final = 0.1  # cost of a step to the side
 DEAREST: Final = 3.0  # mean cost of a pixel: a boundary with a probability of 5 %
 WORST: Final = 8  # rows in which a boundary is least likely, which its probability is taken from
@@ -37,10 +39,9 @@ class Seam(NamedTuple):
 
 def find_seams(ink: Floats, tall: float) -> list[Seam]:
     """Find boundaries between digits about `tall` pixels high in ink float32[H, W] from 0 to 1, from left to right."""
-    scale = TALL / tall
+    scale = min(TALL / tall, (TILE[0] - 2 * MARGIN) / len(ink))
     height, width = (max(STEP, round(side * scale)) for side in ink.shape)
-    small = resize(ink, height, width)
-    cost = _costs(small)
+    cost = _costs(resize(ink, height, width))
     rows = (np.arange(len(ink)) + 0.5) * height / len(ink) - 0.5
     return [
         Seam((np.interp(rows, np.arange(height), path) + 0.5) * ink.shape[1] / width, float(np.exp(-price)))
@@ -51,23 +52,25 @@ def find_seams(ink: Floats, tall: float) -> list[Seam]:
 def _costs(ink: Floats) -> Floats:
     """The cost of a boundary at each pixel, float32[H, W]: minus the logarithm of its probability."""
     height, width = ink.shape
-    below, beside = (MARGIN + -(side + 2 * MARGIN) % STEP for side in ink.shape)
-    framed = np.pad(ink, ((MARGIN, below), (MARGIN, beside)))
-    strip = np.asarray(framed * 255 + 0.5, np.uint8)[None]
-    logits = _session().run(None, {"ink": strip})[0][0]  # (H / STEP, W / STEP, STEP * STEP)
-    rows, columns = logits.shape[:2]
-    image = logits.reshape(rows, columns, STEP, STEP).swapaxes(1, 2).reshape(rows * STEP, columns * STEP)
-    return np.asarray(np.logaddexp(0, -image[MARGIN : MARGIN + height, MARGIN : MARGIN + width]), np.float32)
+    (down, across), above = TILE, (TILE[0] - height) // 2
+    useful = across - 2 * BESIDE
+    count = -(-width // useful)
+    framed = np.zeros((down, count * useful + 2 * BESIDE), np.uint8)
+    framed[above : above + height, BESIDE : BESIDE + width] = ink * 255 + 0.5
+    tiles = np.stack([framed[:, left : left + across] for left in range(0, count * useful, useful)])
+    blocks = _session().run(None, {"image": tiles})[0].reshape(count, down // STEP, across // STEP, STEP, STEP)
+    seen = blocks.transpose(1, 3, 0, 2, 4).reshape(down, count, across)[..., BESIDE:-BESIDE].reshape(down, -1)
+    return np.asarray(np.logaddexp(0, -seen[above : above + height, :width]), np.float32)
 
 
 @lru_cache(maxsize=1)
 def _session() -> Any:
     from ..bundle import MAX_MODEL_BYTES
     from ..files import read_file
-    from ..session import SessionSettings, open_session
+    from ..session import open_session
 
     model = read_file(os.path.join(os.path.dirname(__file__), "seams.onnx"), MAX_MODEL_BYTES)
-    return open_session(model, "seams.onnx", SessionSettings(trust=True))
+    return open_session(model, "seams.onnx")
 
 
 def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.int64]]]:
