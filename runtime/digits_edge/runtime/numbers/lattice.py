@@ -3,135 +3,208 @@
 Each run of up to four neighbouring pieces may be one digit. The classifier that `predict` uses reads all of them. The
 score of a path from the first piece to the last is the sum of the logarithms of the probabilities of its digits, of the
 boundaries between them, and of the absence of boundaries within them: integrated segmentation and recognition (Liu,
-Sako and Fujisawa 2004).
+Sako and Fujisawa 2004). A run may also be a sign or a letter: the model was trained to spread the probability of what
+is no digit over all classes, so what lies outside the two most probable ones tells how likely that is. How sure a
+number is follows from comparing its path with all others (the forward-backward algorithm, Rabiner 1989).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from ..metadata import familiarity
 from ..picture.connected_components import components
-from ..picture.mnist_form import bounding_box, in_box
+from ..picture.mnist_form import in_box
 from ..picture.stroke_width import evened, widened
+from .lines import Line
 from .seams import Seam
 
+State = tuple[int, int]  # number of pieces up to here, number of digits up to here
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Box = tuple[slice, slice]  # rows and columns
 
 LONGEST: Final = 4  # pieces in one digit
 WIDEST: Final = 1.5  # of the larger of the line's and the digit's height
-LOWEST: Final = 0.5  # of the line's height, of a digit that costs nothing extra
-LOW: Final = 1.0  # cost of a digit that is lower
+LOWEST: Final = 0.6  # of the line's height: digits are usually at least that high
+LOW: Final = 0.12  # standard deviation of the height of those that are lower
+FARTHEST: Final = 0.25  # of the line's height: usual distance of a digit's middle from the line's
+FAR: Final = 0.1  # standard deviation of the distance of those that are farther
 WHOLE: Final = 0.8  # a figure with this share of its pixels on one side of a boundary is not cut
-LEAST: Final = 0.006  # of the square of the line's height: pixels of a piece
+LEAST: Final = 0.15  # of the line's height: longer side of a piece
 INKED: Final = 0.3  # ink of a pixel that counts
+LEAST_LIKELY: Final = 1e-3  # smallest probability of a digit or a sign
+CERTAIN: Final = 0.95  # probability of a boundary that no digit crosses
 SURE: Final = 0.01  # a boundary is never more sure than that, either way
+SIGN: Final = 0.4  # probability that something else than a digit is a sign, and no wrong division
 
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """A run of pieces that may be a digit."""
+    """A run of pieces taken for a digit or a sign."""
 
     first: int
     after: int  # the last piece plus 1
-    box: tuple[slice, slice]  # in the line's ink
+    box: Box  # in the line's ink
     probabilities: Floats  # float32[C], of the classes
+    sign: bool  # whether it is taken for a sign or a letter, which is left out
+    fits: float  # how well its height and place fit a digit of this line, from 0 to 1
+    cost: float  # logarithm of the probability of its best class, with its boundaries
+    weight: float  # the same for all classes together
 
 
 @dataclass(frozen=True, eq=False)
 class Path:
-    """A division of a line into digits."""
+    """The division of a line into digits and signs."""
 
     segments: tuple[Segment, ...]
-    scores: tuple[float, ...]  # of each segment, the logarithm of its probability with its boundaries
+    before: tuple[float, ...]  # logarithm of the probability of all ways to each segment's begin, and to the end
+    behind: tuple[float, ...]  # the same from there to the end
 
-    @property
-    def score(self) -> float:
-        """Logarithm of its probability."""
-        return sum(self.scores)
+    def probability(self, first: int, after: int) -> float:
+        """Probability that the segments from `first` to before `after` are right, given all other ways."""
+        cost = sum(segment.cost for segment in self.segments[first:after])
+        return float(np.exp(self.before[first] + cost + self.behind[after] - self.behind[0]))
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """A line of writing, cut at its boundaries."""
+
+    ink: Floats  # float32[H, W] of the line, from 0 to 1
+    owner: Ints  # int64[H, W], the number of the piece of each pixel, from left to right
+    top: Ints  # int64[P], as the other sides of the boxes of the pieces' ink
+    bottom: Ints  # exclusive
+    left: Ints
+    right: Ints  # exclusive
+    boundaries: npt.NDArray[np.float64]  # float64[P - 1], the probability of the boundary behind each but the last
+
+    def __len__(self) -> int:
+        return len(self.top)
+
+    def box(self, first: int, after: int) -> Box:
+        """Rows and columns of the ink of some neighbours."""
+        return (
+            slice(int(self.top[first:after].min()), int(self.bottom[first:after].max())),
+            slice(int(self.left[first:after].min()), int(self.right[first:after].max())),
+        )
+
+    def drawn(self, first: int, after: int) -> npt.NDArray[np.uint8]:
+        """The ink of some neighbours in MNIST's form, uint8[28, 28]."""
+        box = self.box(first, after)
+        owner = self.owner[box]
+        return in_box(evened(self.ink[box] * ((first <= owner) & (owner < after)), narrow=True))
 
 
 def best_path(
-    ink: Floats, tall: float, seams: list[Seam], classify: Callable[[npt.NDArray[np.uint8]], Floats], digits: int | None
+    ink: Floats, line: Line, seams: list[Seam], classify: Callable[[npt.NDArray[np.uint8]], Floats], digits: int | None
 ) -> Path | None:
     """Divide a line's ink float32[H, W] into `digits` digits, or as many as are likely; None if that is impossible."""
-    pieces, boundaries = _cut(ink, tall, seams)
-    runs = _runs(pieces, tall)
+    pieces = _cut(ink, line.tall, seams)
+    runs = _runs(pieces, line.tall)
     if not runs:
         return None
-    drawn = [
-        in_box(evened(np.maximum.reduce([pieces[i][box] for i in range(first, after)]), narrow=True))
-        for first, after, box in runs
-    ]
-    answers = classify(np.stack(drawn))
-    segments = [Segment(*run, answer) for run, answer in zip(runs, answers, strict=True)]
-    return _search(segments, len(pieces), boundaries, tall, digits)
+    sure = np.clip(pieces.boundaries, SURE, 1 - SURE)
+    ends, inner = np.log(np.append(sure, 1.0)), np.log(1 - sure)
+    segments = []
+    answers = classify(np.stack([pieces.drawn(first, after) for first, after in runs]))
+    for (first, after), probabilities in zip(runs, answers, strict=True):
+        bounded = float(inner[first : after - 1].sum() + ends[after - 1])
+        segments += _meanings(first, after, pieces.box(first, after), probabilities, bounded, line)
+    return _search(segments, len(pieces), digits)
 
 
-def _cut(ink: Floats, tall: float, seams: list[Seam]) -> tuple[list[Floats], list[float]]:
-    """The pieces of a line, each float32[H, W], and the probability of the boundary behind each but the last."""
+def _cut(ink: Floats, tall: float, seams: list[Seam]) -> Pieces:
+    """Cut a line at its boundaries, but no figure that is almost whole on one side of them."""
     columns = np.arange(ink.shape[1]) + 0.5
     edges = np.maximum.accumulate([seam.columns for seam in seams]) if seams else np.zeros((0, len(ink)))
-    owner = (columns > edges[:, :, None]).sum(axis=0)  # the number of the piece of each pixel
-    figures = components(ink > INKED)
-    for index in range(len(figures)):
-        mask = figures.mask(np.arange(len(figures)) == index)
-        shares = np.bincount(owner[mask])
-        if WHOLE * shares.sum() <= shares.max() < shares.sum():
-            owner[widened(mask)] = shares.argmax()
-    pieces: list[Floats] = []
-    boundaries: list[float] = []
-    for number, probability in enumerate([*(seam.probability for seam in seams), 1.0]):
-        piece = ink * (owner == number)
-        if (piece > INKED).sum() < LEAST * tall * tall:
-            if boundaries:  # two boundaries with nothing between: one
-                boundaries[-1] = max(boundaries[-1], probability)
-            continue
-        pieces.append(piece)
-        boundaries.append(probability)
-    return pieces, boundaries[:-1]
+    owner = (columns > edges[:, :, None]).sum(axis=0)
+    count = len(seams) + 1
+    mask = ink > INKED
+    figures = components(mask)
+    figure = figures.numbers()
+    shares = np.bincount(figure[mask] * count + owner[mask], minlength=len(figures) * count).reshape(-1, count)
+    whole = np.where(shares.max(axis=1) >= WHOLE * shares.sum(axis=1), shares.argmax(axis=1), -1)
+    owners = np.append(whole, -1)[widened(figure)]  # with the ink beside it
+    owner = np.where(owners >= 0, owners, owner)
+    top, left = (_extremes(np.minimum, owner, mask, axis, count) for axis in (0, 1))
+    bottom, right = (_extremes(np.maximum, owner, mask, axis, count) + 1 for axis in (0, 1))
+    kept = np.maximum(bottom - top, right - left) >= LEAST * tall
+    behind = np.append([seam.probability for seam in seams], 1.0)
+    parts = np.flatnonzero(kept)
+    boundaries = [behind[one:other].max() for one, other in pairwise(parts)]  # with nothing between two: one
+    numbered = np.where(kept, np.cumsum(kept) - 1, -1)
+    return Pieces(ink, numbered[owner], top[kept], bottom[kept], left[kept], right[kept], np.array(boundaries))
 
 
-def _runs(pieces: list[Floats], tall: float) -> list[tuple[int, int, tuple[slice, slice]]]:
-    """First piece, last piece plus 1, and box of each run of pieces that is narrow enough for a digit."""
-    boxes = [bounding_box(piece > INKED) for piece in pieces]
+def _extremes(of: np.ufunc, owner: Ints, mask: npt.NDArray[np.bool_], axis: int, count: int) -> Ints:
+    """The first or the last row or column of each piece's ink, int64[count]."""
+    found = np.full(count, owner.shape[axis] if of is np.minimum else -1)
+    of.at(found, owner[mask], np.nonzero(mask)[axis])
+    return found
+
+
+def _runs(pieces: Pieces, tall: float) -> list[tuple[int, int]]:
+    """First piece and last piece plus 1 of each run that is narrow enough for a digit."""
     runs = []
     for first in range(len(pieces)):
         for after in range(first + 1, min(len(pieces), first + LONGEST) + 1):
-            some = boxes[first:after]
-            rows, columns = (
-                slice(min(box[axis].start for box in some), max(box[axis].stop for box in some)) for axis in (0, 1)
-            )
-            box = rows, columns
-            height, width = (side.stop - side.start for side in box)
-            if width > WIDEST * max(tall, height):
+            height, width = (side.stop - side.start for side in pieces.box(first, after))
+            crossed = pieces.boundaries[first : after - 1].max(initial=0)
+            if width > WIDEST * max(tall, height) or crossed > CERTAIN:
                 break
-            runs.append((first, after, box))
+            runs.append((first, after))
     return runs
 
 
-def _search(
-    segments: list[Segment], pieces: int, boundaries: list[float], tall: float, digits: int | None
-) -> Path | None:
+def _meanings(first: int, after: int, box: Box, probabilities: Floats, bounded: float, line: Line) -> list[Segment]:
+    """A run of pieces as a digit and as a sign; `bounded` is the logarithm of the probability of its boundaries."""
+    rows, columns = box
+    low = max(0.0, LOWEST - (rows.stop - rows.start) / line.tall) / LOW
+    away = (rows.start + rows.stop) / 2 - line.middle - line.slope * (columns.start + columns.stop) / 2
+    off = max(0.0, abs(away) / line.tall - FARTHEST) / FAR
+    fits = float(np.exp(-(low * low + off * off) / 2))
+    classes = len(probabilities)
+    spread = (1 - float(familiarity(probabilities[None])[0])) * classes / (classes - 2)
+    best = bounded + float(np.log(max(fits * float(probabilities.max()), LEAST_LIKELY)))
+    sign = bounded + float(np.log(max(SIGN * (1 - fits * (1 - spread)), LEAST_LIKELY)))
+    whole = bounded + float(np.log(max(fits, LEAST_LIKELY)))
+    return [
+        Segment(first, after, box, probabilities, False, fits, best, whole),
+        Segment(first, after, box, probabilities, True, fits, sign, sign),
+    ]
+
+
+def _search(segments: list[Segment], pieces: int, digits: int | None) -> Path | None:
     """The most probable path, by dynamic programming over the pieces (and the number of digits, where it is given)."""
-    sure = np.clip(boundaries, SURE, 1 - SURE)
-    ends, inner = np.log(np.append(sure, 1.0)), np.log(1 - sure)
-    best: list[dict[int, Path]] = [{} for _ in range(pieces + 1)]
-    best[0][0] = Path((), ())
-    for segment in segments:
-        height = segment.box[0].stop - segment.box[0].start
-        cost = (
-            float(np.log(max(segment.probabilities.max(), 1e-3)))
-            - LOW * (height < LOWEST * tall)
-            + float(inner[segment.first : segment.after - 1].sum() + ends[segment.after - 1])
-        )
-        for count, path in best[segment.first].items():
-            key = 0 if digits is None else count + 1
-            old = best[segment.after].get(key)
-            if (old is None or path.score + cost > old.score) and key <= (digits or 0):
-                best[segment.after][key] = Path((*path.segments, segment), (*path.scores, cost))
-    return best[pieces].get(digits or 0)
+    start, end = (0, 0), (pieces, digits or 0)
+    best: dict[State, tuple[float, tuple[Segment, ...], tuple[State, ...]]] = {start: (0.0, (), (start,))}
+    before = {start: 0.0}
+    steps = [(segment, count) for segment in segments for count in range((digits or 0) + 1)]
+    for segment, count in steps:
+        state, following = (segment.first, count), _following(segment, count, digits)
+        if state in before and following[1] <= end[1]:
+            before[following] = float(np.logaddexp(before.get(following, -np.inf), before[state] + segment.weight))
+            cost, way, states = best[state]
+            if following not in best or cost + segment.cost > best[following][0]:
+                best[following] = cost + segment.cost, (*way, segment), (*states, following)
+    behind = {end: 0.0}
+    for segment, count in reversed(steps):
+        state, following = (segment.first, count), _following(segment, count, digits)
+        if following in behind:
+            behind[state] = float(np.logaddexp(behind.get(state, -np.inf), behind[following] + segment.weight))
+    if end not in best:
+        return None
+    _, way, states = best[end]
+    return Path(way, tuple(before[state] for state in states), tuple(behind[state] for state in states))
+
+
+def _following(segment: Segment, count: int, digits: int | None) -> State:
+    """The place behind a segment, and the number of digits up to there, which is 0 if it does not matter."""
+    return segment.after, 0 if digits is None else count + (not segment.sign)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -14,34 +13,32 @@ from ..errors import UsageError
 from ..metadata import Contract
 from ..picture.background import find_ink, flat_ink
 from ..picture.connected_components import components
-from ..picture.decode import read_picture
+from ..picture.decode import read_scaled
 from ..picture.finder import without_margins
 from ..picture.mnist_form import SIDE
 from ..picture.ruled_lines import without_lines
 from ..picture.shrink import ink_grey, mean_squares
 from ..picture.stroke_width import widened
+from .answer import View, Written, answer
 from .frames import without_frames
-from .lattice import Path, Segment, best_path
+from .lattice import best_path
 from .lines import Line, find_lines
-from .reading import Box, Digit, Number, Reading
+from .reading import Reading
 from .seams import find_seams
-from .tilt import to_given, turned
+from .tilt import turned
 
 Floats = npt.NDArray[np.float32]
 Classify = Callable[[npt.NDArray[np.uint8]], Floats]
 
 MOST: Final = 50  # digits in a picture, if their number is given
 WORKING: Final = 640  # pixels of the longer side, unless the digits are too small then
-RESOLVED: Final = 20  # pixels; lower digits are looked at in a larger picture
+RESOLVED: Final = 26  # pixels; lower digits are looked at in a larger picture
 FAINTEST: Final = 0.045  # share of the paper's light that ink takes at least
 FROM_NOISE: Final = 4.0  # standard deviations of the paper's noise below which there is no ink
 STRONG: Final = 80  # percentile of the ink that counts as a whole stroke's
 LEVEL: Final = 0.12  # steeper lines are turned before they are read
 STROKE: Final = 0.3  # share of a stroke's strength that counts as its edge
 PAPER: Final = 0.2  # share of a stroke's strength that counts as paper
-APART: Final = 1.0  # of the line's height: gap between numbers, at least
-LIKELY: Final = 0.5  # smallest score of an accepted number
-FAR: Final = 2.2  # of the usual gap between digits: the same
 
 
 def read_numbers(picture: Any, classify: Classify, contract: Contract, digits: int | None) -> Reading:
@@ -53,7 +50,8 @@ def read_numbers(picture: Any, classify: Classify, contract: Contract, digits: i
         )
     if digits is not None and (isinstance(digits, bool) or not 1 <= operator.index(digits) <= MOST):
         raise UsageError(f"digits: expected a number from 1 to {MOST}, received {digits!r:.80}")
-    grey = ink_grey(read_picture(picture, grey=True))
+    pixels, scale = read_scaled(picture, grey=True)
+    grey = ink_grey(pixels)
     factor = -(-max(grey.shape) // WORKING)
     strength, level = _strength(grey, factor)
     lines = find_lines(components(strength > level))
@@ -63,19 +61,19 @@ def read_numbers(picture: Any, classify: Classify, contract: Contract, digits: i
         strength, level = _strength(grey, factor)
         lines = find_lines(components(strength > level))
     slope = _slope(lines)
-    view = _View(strength.shape, slope if abs(slope) > LEVEL else 0.0, factor)
+    view = View(strength.shape, slope if abs(slope) > LEVEL else 0.0, factor * scale)
     if view.slope:
         strength = turned(strength, slope)
         lines = find_lines(components(strength > level))
-    read = []
-    for line in lines:
-        ink = _ink(strength, line)
-        path = best_path(ink, line.tall, find_seams(ink, line.tall), classify, digits)
-        if path is not None:
-            read.append(_numbers(path, line, view, contract))
-    if digits is not None and len(read) > 1:  # a field holds one number
-        read = [max(read, key=lambda numbers: min(number.score for number in numbers))]
-    return _reading(read)
+    inks = [_ink(strength, line) for line in lines]
+    paths = [
+        best_path(ink, line, find_seams(ink, line.tall), classify, digits)
+        for ink, line in zip(inks, lines, strict=True)
+    ]
+    written = [Written(line, path, view) for line, path in zip(lines, paths, strict=True) if path is not None]
+    if digits is not None and len(written) > 1:  # a field holds one number
+        written = [max(written, key=lambda one: one.path.probability(0, len(one.path.segments)))]
+    return answer(written, contract)
 
 
 def _strength(grey: npt.NDArray[np.uint8], factor: int) -> tuple[Floats, float]:
@@ -99,68 +97,3 @@ def _ink(strength: Floats, line: Line) -> Floats:
     strong = float(np.median(strength[line.mask]))
     fringed = widened(line.mask)[line.box]  # strokes fade into paper
     return ((strength[line.box] / strong - PAPER) / (1 - PAPER)).clip(0, 1) * fringed
-
-
-@dataclass(frozen=True)
-class _View:
-    """How the ink was made of the given picture."""
-
-    shape: tuple[int, ...]  # of the ink before it was turned
-    slope: float  # by which it was turned; 0 if it was not
-    factor: int  # by which the picture was shrunk
-
-    def box(self, line: Line, segment: Segment) -> Box:
-        """The box of a part of a line, in the given picture."""
-        rows, columns = (
-            np.array([side.start, side.stop], np.float32) + whole.start
-            for side, whole in zip(segment.box, line.box, strict=True)
-        )
-        if self.slope:
-            y, x = np.meshgrid(rows - 0.5, columns - 0.5)
-            rows, columns = (place + 0.5 for place in to_given(y, x, self.shape, self.slope))
-        edges = [columns.min(), rows.min(), columns.max(), rows.max()]
-        most = [self.shape[1], self.shape[0]] * 2
-        return Box(
-            *(round(self.factor * float(min(max(edge, 0), side))) for edge, side in zip(edges, most, strict=True))
-        )
-
-
-def _numbers(path: Path, line: Line, view: _View, contract: Contract) -> tuple[Number, ...]:
-    """The digits of a line, divided into numbers where the gaps are wide."""
-    digits = [_digit(segment, line, view, contract) for segment in path.segments]
-    lefts, rights = (np.array([getattr(s.box[1], end) for s in path.segments]) for end in ("start", "stop"))
-    gaps = (lefts[1:] - rights[:-1]) / line.tall
-    usual = float(np.median(gaps)) if len(gaps) > 2 else 0.0
-    cuts = np.flatnonzero(gaps > max(APART, FAR * usual)) + 1
-    return tuple(
-        Number(tuple(digits[first:after]), float(np.exp(sum(path.scores[first:after]))))
-        for first, after in zip([0, *cuts], [*cuts, len(digits)], strict=True)
-    )
-
-
-def _digit(segment: Segment, line: Line, view: _View, contract: Contract) -> Digit:
-    best = int(segment.probabilities.argmax())
-    accepted = contract.rejection_reason(segment.probabilities) is None
-    return Digit(contract.labels[best], float(segment.probabilities[best]), accepted, view.box(line, segment))
-
-
-def _reading(lines: list[tuple[Number, ...]]) -> Reading:
-    """The answer for these lines, without those that are mostly no digits, if others are."""
-    kept = [line for line in lines if _is_likely(line)] or lines
-    numbers = [number for line in kept for number in line]
-    reason = None
-    if not numbers:
-        reason = "no ink"
-    elif len(kept) < len(lines):
-        reason = "unreadable part"
-    elif not all(digit.accepted for number in numbers for digit in number.digits):
-        reason = "not like training data"
-    elif any(number.score < LIKELY for number in numbers):
-        reason = "unsure"
-    return Reading(tuple(kept), reason is None, reason)
-
-
-def _is_likely(line: tuple[Number, ...]) -> bool:
-    """Whether at least half of a line's figures are accepted as digits."""
-    accepted = [digit.accepted for number in line for digit in number.digits]
-    return 2 * sum(accepted) >= len(accepted)

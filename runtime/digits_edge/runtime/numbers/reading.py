@@ -63,13 +63,15 @@ class Reading:
     Attributes:
         lines: The numbers of each line, from top to bottom and from left to right.
         accepted: Whether to rely on the whole text.
-        reason: Why not: `no ink`, `unsure`, `not like training data`, or `unreadable part` where there is more ink than
-            the digits that were read; None if it is accepted.
+        reason: Why not: `no ink`, `unsure`, `not like training data`, or `unreadable part` where something as large as
+            a digit was left out; None if it is accepted.
+        left_out: Where signs, letters and other things stand beside the digits.
     """
 
     lines: tuple[tuple[Number, ...], ...]
     accepted: bool
     reason: str | None = None
+    left_out: tuple[Box, ...] = ()
 
     @property
     def text(self) -> str:

@@ -55,6 +55,11 @@ def read_picture(source: Any, *, grey: bool = False) -> npt.NDArray[np.uint8]:
             more than 100 times as long as wide.
         MissingExtra: pillow, which decodes files, is not installed.
     """
+    return read_scaled(source, grey=grey)[0]
+
+
+def read_scaled(source: Any, *, grey: bool = False) -> tuple[npt.NDArray[np.uint8], float]:
+    """Read a picture as `read_picture` does; also how many of its pixels each pixel stands for on a side."""
     if isinstance(source, np.ndarray):
         return _from_array(np.asarray(source))
     if isinstance(source, str | os.PathLike):
@@ -87,7 +92,7 @@ def _as_text(path: str | os.PathLike[str]) -> str:
         raise PictureError(f"expected a path, received {type(path).__name__}: {first_line(error)}") from None
 
 
-def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def _from_array(array: npt.NDArray[Any]) -> tuple[npt.NDArray[np.uint8], float]:
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,), (4,)):
         raise PictureError(
             "expected an array uint8[H, W], uint8[H, W, 3] or uint8[H, W, 4], "
@@ -95,11 +100,12 @@ def _from_array(array: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         )
     height, width = array.shape[:2]
     _check_size(width, height, "array")
-    return shrunk(height, width, array.__getitem__)
+    pixels = shrunk(height, width, array.__getitem__)
+    return pixels, max(height, width) / max(pixels.shape)
 
 
-def _decode(source: Any, where: str, grey: bool) -> npt.NDArray[np.uint8]:
-    """The pixels of an encoded file's bytes, or of a PIL image, which is not changed."""
+def _decode(source: Any, where: str, grey: bool) -> tuple[npt.NDArray[np.uint8], float]:
+    """The pixels of an encoded file's bytes, or of a PIL image, which is not changed, and their scale."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
@@ -108,7 +114,8 @@ def _decode(source: Any, where: str, grey: bool) -> npt.NDArray[np.uint8]:
     try:
         if not isinstance(source, bytes):
             _check_size(source.width, source.height, where)
-            return _from_pil(source, where, grey)
+            pixels = _from_pil(source, where, grey)
+            return pixels, max(source.size) / max(pixels.shape)
         if not source:
             raise PictureError(f"{where}: expected a picture, received an empty file")
         if len(source) > MAX_BYTES:
@@ -130,7 +137,8 @@ def _decode(source: Any, where: str, grey: bool) -> npt.NDArray[np.uint8]:
                     f"{image.format} of {width} x {height} pixels, stored so that it takes {needed // 10**6:,} MB; "
                     "a PNG takes less"
                 )
-            return _from_pil(image, where, grey)
+            pixels = _from_pil(image, where, grey)
+            return pixels, max(width, height) / max(pixels.shape)
     except expected as error:
         if type(error) not in expected:  # raised by the program around us, such as a TimeoutError by a signal handler
             raise
