@@ -42,6 +42,7 @@ INKED: Final = 0.3  # ink of a pixel that counts
 LEAST_LIKELY: Final = 1e-3  # smallest probability of a digit or a sign
 CERTAIN: Final = 0.95  # probability of a boundary that no digit crosses
 SURE: Final = 0.01  # a boundary is never more sure than that, either way
+WIDEST_SIGN: Final = 1.0  # of the line's height, of a sign as high as a digit
 SIGN: Final = 0.4  # probability that something else than a digit is a sign, and no wrong division
 
 
@@ -57,6 +58,11 @@ class Segment:
     fits: float  # how well its height and place fit a digit of this line, from 0 to 1
     cost: float  # logarithm of the probability of its best class, with its boundaries
     weight: float  # the same for all classes together
+
+    @property
+    def is_as_large_as_digits(self) -> bool:
+        """Whether its height and place are those of a digit rather than of a comma or a dash."""
+        return self.fits > 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +101,17 @@ class Pieces:
             slice(int(self.left[first:after].min()), int(self.right[first:after].max())),
         )
 
+    def bounded(self, first: int, after: int) -> float:
+        """Logarithm of the probability that a boundary is behind some neighbours, and none between them."""
+        sure = np.clip(self.boundaries[first:after], SURE, 1 - SURE)
+        inner = after - 1 - first
+        return float(np.log(1 - sure[:inner]).sum() + np.log(sure[inner:]).sum())
+
+    def is_alone(self, first: int, after: int) -> bool:
+        """Whether some neighbours are certainly apart from all others."""
+        ends = [*self.boundaries[max(0, first - 1) : first], *self.boundaries[after - 1 : after]]
+        return bool(ends) and min(ends) > CERTAIN
+
     def drawn(self, first: int, after: int) -> npt.NDArray[np.uint8]:
         """The ink of some neighbours in MNIST's form, uint8[28, 28]."""
         box = self.box(first, after)
@@ -110,13 +127,12 @@ def best_path(
     runs = _runs(pieces, line.tall)
     if not runs:
         return None
-    sure = np.clip(pieces.boundaries, SURE, 1 - SURE)
-    ends, inner = np.log(np.append(sure, 1.0)), np.log(1 - sure)
-    segments = []
     answers = classify(np.stack([pieces.drawn(first, after) for first, after in runs]))
-    for (first, after), probabilities in zip(runs, answers, strict=True):
-        bounded = float(inner[first : after - 1].sum() + ends[after - 1])
-        segments += _meanings(first, after, pieces.box(first, after), probabilities, bounded, line)
+    segments = [
+        segment
+        for (first, after), probabilities in zip(runs, answers, strict=True)
+        for segment in _meanings(pieces, first, after, probabilities, line)
+    ]
     return _search(segments, len(pieces), digits)
 
 
@@ -163,22 +179,25 @@ def _runs(pieces: Pieces, tall: float) -> list[tuple[int, int]]:
     return runs
 
 
-def _meanings(first: int, after: int, box: Box, probabilities: Floats, bounded: float, line: Line) -> list[Segment]:
-    """A run of pieces as a digit and as a sign; `bounded` is the logarithm of the probability of its boundaries."""
-    rows, columns = box
+def _meanings(pieces: Pieces, first: int, after: int, probabilities: Floats, line: Line) -> list[Segment]:
+    """A run of pieces as a digit and as a sign."""
+    box = rows, columns = pieces.box(first, after)
     low = max(0.0, LOWEST - (rows.stop - rows.start) / line.tall) / LOW
     away = (rows.start + rows.stop) / 2 - line.middle - line.slope * (columns.start + columns.stop) / 2
     off = max(0.0, abs(away) / line.tall - FARTHEST) / FAR
     fits = float(np.exp(-(low * low + off * off) / 2))
     classes = len(probabilities)
     spread = (1 - float(familiarity(probabilities[None])[0])) * classes / (classes - 2)
+    bounded = pieces.bounded(first, after)
     best = bounded + float(np.log(max(fits * float(probabilities.max()), LEAST_LIKELY)))
-    sign = bounded + float(np.log(max(SIGN * (1 - fits * (1 - spread)), LEAST_LIKELY)))
+    sign = bounded + float(
+        np.log(max((1 if pieces.is_alone(first, after) else SIGN) * (1 - fits * (1 - spread)), LEAST_LIKELY))
+    )
     whole = bounded + float(np.log(max(fits, LEAST_LIKELY)))
-    return [
-        Segment(first, after, box, probabilities, False, fits, best, whole),
-        Segment(first, after, box, probabilities, True, fits, sign, sign),
-    ]
+    digit = Segment(first, after, box, probabilities, False, fits, best, whole)
+    if digit.is_as_large_as_digits and columns.stop - columns.start > WIDEST_SIGN * line.tall:
+        return [digit]
+    return [digit, Segment(first, after, box, probabilities, True, fits, sign, sign)]
 
 
 def _search(segments: list[Segment], pieces: int, digits: int | None) -> Path | None:

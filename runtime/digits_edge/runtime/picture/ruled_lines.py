@@ -16,6 +16,7 @@ SLOPES: Final = 17
 STEEPEST: Final = 0.14  # rise over run, 8 degrees from level or upright
 COVERED: Final = 0.85  # smallest share of a line's way across the picture that has ink
 LEAST: Final = 2  # lines, since a single one may be a stroke of the digit
+STRIP: Final = 2.0  # a picture that is so many times as wide as high is a strip, and no stroke runs along it
 MOST: Final = 24  # lines in one direction
 HALF: Final = 2  # pixels examined on each side of a line's middle
 ABOVE: Final = 1.5  # pixels stronger than this times the line's median ink are kept
@@ -34,12 +35,15 @@ def without_lines(strength: Floats, level: float) -> Floats:
     """Remove straight lines that run from side to side from ink float32[H, W]; there is none below `level`.
 
     Lines are peaks of projections along nearly horizontal and nearly vertical directions (the Radon transform at few
-    angles). Two or more of them count as print. Strokes that cross them are kept where they are stronger.
+    angles). Two or more of them count as print, and one along a strip. Strokes that cross them are kept where they are
+    stronger.
     """
     across = _level_lines(strength, level)
     cleared = _taken_off(strength, across)  # except where vertical lines cross
     down = _level_lines(cleared.T, level)
-    return _taken_off(cleared.T, down).T if len(across) + len(down) >= LEAST else strength
+    if len(across) + len(down) >= LEAST:
+        return _taken_off(cleared.T, down).T
+    return cleared if strength.shape[1] > STRIP * strength.shape[0] else strength
 
 
 def _level_lines(strength: Floats, level: float) -> list[Line]:
