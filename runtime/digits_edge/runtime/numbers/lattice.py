@@ -56,6 +56,7 @@ class Segment:
     box: Box  # in the line's ink
     probabilities: Floats  # float32[C], of the classes
     sign: bool  # whether it is taken for a sign or a letter, which is left out
+    shares: Floats  # float32[C], the same if it is a digit
     fits: float  # how well its height and place fit a digit of this line, from 0 to 1
     weight: float  # logarithm of the probability that it is one, with its boundaries
 
@@ -66,7 +67,7 @@ class Segment:
 
     def as_class(self, label: int) -> float:
         """Logarithm of the probability that it is a digit of this class, with its boundaries."""
-        return self.weight + float(np.log(max(self.probabilities[label], LEAST_LIKELY)))
+        return self.weight + float(np.log(max(self.shares[label], LEAST_LIKELY)))
 
     @property
     def cost(self) -> float:
@@ -89,7 +90,7 @@ class Path:
     behind: tuple[float, ...]  # the same from there to the end
 
     def probability(self, first: int, after: int) -> float:
-        """Probability of the labels of the segments from `first` to before `after`, however the ink there is divided."""
+        """Probability of the labels of the segments from `first` to before `after`, however they are divided."""
         labels = [segment.label for segment in self.segments[first:after] if not segment.sign]
         start, end = self.segments[first].first, self.segments[after - 1].after
         ways = {(start, 0): 0.0}
@@ -213,9 +214,13 @@ def _meanings(pieces: Pieces, first: int, after: int, probabilities: Floats, lin
     spread = (1 - float(familiarity(probabilities[None])[0])) * classes / (classes - 2)
     bounded = pieces.bounded(first, after)
     prior = 1.0 if pieces.is_alone(first, after) else SIGN
-    other = prior * (1 - fits * (1 - spread))
-    weights = (bounded + float(np.log(max(share, LEAST_LIKELY))) for share in (fits, other))
-    digit, sign = (Segment(first, after, box, probabilities, kind, fits, next(weights)) for kind in (False, True))
+    written = max(fits * (1 - spread), LEAST_LIKELY)
+    other = max(prior * (1 - fits * (1 - spread)), LEAST_LIKELY)
+    shares = (probabilities - spread / classes).clip(min=0)
+    digit, sign = (
+        Segment(first, after, box, probabilities, kind, shares / shares.sum(), fits, bounded + float(np.log(weight)))
+        for kind, weight in ((False, written), (True, other))
+    )
     if digit.is_as_large_as_digits and columns.stop - columns.start > WIDEST_SIGN * line.tall:
         return [digit]
     return [digit, sign]
