@@ -96,7 +96,7 @@ def test_the_share_of_outliers_is_a_field_of_the_recipe():
 def test_thresholds_reject_few_of_the_pictures_they_were_chosen_on():
     rng = np.random.default_rng(0)
     right = np.eye(10, dtype=np.float32)[np.arange(5000) % 10]
-    answers = softmax(8 * right + rng.normal(0, 1, right.shape).astype(np.float32))
+    answers = softmax(7 * right + rng.normal(0, 1, right.shape).astype(np.float32))
     score, familiar = thresholds(answers)
     golden = Golden(np.zeros((0, 28, 28), np.uint8), answers[:0])
     contract = Contract("x", tuple("0123456789"), (28, 28), "digit", score, familiar, golden)
