@@ -1,9 +1,9 @@
 """Make pictures that belong to no class, on which a network learns to be unsure.
 
 The method is outlier exposure (Hendrycks, Mazeika, Dietterich 2019). Nothing is downloaded. The pictures are letters
-and signs in the fonts that matplotlib ships, pen strokes that turn and loop as writing does, scribbles, shapes,
-textures, and training pictures that are cut up, turned or put side by side. Of the strokes, those that resemble a
-training picture are left out.
+and signs in the fonts that matplotlib ships, digits and letters of other scripts (`scripts.npz`) as a hand writes them,
+pen strokes that turn and loop as writing does, scribbles, shapes, textures, and training pictures that are cut up,
+turned or put side by side. Of the strokes, those that resemble a training picture are left out.
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ Pixels = npt.NDArray[np.uint8]  # one picture, [28, 28]
 Ink = npt.NDArray[np.float32]  # one picture before it is normalised like a digit: any size, 0 is paper
 Maker = Callable[[Pixels, Pixels, np.random.Generator], Pixels]  # makes an outlier from two training pictures
 
-OUTLIERS: Final = 36_000  # pictures made for a training run
-NEAREST: Final = 0.8  # an outlier with this cosine similarity to a training picture, or a higher one, is left out
+OUTLIERS: Final = 48_000  # pictures made for a training run
+# An outlier with this cosine similarity to a training picture, or a higher one, is left out. The signs of other scripts
+# are known to be no digits, so more of them are kept.
+NEAREST: Final = 0.8
+NEAREST_SIGN: Final = 0.85
 BROAD: Final = 0.4  # a filled figure with a lower ratio of width to height may look like a 1
 COMPARED: Final = 6_000  # training pictures that outliers are compared with
 CANVAS: Final = 84  # side in pixels of the canvas for strokes and shapes, three times the side of the result
+SCRIPTS: Final = Path(__file__).with_name("scripts.npz")  # benchmarks/scripts.py made it
+SIDE: Final = 48  # of a sign in it, in pixels
 STEPS: Final = 14  # points of each arc or line that a pen stroke is made of
 FONTS: Final = (
     "DejaVuSans", "DejaVuSans-Oblique", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Italic",
@@ -51,20 +56,21 @@ def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDAr
     rng = np.random.default_rng(seed)
     known = _unit(pictures[rng.permutation(len(pictures))[:COMPARED]])
     kept = np.empty((0, 28, 28), np.uint8)
-    strokes = (*[_letter] * 4, *[_written] * 4, _scribble, _scribble, _recut, _turned, _side_by_side)
-    makers: tuple[Maker, ...] = (*strokes, _solid, _solid, _shape, _texture, _speckled)
+    strokes = (*[_letter] * 3, *[_written] * 6, _scribble, _scribble, _recut, _turned, _side_by_side)
+    others = (_solid, _solid, _shape, _texture, _speckled)
+    makers: tuple[Maker, ...] = (*strokes, *[_sign] * 6, *others)
+    limits = np.resize([NEAREST] * len(strokes) + [NEAREST_SIGN] * 6 + [np.inf] * len(others), count)
     while len(kept) < count:
         pairs = pictures[rng.integers(len(pictures), size=(count, 2))]
         made = np.stack([makers[i % len(makers)](one, other, rng) for i, (one, other) in enumerate(pairs)])
-        of_strokes = np.arange(count) % len(makers) < len(strokes)
-        kept = np.concatenate([kept, made[~(of_strokes & _resembling(made, known)) & made.any(axis=(1, 2))]])
+        kept = np.concatenate([kept, made[(_closeness(made, known) < limits) & made.any(axis=(1, 2))]])
     return kept[:count]
 
 
-def _resembling(made: npt.NDArray[np.uint8], known: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Whether each picture resembles a known one, bool[M]; those are vectors of unit length, float32[K, 784]."""
+def _closeness(made: npt.NDArray[np.uint8], known: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The highest cosine similarity of each picture to known ones of unit length, float32[K, 784]: float32[M]."""
     parts = [(_unit(part) @ known.T).max(axis=1) for part in np.array_split(made, -(-len(made) // 1000))]
-    return np.asarray(np.concatenate(parts) >= NEAREST)
+    return np.concatenate(parts)
 
 
 def _unit(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -83,6 +89,32 @@ def _letter(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
     ImageDraw.Draw(image).text(where, sign, fill, font, "mm", stroke_width=bold, stroke_fill=255)
     image = image.resize((2 * CANVAS, round(2 * CANVAS * math.exp(rng.normal(0, 0.25)))), Image.Resampling.BILINEAR)
     return in_box(np.asarray(image.rotate(rng.uniform(-15, 15), Image.Resampling.BILINEAR, expand=True), np.float32))
+
+
+def _sign(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
+    """Draw a digit or letter of another script as a hand would: turned, slanted, stretched, bent, with some pen."""
+    signs, digits = _scripts()
+    chosen = rng.integers(digits) if rng.random() < 0.5 else rng.integers(len(signs))
+    points = np.argwhere(np.unpackbits(signs[chosen], axis=1)) / SIDE
+    angle, slant, stretch = rng.normal(0, 0.12), rng.normal(0.05, 0.2), math.exp(rng.normal(0, 0.15))
+    cos, sin = math.cos(angle), math.sin(angle)
+    points = points @ np.array([[stretch * cos, stretch * sin - slant], [-sin / stretch, cos / stretch]])
+    waves, phases = rng.normal(0, 3, (2, 2, 3)), rng.uniform(0, 2 * np.pi, (2, 3))
+    points += 0.03 * np.stack([np.sin(points @ waves[i] + phases[i]).sum(axis=1) for i in (0, 1)], axis=1)
+    points -= points.min(axis=0)
+    places, pen = 10 + (CANVAS - 20) * points / max(0.1, points.max()), (CANVAS - 20) * rng.uniform(0.03, 0.1)
+    image = Image.new("L", (CANVAS, CANVAS))
+    draw = ImageDraw.Draw(image)
+    for row, column in places:
+        draw.ellipse((column - pen, row - pen, column + pen, row + pen), fill=255)
+    return in_box(np.asarray(image, np.float32))
+
+
+@lru_cache(maxsize=1)
+def _scripts() -> tuple[npt.NDArray[np.uint8], int]:
+    """The lines of other scripts' signs, one bit a pixel, uint8[K, SIDE, SIDE / 8]; so many, the first, are digits."""
+    with np.load(SCRIPTS) as arrays:
+        return arrays["signs"], int(arrays["digits"])
 
 
 def _written(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
