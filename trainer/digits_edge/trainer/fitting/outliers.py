@@ -148,10 +148,11 @@ def _fonts() -> list[tuple[ImageFont.FreeTypeFont, list[str]]]:
     wanted += OFTEN
     found = []
     for name in FONTS:
-        font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{name}.ttf"), CANVAS)
-        lacking = bytes(font.getmask("\U0010ffff"))
-        signs = [sign for sign in wanted if bytes(mask := font.getmask(sign)) != lacking and mask.getbbox()]
-        found.append((font, signs))
+        path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{name}.ttf")
+        small = ImageFont.truetype(path, 12)  # is drawn faster
+        lacking = bytes(small.getmask("\U0010ffff"))
+        signs = [sign for sign in wanted if bytes(mask := small.getmask(sign)) != lacking and mask.getbbox()]
+        found.append((ImageFont.truetype(path, CANVAS), signs))
     return found
 
 
