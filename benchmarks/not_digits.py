@@ -51,8 +51,9 @@ def written(sign: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -
     columns += rng.normal(0.05, 0.2) * (rows - 100)
     places = [place + 5 * bend / bend.std() for place, bend in zip((rows, columns), bends, strict=True)]
     ink = map_coordinates(240.0 - drawn(sign, font, rng.normal(0, 7)), places, order=1)
-    ink = gaussian_filter(ink, 3) / 210  # the level at which this is cut makes the stroke thin or thick
-    return (240 - 210 * np.clip(10 * (ink - rng.uniform(0.15, 0.5)), 0, 1)).astype(np.uint8)
+    ink = gaussian_filter(ink, 3)
+    level = rng.uniform(0.15, 0.45) * ink.max()  # the lower, the thicker the strokes
+    return (240 - 210 * np.clip(10 * (ink - level) / ink.max(), 0, 1)).astype(np.uint8)
 
 
 def filled(sign: str, font: ImageFont.FreeTypeFont) -> np.ndarray:
