@@ -27,10 +27,7 @@ Ink = npt.NDArray[np.float32]  # one picture before it is normalised like a digi
 Maker = Callable[[Pixels, Pixels, np.random.Generator], Pixels]  # makes an outlier from two training pictures
 
 OUTLIERS: Final = 48_000  # pictures made for a training run
-# An outlier with this cosine similarity to a training picture, or a higher one, is left out. The signs of other scripts
-# are known to be no digits, so more of them are kept.
-NEAREST: Final = 0.8
-NEAREST_SIGN: Final = 0.85
+NEAREST: Final = 0.8  # an outlier with this cosine similarity to a training picture, or a higher one, is left out
 BROAD: Final = 0.4  # a filled figure with a lower ratio of width to height may look like a 1
 COMPARED: Final = 6_000  # training pictures that outliers are compared with
 CANVAS: Final = 84  # side in pixels of the canvas for strokes and shapes, three times the side of the result
@@ -56,10 +53,10 @@ def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDAr
     rng = np.random.default_rng(seed)
     known = _unit(pictures[rng.permutation(len(pictures))[:COMPARED]])
     kept = np.empty((0, 28, 28), np.uint8)
-    strokes = (*[_letter] * 3, *[_written] * 6, _scribble, _scribble, _recut, _turned, _side_by_side)
+    strokes = (*[_letter] * 3, *[_written] * 6, *[_sign] * 6, _scribble, _scribble, _recut, _turned, _side_by_side)
     others = (_solid, _solid, _shape, _texture, _speckled)
-    makers: tuple[Maker, ...] = (*strokes, *[_sign] * 6, *others)
-    limits = np.resize([NEAREST] * len(strokes) + [NEAREST_SIGN] * 6 + [np.inf] * len(others), count)
+    makers: tuple[Maker, ...] = (*strokes, *others)
+    limits = np.resize([NEAREST] * len(strokes) + [np.inf] * len(others), count)
     while len(kept) < count:
         pairs = pictures[rng.integers(len(pictures), size=(count, 2))]
         made = np.stack([makers[i % len(makers)](one, other, rng) for i, (one, other) in enumerate(pairs)])
