@@ -3,8 +3,11 @@
 python benchmarks/not_digits.py --data mnist-idx-folder --blank FOLDER --objects fashion.npz --fonts A.ttf B.otf ...
 
 Letters are those of the Latin alphabet that look like no digit, glyphs those of other scripts, in fonts of one's own,
-none of which is trained with (those of matplotlib are). Noise is uniform, of three sizes. Several are two or three of
-t10k's digits side by side on shaded paper. Nothing was chosen by these sets.
+none of which is trained with (those of matplotlib are). Written are the same letters, the digits of other scripts but
+their zeros, and letters that may be taken for digits, bent as a hand bends them and with thicker or thinner strokes.
+Filled are the letters A to J from edge to edge of 28 x 28 pixels, white on black, as notMNIST has them. Noise is
+uniform, of three sizes. Several are two or three of t10k's digits side by side on shaded paper. Nothing was chosen by
+these sets.
 """
 
 import argparse
@@ -14,17 +17,22 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.stats import mannwhitneyu
 
 from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier, Prediction
 from digits_edge.runtime.metadata import familiarity
+from digits_edge.runtime.picture.mnist_form import bounding_box
 from digits_edge.runtime.picture.resize import resize
 from digits_edge.trainer import read_dataset
 
 LETTERS = "AEFHKMNPRUVWXadefhkmnprtuvwx"
+ALIKE = "BCDGIJLOQSTYZbcgijloqsyz"  # letters that some hand writes like a digit
 # Hebrew, Devanagari, Tamil, kana, and some Chinese: as many of each as the font has.
 SCRIPTS = ((0x5D0, 0x5EA), (0x905, 0x939), (0xB85, 0xBB9), (0x3042, 0x3093), (0x30A2, 0x30F3), (0x4E00, 0x4E1A))
+# Zeros: Devanagari, Bengali, Gurmukhi, Gujarati, Oriya, Tamil, Telugu, Kannada, Malayalam, Thai, Lao, Burmese, Khmer.
+ZEROS = (0x966, 0x9E6, 0xA66, 0xAE6, 0xB66, 0xBE6, 0xC66, 0xCE6, 0xD66, 0xE50, 0xED0, 0x1040, 0x17E0)
 COVERAGES = (1, 0.999, 0.99, 0.98, 0.95, 0.9)
 SIZE = 96  # pixels of a letter
 
@@ -36,12 +44,38 @@ def drawn(sign: str, font: ImageFont.FreeTypeFont, turn: float) -> np.ndarray:
     return np.asarray(page.rotate(turn, Image.Resampling.BILINEAR, fillcolor=240))
 
 
+def written(sign: str, font: ImageFont.FreeTypeFont, rng: np.random.Generator) -> np.ndarray:
+    """A sign dark on light as a hand might write it, slanted, bent, with another pen: uint8[200, 200]."""
+    bends = [gaussian_filter(rng.normal(size=(200, 200)), 20) for _ in range(2)]
+    rows, columns = np.mgrid[:200, :200].astype(float)
+    columns += rng.normal(0.05, 0.2) * (rows - 100)
+    places = [place + 5 * bend / bend.std() for place, bend in zip((rows, columns), bends, strict=True)]
+    ink = map_coordinates(240.0 - drawn(sign, font, rng.normal(0, 7)), places, order=1)
+    ink = gaussian_filter(ink, 3)
+    level = rng.uniform(0.15, 0.45) * ink.max()  # the lower, the thicker the strokes
+    return (240 - 210 * np.clip(10 * (ink - level) / ink.max(), 0, 1)).astype(np.uint8)
+
+
+def filled(sign: str, font: ImageFont.FreeTypeFont) -> np.ndarray:
+    """A letter white on black that reaches from edge to edge: uint8[28, 28]."""
+    ink = (240 - drawn(sign, font, 0)).astype(np.float32)
+    ink = ink[bounding_box(ink)]
+    height, width = (max(1, round(side * 28 / max(ink.shape))) for side in ink.shape)
+    letter, (top, left) = np.zeros((28, 28), np.float32), ((28 - height) // 2, (28 - width) // 2)
+    letter[top : top + height, left : left + width] = resize(ink, height, width)
+    return (letter * (255 / letter.max())).astype(np.uint8)
+
+
+def has(font: ImageFont.FreeTypeFont, sign: str) -> bool:
+    """Whether a font has a sign, and it has ink."""
+    mask = font.getmask(sign)
+    return bool(mask.getbbox()) and bytes(mask) != bytes(font.getmask("\U0010ffff"))
+
+
 def signs(font: ImageFont.FreeTypeFont) -> list[str]:
     """Letters of `SCRIPTS` that a font has."""
-    lacking = bytes(font.getmask("\U0010ffff"))
     wanted = (chr(code) for low, high in SCRIPTS for code in range(low, high + 1))
-    letters = (sign for sign in wanted if unicodedata.category(sign).startswith("L"))
-    return [sign for sign in letters if bytes(mask := font.getmask(sign)) != lacking and mask.getbbox()]
+    return [sign for sign in wanted if unicodedata.category(sign).startswith("L") and has(font, sign)]
 
 
 def side_by_side(digits: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -69,6 +103,11 @@ def main() -> None:
     turns = (-6, 0, 6)
     with np.load(options.objects) as arrays:
         objects = list(arrays["x"])
+    kinds = {
+        "written letters": LETTERS,
+        "written letters like digits": ALIKE,
+        "written digits of other scripts": [chr(zero + digit) for zero in ZEROS for digit in range(1, 10)],
+    }
     sets = {
         "t10k": list(test.pixels),
         "blank paper": sorted(path for path in options.blank.iterdir() if not path.name.startswith(".")),
@@ -76,6 +115,11 @@ def main() -> None:
         "noise": [rng.integers(0, 256, (side, side), dtype=np.uint8) for side in (28, 64, 200) for _ in range(200)],
         "letters": [drawn(sign, font, turn) for sign in LETTERS for font in fonts for turn in turns],
         "glyphs": [drawn(sign, font, turn) for font in fonts for sign in signs(font) for turn in turns],
+        **{
+            name: [written(sign, font, rng) for font in fonts for sign in of if has(font, sign) for _ in range(3)]
+            for name, of in kinds.items()
+        },
+        "filled letters": [filled(sign, font) for font in fonts for sign in "ABCDEFGHIJ" if has(font, sign)],
         "several": [
             side_by_side(test.pixels[rng.integers(len(test), size=count)], rng) for count in (2, 3) for _ in range(200)
         ],

@@ -27,6 +27,14 @@ def test_outliers_are_reproducible_and_of_many_kinds(digits):
     assert made.any(axis=(1, 2)).all()
 
 
+def test_letters_of_many_scripts_are_drawn_but_never_our_own_digits():
+    import digits_edge.trainer.fitting.outliers as module
+
+    signs = {sign for _, of in module._fonts() for sign in of}
+    assert not signs & set("0123456789")
+    assert signs >= set("AxΩЖאعກ໓ⵣᐃ")  # Latin, Greek, Cyrillic, Hebrew, Arabic, Lao and its 3, Tifinagh, Inuktitut
+
+
 def test_strokes_that_resemble_a_digit_are_left_out(digits, monkeypatch):
     import digits_edge.trainer.fitting.outliers as module
 
@@ -88,11 +96,11 @@ def test_the_share_of_outliers_is_a_field_of_the_recipe():
 def test_thresholds_reject_few_of_the_pictures_they_were_chosen_on():
     rng = np.random.default_rng(0)
     right = np.eye(10, dtype=np.float32)[np.arange(5000) % 10]
-    answers = softmax(9 * right + rng.normal(0, 1, right.shape).astype(np.float32))
+    answers = softmax(7 * right + rng.normal(0, 1, right.shape).astype(np.float32))
     score, familiar = thresholds(answers)
     golden = Golden(np.zeros((0, 28, 28), np.uint8), answers[:0])
     contract = Contract("x", tuple("0123456789"), (28, 28), "digit", score, familiar, golden)
-    assert 0.002 <= 1 - contract.accepts(answers).mean() <= 0.008
+    assert 0.006 <= 1 - contract.accepts(answers).mean() <= 0.01
     sure = np.eye(10, dtype=np.float32)
     assert thresholds(sure) == (0.9, 0.98)
     assert contract.rejection_reason(sure[0]) is None

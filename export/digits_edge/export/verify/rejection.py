@@ -14,9 +14,9 @@ from digits_edge.trainer.fitting.outliers import outliers
 
 from ..engines.tensor_spec import Pixels, Probabilities
 
-# Shares of the validation pictures that the thresholds reject, by Keras's own answers. Together they are half of the
-# 1 % that users should see rejected, because the validation split is small and users' digits are harder.
-UNFAMILIAR: Final = 0.004
+# Shares of the validation pictures that the thresholds reject, by Keras's own answers. Together they are less than the
+# 1 % of digits that users should see rejected at most, because the validation split is small.
+UNFAMILIAR: Final = 0.007
 UNSURE: Final = 0.001  # of the pictures that are familiar
 HIGHEST_MIN_SCORE: Final = 0.9  # applies where nearly all scores are 1, in a set of few pictures
 HIGHEST_MIN_FAMILIARITY: Final = 0.98

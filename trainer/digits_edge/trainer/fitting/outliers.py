@@ -1,12 +1,14 @@
 """Make pictures that belong to no class, on which a network learns to be unsure.
 
 The method is outlier exposure (Hendrycks, Mazeika, Dietterich 2019). Nothing is downloaded. The pictures are letters
-and signs in the fonts that matplotlib ships, scribbles, shapes, textures, and training pictures that are cut up, turned
-or put side by side. Strokes that resemble a training picture are left out.
+and signs in the fonts that matplotlib ships, digits and letters of other scripts (`scripts.npz`) as a hand writes them,
+pen strokes that turn and loop as writing does, scribbles, shapes, textures, and training pictures that are cut up,
+turned or put side by side. Of the strokes, those that resemble a training picture are left out.
 """
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
@@ -24,20 +26,26 @@ Pixels = npt.NDArray[np.uint8]  # one picture, [28, 28]
 Ink = npt.NDArray[np.float32]  # one picture before it is normalised like a digit: any size, 0 is paper
 Maker = Callable[[Pixels, Pixels, np.random.Generator], Pixels]  # makes an outlier from two training pictures
 
-OUTLIERS: Final = 24_000  # pictures made for a training run
-NEAREST: Final = 0.7  # an outlier with this cosine similarity to a training picture, or a higher one, is left out
+OUTLIERS: Final = 48_000  # pictures made for a training run
+NEAREST: Final = 0.8  # an outlier with this cosine similarity to a training picture, or a higher one, is left out
 BROAD: Final = 0.4  # a filled figure with a lower ratio of width to height may look like a 1
 COMPARED: Final = 6_000  # training pictures that outliers are compared with
 CANVAS: Final = 84  # side in pixels of the canvas for strokes and shapes, three times the side of the result
+SCRIPTS: Final = Path(__file__).with_name("scripts.npz")  # benchmarks/scripts.py made it
+SIDE: Final = 48  # of a sign in it, in pixels
+STEPS: Final = 14  # points of each arc or line that a pen stroke is made of
 FONTS: Final = (
     "DejaVuSans", "DejaVuSans-Oblique", "DejaVuSans-Bold", "DejaVuSansMono", "DejaVuSerif", "DejaVuSerif-Italic",
     "STIXGeneral", "STIXGeneralItalic", "cmr10", "cmmi10", "DejaVuSansDisplay",
 )  # fmt: skip
-# Unicode: Latin, Greek, Cyrillic, Armenian, Hebrew, Arabic, Georgian, currency signs, arrows, mathematics, shapes.
+# Unicode: Latin, Greek, Cyrillic, Armenian, Hebrew, Arabic, N'Ko, Lao, Georgian, Canadian syllabics, currency signs,
+# arrows, mathematics, shapes, Tifinagh.
 BLOCKS: Final = (
     (0x21, 0x7E), (0xA1, 0x17F), (0x391, 0x3C9), (0x410, 0x451), (0x531, 0x587), (0x5D0, 0x5EA), (0x621, 0x64A),
-    (0x10D0, 0x10F0), (0x20A0, 0x20BF), (0x2190, 0x21FF), (0x2200, 0x22FF), (0x25A0, 0x26FF), (0x2701, 0x27BF),
+    (0x7CA, 0x7E7), (0xE81, 0xEDD), (0x10D0, 0x10F0), (0x1401, 0x1676), (0x20A0, 0x20BF), (0x2190, 0x21FF),
+    (0x2200, 0x22FF), (0x25A0, 0x26FF), (0x2701, 0x27BF), (0x2D30, 0x2D65),
 )  # fmt: skip
+OFTEN: Final = 8 * "ABCDEFGHJKLMNPQRTUVWXYadefhkmnprtuvwxy"  # letters that are met most and look like no digit
 
 
 def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np.uint8]:
@@ -45,20 +53,21 @@ def outliers(pictures: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDAr
     rng = np.random.default_rng(seed)
     known = _unit(pictures[rng.permutation(len(pictures))[:COMPARED]])
     kept = np.empty((0, 28, 28), np.uint8)
-    strokes = (_letter, _letter, _scribble, _scribble, _recut, _turned, _side_by_side)
-    makers: tuple[Maker, ...] = (*strokes, _solid, _solid, _shape, _texture, _speckled)
+    strokes = (*[_letter] * 3, *[_written] * 6, *[_sign] * 6, _scribble, _scribble, _recut, _turned, _side_by_side)
+    others = (_solid, _solid, _shape, _texture, _speckled)
+    makers: tuple[Maker, ...] = (*strokes, *others)
+    limits = np.resize([NEAREST] * len(strokes) + [np.inf] * len(others), count)
     while len(kept) < count:
         pairs = pictures[rng.integers(len(pictures), size=(count, 2))]
         made = np.stack([makers[i % len(makers)](one, other, rng) for i, (one, other) in enumerate(pairs)])
-        of_strokes = np.arange(count) % len(makers) < len(strokes)
-        kept = np.concatenate([kept, made[~(of_strokes & _resembling(made, known)) & made.any(axis=(1, 2))]])
+        kept = np.concatenate([kept, made[(_closeness(made, known) < limits) & made.any(axis=(1, 2))]])
     return kept[:count]
 
 
-def _resembling(made: npt.NDArray[np.uint8], known: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Whether each picture resembles a known one, bool[M]; those are vectors of unit length, float32[K, 784]."""
+def _closeness(made: npt.NDArray[np.uint8], known: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The highest cosine similarity of each picture to known ones of unit length, float32[K, 784]: float32[M]."""
     parts = [(_unit(part) @ known.T).max(axis=1) for part in np.array_split(made, -(-len(made) // 1000))]
-    return np.asarray(np.concatenate(parts) >= NEAREST)
+    return np.concatenate(parts)
 
 
 def _unit(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
@@ -68,27 +77,79 @@ def _unit(pictures: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
 
 
 def _letter(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
-    """Draw a letter or sign in one of the fonts, turned by up to 15 degrees."""
+    """Draw a letter or sign in one of the fonts: maybe bold or hollow, stretched, turned by up to 15 degrees."""
     font, signs = _fonts()[rng.integers(len(_fonts()))]
     image = Image.new("L", (2 * CANVAS, 2 * CANVAS))
-    sign = signs[rng.integers(len(signs))]
-    ImageDraw.Draw(image).text((CANVAS, CANVAS), sign, fill=255, font=font, anchor="mm")
-    return in_box(np.asarray(image.rotate(rng.uniform(-15, 15), Image.Resampling.BILINEAR), np.float32))
+    bold = int(rng.integers(1, 9)) if rng.random() < 0.4 else 0
+    fill = 0 if bold and rng.random() < 0.3 else 255
+    sign, where = signs[rng.integers(len(signs))], (CANVAS, CANVAS)
+    ImageDraw.Draw(image).text(where, sign, fill, font, "mm", stroke_width=bold, stroke_fill=255)
+    image = image.resize((2 * CANVAS, round(2 * CANVAS * math.exp(rng.normal(0, 0.25)))), Image.Resampling.BILINEAR)
+    return in_box(np.asarray(image.rotate(rng.uniform(-15, 15), Image.Resampling.BILINEAR, expand=True), np.float32))
+
+
+def _sign(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
+    """Draw a digit or letter of another script as a hand would: turned, slanted, stretched, bent, with some pen."""
+    signs, digits = _scripts()
+    chosen = rng.integers(digits) if rng.random() < 0.5 else rng.integers(len(signs))
+    points = np.argwhere(np.unpackbits(signs[chosen], axis=1)) / SIDE
+    angle, slant, stretch = rng.normal(0, 0.12), rng.normal(0.05, 0.2), math.exp(rng.normal(0, 0.15))
+    cos, sin = math.cos(angle), math.sin(angle)
+    points = points @ np.array([[stretch * cos, stretch * sin - slant], [-sin / stretch, cos / stretch]])
+    waves, phases = rng.normal(0, 3, (2, 2, 3)), rng.uniform(0, 2 * np.pi, (2, 3))
+    points += 0.03 * np.stack([np.sin(points @ waves[i] + phases[i]).sum(axis=1) for i in (0, 1)], axis=1)
+    points -= points.min(axis=0)
+    places, pen = 10 + (CANVAS - 20) * points / max(0.1, points.max()), (CANVAS - 20) * rng.uniform(0.03, 0.1)
+    image = Image.new("L", (CANVAS, CANVAS))
+    draw = ImageDraw.Draw(image)
+    for row, column in places:
+        draw.ellipse((column - pen, row - pen, column + pen, row + pen), fill=255)
+    return in_box(np.asarray(image, np.float32))
+
+
+@lru_cache(maxsize=1)
+def _scripts() -> tuple[npt.NDArray[np.uint8], int]:
+    """The lines of other scripts' signs, one bit a pixel, uint8[K, SIDE, SIDE / 8]; so many, the first, are digits."""
+    with np.load(SCRIPTS) as arrays:
+        return arrays["signs"], int(arrays["digits"])
+
+
+def _written(_: Pixels, __: Pixels, rng: np.random.Generator) -> Pixels:
+    """Draw one to three pen strokes of arcs, loops, straight lines and corners, most of them joined."""
+    strokes: list[npt.NDArray[np.float64]] = []
+    place = np.zeros(2)
+    for _stroke in range(rng.choice((1, 1, 1, 2, 2, 3))):
+        pieces = int(rng.integers(1, 5))
+        steps = np.repeat(rng.uniform(1, 4, pieces), STEPS)  # lengths
+        bends = np.repeat(rng.uniform(0.6, 5.5, pieces) * rng.choice((0, 0.5, 1, -1, -1), pieces) / STEPS, STEPS)
+        bends[::STEPS] += rng.choice((0, 0, 1), pieces) * rng.uniform(-3.6, 3.6, pieces)  # corners
+        angles = rng.uniform(0, 2 * np.pi) + bends.cumsum()
+        strokes.append(place + np.cumsum([steps * np.cos(angles), steps * np.sin(angles)], axis=1).T)
+        place = rng.choice(np.concatenate(strokes)) + rng.normal(0, 8 if rng.random() < 0.4 else 0.5, 2)
+    points = np.concatenate(strokes)
+    corner, scale = points.min(axis=0), (CANVAS - 16) / max(1, float(np.ptp(points, axis=0).max()))
+    image = Image.new("L", (CANVAS, CANVAS))
+    draw, width = ImageDraw.Draw(image), int(rng.integers(4, 14))
+    for stroke in strokes:
+        draw.line([tuple(point) for point in 8 + scale * (stroke - corner)], fill=255, width=width, joint="curve")
+    return in_box(np.asarray(image, np.float32))
 
 
 @lru_cache(maxsize=1)
 def _fonts() -> list[tuple[ImageFont.FreeTypeFont, list[str]]]:
-    """Load each of `FONTS` with the signs of `BLOCKS` that it contains, leaving out the digits of every script."""
+    """Load each of `FONTS` with the signs of `BLOCKS` that it contains, leaving out our own digits."""
     import matplotlib
 
     wanted = [chr(code) for low, high in BLOCKS for code in range(low, high + 1)]
-    wanted = [sign for sign in wanted if unicodedata.category(sign)[0] in "LPS"]
+    wanted = [sign for sign in wanted if unicodedata.category(sign)[0] in "LPS" or (sign > "9" and sign.isdecimal())]
+    wanted += OFTEN
     found = []
     for name in FONTS:
-        font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", f"{name}.ttf"), CANVAS)
-        lacking = bytes(font.getmask("\U0010ffff"))
-        signs = [sign for sign in wanted if bytes(mask := font.getmask(sign)) != lacking and mask.getbbox()]
-        found.append((font, signs))
+        path = Path(matplotlib.get_data_path(), "fonts", "ttf", f"{name}.ttf")
+        small = ImageFont.truetype(path, 12)  # is drawn faster
+        lacking = bytes(small.getmask("\U0010ffff"))
+        signs = [sign for sign in wanted if bytes(mask := small.getmask(sign)) != lacking and mask.getbbox()]
+        found.append((ImageFont.truetype(path, CANVAS), signs))
     return found
 
 
