@@ -27,6 +27,13 @@ DOM_FREE: Final = (
     "preprocess.js",
     "engine.js",
     "verdict.js",
+    "frames.js",
+    "lines.js",
+    "tilt.js",
+    "seams.js",
+    "lattice.js",
+    "answer.js",
+    "read.js",
 )
 
 
