@@ -26,9 +26,8 @@ function bestPath(ink, line, seams, classify) {
   const sure = boundaries.map((value) => Math.min(Math.max(value, LATTICE.SURE), 1 - LATTICE.SURE));
   const segments = [];
   for (const { first, after, box } of runsOfPieces(pieces, boundaries, line.tall)) {
-    const run = { height: box.bottom - box.top, width: box.right - box.left };
-    const parts = pieces.slice(first, after).map((piece) => cropped(piece, box).data);
-    run.data = parts[0].map((_, place) => Math.max(...parts.map((part) => part[place])));
+    const [run, ...others] = pieces.slice(first, after).map((piece) => cropped(piece, box));
+    for (const { data } of others) data.forEach((value, place) => (run.data[place] = Math.max(run.data[place], value)));
     const pixels = inBox(evened(run, true));
     const inner = sure.slice(first, after - 1).reduce((sum, value) => sum + Math.log(1 - value), 0);
     const bounded = inner + Math.log(sure[after - 1] ?? 1);

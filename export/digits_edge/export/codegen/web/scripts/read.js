@@ -74,9 +74,9 @@ function slopeOf(lines) {
 
 /** The line's ink within its box, from 0 to 1. */
 function inkOf(strength, line) {
-  const [strong, paper, range] = [median(picked(strength.data, line.mask.data)), READ.PAPER, 1 - READ.PAPER].map(f32);
-  const { data: fringe } = cropped(fringed(line.mask), line.box); // strokes fade into paper
-  const ink = cropped(strength, line.box);
+  const [ink, mask] = [strength, line.mask].map((image) => cropped(image, line.box));
+  const [strong, paper, range] = [median(picked(ink.data, mask.data)), READ.PAPER, 1 - READ.PAPER].map(f32);
+  const { data: fringe } = fringed(mask); // strokes fade into paper
   ink.data = ink.data.map((value, place) =>
     fringe[place] ? Math.min(Math.max(f32(f32(value / strong) - paper) / range, 0), 1) : 0,
   );
