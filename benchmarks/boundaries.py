@@ -302,7 +302,7 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a folder with MNIST, or mnist")
     parser.add_argument("--strips", type=int, default=60_000)
     parser.add_argument("--epochs", type=int, default=30)
-    parser.add_argument("--out", type=Path, default=Path("."), help="the folder that the models are written to")
+    parser.add_argument("--out", type=Path, default=Path(), help="the folder that the models are written to")
     options = parser.parse_args()
     parts = split(read_dataset(options.data, part="train"), VALIDATION, SEED)
     digits = parts.dataset.pixels[parts.train]

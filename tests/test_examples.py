@@ -171,3 +171,21 @@ def test_blank_paper_has_no_label_there_either(port, tmp_path):
     Image.fromarray(np.full((40, 40), 240, np.uint8)).save(tmp_path / "blank.webp")
     status, answer = ask(port, "POST", "/predict", (tmp_path / "blank.webp").read_bytes())
     assert (status, answer["label"], answer["reason"]) == (200, None, "no ink")
+
+
+def test_the_fields_of_a_form_become_a_row(tmp_path):
+    golden = Classifier.load().contract.golden
+    labels = golden.probabilities.argmax(axis=1)
+    page = np.full((300, 400), 225, np.uint8)
+    for top, digits in ((20, golden.pixels[:3]), (170, golden.pixels[3:5])):
+        ink = np.asarray(Image.fromarray(np.concatenate(list(digits), axis=1)).resize((len(digits) * 84, 84)))
+        page[top : top + 84, 30 : 30 + ink.shape[1]] -= (ink * 0.7).astype(np.uint8)
+    Image.fromarray(page).save(tmp_path / "scan.png")
+    boxes = {"first": {"box": [10, 5, 300, 120], "digits": 3}, "second": {"box": [10, 150, 250, 270]}}
+    boxes["empty"] = {"box": [300, 150, 390, 290]}
+    (tmp_path / "fields.json").write_text(json.dumps(boxes))
+    command = [sys.executable, str(EXAMPLES / "form_fields.py"), str(tmp_path / "fields.json"), "scan.png"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    first, second = ("".join(map(str, some)) for some in (labels[:3], labels[3:5]))
+    assert done.stdout.splitlines() == ["file,first,second,empty", f"scan.png,{first},{second},"]
+    assert done.stderr == "scan.png: empty: no ink, perhaps ''\n"

@@ -127,6 +127,18 @@ def test_predict(tmp_path, trained, digits_edge):
     check("predict", lines)
 
 
+def test_read(tmp_path, trained, digits_edge):
+    pixels, _ = trained.validation()
+    number = 255 - np.pad(np.concatenate(pixels[:3], axis=1), 6)
+    Image.fromarray(number).resize((288, 120)).save(tmp_path / "number.png")
+    (tmp_path / "damaged.png").write_bytes(b"no picture")
+    check("read", json.loads(digits_edge("read", tmp_path, "--json").out))
+    lines = [json.loads(line) for line in digits_edge("read", tmp_path, "--jsonl").out.splitlines()]
+    assert "error" in lines[0]
+    assert lines[1]["numbers"]
+    check("read", lines)
+
+
 def test_doctor(digits_edge, monkeypatch):
     monkeypatch.setattr(health, "PARTS", (health.RUNTIME,))  # TensorFlow takes seconds
     check("doctor", json.loads(digits_edge("doctor", "--json").out))

@@ -42,8 +42,8 @@ def command(
     """Read the numbers in each picture: digits apart or touching, in one line or several.
 
     Prints path, text and whether all of it is accepted; lines of writing are apart by a slash. With --json or --jsonl
-    each number and digit has its score and its box (left, top, right, bottom) in pixels; so has what was left out. A picture that cannot be read
-    is reported on stderr, the others are answered, and the exit code is 2.
+    each number and digit has its score and its box (left, top, right, bottom) in pixels, and signs that were left out
+    have theirs. A picture that cannot be read is reported on stderr, the others are answered, and the exit code is 2.
 
     Examples:
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -19,13 +20,15 @@ import numpy.typing as npt
 
 from ..metadata import familiarity
 from ..picture.connected_components import components
-from ..picture.mnist_form import bounding_box, in_box
+from ..picture.mnist_form import in_box
 from ..picture.stroke_width import evened, widened
 from .lines import Line
 from .seams import Seam
 
 State = tuple[int, int]  # number of pieces up to here, number of digits up to here
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+Box = tuple[slice, slice]  # rows and columns
 
 LONGEST: Final = 4  # pieces in one digit
 WIDEST: Final = 1.5  # of the larger of the line's and the digit's height
@@ -48,7 +51,7 @@ class Segment:
 
     first: int
     after: int  # the last piece plus 1
-    box: tuple[slice, slice]  # in the line's ink
+    box: Box  # in the line's ink
     probabilities: Floats  # float32[C], of the classes
     sign: bool  # whether it is taken for a sign or a letter, which is left out
     fits: float  # how well its height and place fit a digit of this line, from 0 to 1
@@ -70,88 +73,120 @@ class Path:
         return float(np.exp(self.before[first] + cost + self.behind[after] - self.behind[0]))
 
 
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """A line of writing, cut at its boundaries."""
+
+    ink: Floats  # float32[H, W] of the line, from 0 to 1
+    owner: Ints  # int64[H, W], the number of the piece of each pixel, from left to right
+    top: Ints  # int64[P], as the other sides of the boxes of the pieces' ink
+    bottom: Ints  # exclusive
+    left: Ints
+    right: Ints  # exclusive
+    boundaries: npt.NDArray[np.float64]  # float64[P - 1], the probability of the boundary behind each but the last
+
+    def __len__(self) -> int:
+        return len(self.top)
+
+    def box(self, first: int, after: int) -> Box:
+        """Rows and columns of the ink of some neighbours."""
+        return (
+            slice(int(self.top[first:after].min()), int(self.bottom[first:after].max())),
+            slice(int(self.left[first:after].min()), int(self.right[first:after].max())),
+        )
+
+    def bounded(self, first: int, after: int) -> float:
+        """Logarithm of the probability that a boundary is behind some neighbours, and none between them."""
+        sure = np.clip(self.boundaries[first:after], SURE, 1 - SURE)
+        inner = after - 1 - first
+        return float(np.log(1 - sure[:inner]).sum() + np.log(sure[inner:]).sum())
+
+    def is_alone(self, first: int, after: int) -> bool:
+        """Whether some neighbours are certainly apart from all others."""
+        ends = [*self.boundaries[max(0, first - 1) : first], *self.boundaries[after - 1 : after]]
+        return bool(ends) and min(ends) > CERTAIN
+
+    def drawn(self, first: int, after: int) -> npt.NDArray[np.uint8]:
+        """The ink of some neighbours in MNIST's form, uint8[28, 28]."""
+        box = self.box(first, after)
+        owner = self.owner[box]
+        return in_box(evened(self.ink[box] * ((first <= owner) & (owner < after)), narrow=True))
+
+
 def best_path(
     ink: Floats, line: Line, seams: list[Seam], classify: Callable[[npt.NDArray[np.uint8]], Floats], digits: int | None
 ) -> Path | None:
     """Divide a line's ink float32[H, W] into `digits` digits, or as many as are likely; None if that is impossible."""
-    pieces, boundaries = _cut(ink, line.tall, seams)
-    runs = _runs(pieces, boundaries, line.tall)
+    pieces = _cut(ink, line.tall, seams)
+    runs = _runs(pieces, line.tall)
     if not runs:
         return None
-    drawn = [
-        in_box(evened(np.maximum.reduce([pieces[i][box] for i in range(first, after)]), narrow=True))
-        for first, after, box in runs
+    answers = classify(np.stack([pieces.drawn(first, after) for first, after in runs]))
+    segments = [
+        segment
+        for (first, after), probabilities in zip(runs, answers, strict=True)
+        for segment in _meanings(pieces, first, after, probabilities, line)
     ]
-    sure = np.clip(boundaries, SURE, 1 - SURE)
-    ends, inner = np.log(np.append(sure, 1.0)), np.log(1 - sure)
-    segments = []
-    for (first, after, box), probabilities in zip(runs, classify(np.stack(drawn)), strict=True):
-        bounded = float(inner[first : after - 1].sum() + ends[after - 1])
-        segments += _meanings(first, after, box, probabilities, bounded, line)
     return _search(segments, len(pieces), digits)
 
 
-def _cut(ink: Floats, tall: float, seams: list[Seam]) -> tuple[list[Floats], list[float]]:
-    """The pieces of a line, each float32[H, W], and the probability of the boundary behind each but the last."""
+def _cut(ink: Floats, tall: float, seams: list[Seam]) -> Pieces:
+    """Cut a line at its boundaries, but no figure that is almost whole on one side of them."""
     columns = np.arange(ink.shape[1]) + 0.5
     edges = np.maximum.accumulate([seam.columns for seam in seams]) if seams else np.zeros((0, len(ink)))
-    owner = (columns > edges[:, :, None]).sum(axis=0)  # the number of the piece of each pixel
-    figures = components(ink > INKED)
-    for index in range(len(figures)):
-        mask = figures.mask(np.arange(len(figures)) == index)
-        shares = np.bincount(owner[mask])
-        if WHOLE * shares.sum() <= shares.max() < shares.sum():
-            owner[widened(mask)] = shares.argmax()
-    pieces: list[Floats] = []
-    boundaries: list[float] = []
-    for number, probability in enumerate([*(seam.probability for seam in seams), 1.0]):
-        piece = ink * (owner == number)
-        if _size(piece) < LEAST * tall:
-            if boundaries:  # two boundaries with nothing between: one
-                boundaries[-1] = max(boundaries[-1], probability)
-            continue
-        pieces.append(piece)
-        boundaries.append(probability)
-    return pieces, boundaries[:-1]
+    owner = (columns > edges[:, :, None]).sum(axis=0)
+    count = len(seams) + 1
+    mask = ink > INKED
+    figures = components(mask)
+    figure = figures.numbers()
+    shares = np.bincount(figure[mask] * count + owner[mask], minlength=len(figures) * count).reshape(-1, count)
+    whole = np.where(shares.max(axis=1) >= WHOLE * shares.sum(axis=1), shares.argmax(axis=1), -1)
+    owners = np.append(whole, -1)[widened(figure)]  # with the ink beside it
+    owner = np.where(owners >= 0, owners, owner)
+    top, left = (_extremes(np.minimum, owner, mask, axis, count) for axis in (0, 1))
+    bottom, right = (_extremes(np.maximum, owner, mask, axis, count) + 1 for axis in (0, 1))
+    kept = np.maximum(bottom - top, right - left) >= LEAST * tall
+    behind = np.append([seam.probability for seam in seams], 1.0)
+    parts = np.flatnonzero(kept)
+    boundaries = [behind[one:other].max() for one, other in pairwise(parts)]  # with nothing between two: one
+    numbered = np.where(kept, np.cumsum(kept) - 1, -1)
+    return Pieces(ink, numbered[owner], top[kept], bottom[kept], left[kept], right[kept], np.array(boundaries))
 
 
-def _size(piece: Floats) -> int:
-    """The longer side of a piece's ink, in pixels."""
-    mask = piece > INKED
-    return max(side.stop - side.start for side in bounding_box(mask)) if mask.any() else 0
+def _extremes(of: np.ufunc, owner: Ints, mask: npt.NDArray[np.bool_], axis: int, count: int) -> Ints:
+    """The first or the last row or column of each piece's ink, int64[count]."""
+    found = np.full(count, owner.shape[axis] if of is np.minimum else -1)
+    of.at(found, owner[mask], np.nonzero(mask)[axis])
+    return found
 
 
-def _runs(pieces: list[Floats], boundaries: list[float], tall: float) -> list[tuple[int, int, tuple[slice, slice]]]:
-    """First piece, last piece plus 1, and box of each run of pieces that is narrow enough for a digit."""
-    boxes = [bounding_box(piece > INKED) for piece in pieces]
+def _runs(pieces: Pieces, tall: float) -> list[tuple[int, int]]:
+    """First piece and last piece plus 1 of each run that is narrow enough for a digit."""
     runs = []
     for first in range(len(pieces)):
         for after in range(first + 1, min(len(pieces), first + LONGEST) + 1):
-            some = boxes[first:after]
-            rows, columns = (
-                slice(min(box[axis].start for box in some), max(box[axis].stop for box in some)) for axis in (0, 1)
-            )
-            box = rows, columns
-            height, width = (side.stop - side.start for side in box)
-            if width > WIDEST * max(tall, height) or max(boundaries[first : after - 1], default=0) > CERTAIN:
+            height, width = (side.stop - side.start for side in pieces.box(first, after))
+            crossed = pieces.boundaries[first : after - 1].max(initial=0)
+            if width > WIDEST * max(tall, height) or crossed > CERTAIN:
                 break
-            runs.append((first, after, box))
+            runs.append((first, after))
     return runs
 
 
-def _meanings(
-    first: int, after: int, box: tuple[slice, slice], probabilities: Floats, bounded: float, line: Line
-) -> list[Segment]:
-    """A run of pieces as a digit and as a sign; `bounded` is the logarithm of the probability of its boundaries."""
-    rows, columns = box
+def _meanings(pieces: Pieces, first: int, after: int, probabilities: Floats, line: Line) -> list[Segment]:
+    """A run of pieces as a digit and as a sign."""
+    box = rows, columns = pieces.box(first, after)
     low = max(0.0, LOWEST - (rows.stop - rows.start) / line.tall) / LOW
     away = (rows.start + rows.stop) / 2 - line.middle - line.slope * (columns.start + columns.stop) / 2
     off = max(0.0, abs(away) / line.tall - FARTHEST) / FAR
     fits = float(np.exp(-(low * low + off * off) / 2))
     classes = len(probabilities)
     spread = (1 - float(familiarity(probabilities[None])[0])) * classes / (classes - 2)
+    bounded = pieces.bounded(first, after)
     best = bounded + float(np.log(max(fits * float(probabilities.max()), LEAST_LIKELY)))
-    sign = bounded + float(np.log(max(SIGN * (1 - fits * (1 - spread)), LEAST_LIKELY)))
+    sign = bounded + float(
+        np.log(max((1 if pieces.is_alone(first, after) else SIGN) * (1 - fits * (1 - spread)), LEAST_LIKELY))
+    )
     whole = bounded + float(np.log(max(fits, LEAST_LIKELY)))
     return [
         Segment(first, after, box, probabilities, False, fits, best, whole),

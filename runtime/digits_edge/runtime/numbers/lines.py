@@ -12,8 +12,11 @@ from ..picture.connected_components import Components
 from ..picture.mnist_form import bounding_box
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
+MOST: Final = 200  # figures as high as digits; the highest, if there are more
+MOST_LINES: Final = 50  # the longest, if there are more
 SMALLEST: Final = 6  # pixels of the longer side; anything smaller is a speck
 SPECK: Final = 0.25  # of the usual height; smaller figures are no parts of digits
 SMALL: Final = 0.45  # of the usual height; smaller figures are parts of digits or signs, and start no line
@@ -45,12 +48,14 @@ def find_lines(figures: Components) -> list[Line]:
     usual = float(np.median(heights[heights >= 0.4 * heights.max()]))
     sized = (figures.height < TALL * usual) & (figures.longer >= SPECK * usual)
     writing = writing[sized[writing]]
-    main = writing[figures.height[writing] >= SMALL * usual]
-    small = writing[figures.height[writing] < SMALL * usual]
+    high = figures.height[writing] >= SMALL * usual
+    main, small = writing[high], writing[~high]
+    main = main[np.argsort(-figures.height[main], kind="stable")[:MOST]]
     lines = _chained(figures, main)
-    below = [line for line in lines if _is_punctuation(figures, line, lines)]
-    small = np.concatenate([small, *map(np.array, below)]).astype(np.int64)
-    lines = [line for line in lines if line not in below]
+    signs = _are_signs(figures, lines)
+    small = np.concatenate([small, *(line for line, sign in zip(lines, signs, strict=True) if sign)]).astype(np.int64)
+    lines = [line for line, sign in zip(lines, signs, strict=True) if not sign]
+    lines = sorted(lines, key=len)[-MOST_LINES:]
     lines.sort(key=lambda line: float(np.mean(figures.top[line] + figures.bottom[line])))
     return [_line(figures, line, small) for line in lines]
 
@@ -65,7 +70,7 @@ def _is_margin(figures: Components) -> Mask:
     return np.asarray((figures.sides > 0) & (along | corner))
 
 
-def _chained(figures: Components, main: npt.NDArray[np.int64]) -> list[list[int]]:
+def _chained(figures: Components, main: Ints) -> list[list[int]]:
     """Chain figures from left to right: each follows the nearest line whose last figure is at its height."""
     lines: list[list[int]] = []
     for figure in main[np.argsort(figures.left[main], kind="stable")]:
@@ -82,35 +87,37 @@ def _chained(figures: Components, main: npt.NDArray[np.int64]) -> list[list[int]
     return lines
 
 
-def _is_punctuation(figures: Components, line: list[int], lines: list[list[int]]) -> bool:
-    """Whether all figures of a line are low and stand between or beside the figures of another, as a comma does."""
-    tall = figures.height[line].max()
-    top, bottom = figures.top[line].min(), figures.bottom[line].max()
-    for other in lines:
-        usual = float(np.median(figures.height[other]))
-        common = min(bottom, figures.bottom[other].max()) - max(top, figures.top[other].min())
-        if len(other) > len(line) and tall < COMMA * usual and common > 0:
-            return True
-    return False
+def _are_signs(figures: Components, lines: list[list[int]]) -> Mask:
+    """Which lines bool[L] are low and stand partly at the height of a longer one, as commas do."""
+    count = np.array([len(line) for line in lines])
+    tall = np.array([figures.height[line].max() for line in lines])
+    usual = np.array([np.median(figures.height[line]) for line in lines])
+    top = np.array([figures.top[line].min() for line in lines])
+    bottom = np.array([figures.bottom[line].max() for line in lines])
+    common = np.minimum(bottom[:, None], bottom) > np.maximum(top[:, None], top)
+    return np.asarray((common & (count[:, None] < count) & (tall[:, None] < COMMA * usual)).any(axis=1))
 
 
-def _line(figures: Components, members: list[int], small: npt.NDArray[np.int64]) -> Line:
+def _line(figures: Components, members: list[int], small: Ints) -> Line:
     tall = float(np.median(figures.height[members]))
     y, x = (figures.top + figures.bottom) / 2, (figures.left + figures.right) / 2
     across, down = x[members] - x[members].mean(), y[members] - y[members].mean()
     slope = float((across * down).sum() / (across * across).sum()) if np.ptp(across) > tall else 0.0
     level = y - slope * x  # of each figure, in the column 0
     middle = float(np.median(level[members]))
-    parts = [one for one in small if _distance(figures, one, np.array(members)) < NEAR * tall]
-    every = np.array([*members, *parts])
+    near = _distances(figures, small, np.array(members)) < NEAR * tall
+    every = np.array([*members, *small[near]])
     sign = (level[every] > middle + BELOW * tall) & (figures.height[every] < COMMA * tall)
     mask = figures.mask(np.isin(np.arange(len(figures)), every[~sign]))
     box = bounding_box(mask)
     return Line(mask, box, tall, middle + slope * box[1].start - box[0].start, slope)
 
 
-def _distance(figures: Components, one: int, others: npt.NDArray[np.int64]) -> float:
-    """The least distance of a figure's box from those of others, in pixels."""
-    beside = np.maximum(figures.left[others] - figures.right[one], figures.left[one] - figures.right[others])
-    below = np.maximum(figures.top[others] - figures.bottom[one], figures.top[one] - figures.bottom[others])
-    return float(np.hypot(beside.clip(min=0), below.clip(min=0)).min())
+def _distances(figures: Components, some: Ints, others: Ints) -> npt.NDArray[np.float64]:
+    """The least distance of each figure's box from those of others, in pixels, float64[some]."""
+    left, right, top, bottom = (
+        side[some][:, None] for side in (figures.left, figures.right, figures.top, figures.bottom)
+    )
+    beside = np.maximum(figures.left[others] - right, left - figures.right[others])
+    below = np.maximum(figures.top[others] - bottom, top - figures.bottom[others])
+    return np.asarray(np.hypot(beside.clip(min=0), below.clip(min=0)).min(axis=1))

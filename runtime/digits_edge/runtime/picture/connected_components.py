@@ -65,6 +65,14 @@ class Components:
         steps[self._ends[runs]] = -1
         return np.cumsum(steps[:-1], dtype=np.int8).reshape(height, width + 2)[:, :width] > 0
 
+    def numbers(self) -> Ints:
+        """The number of the component at each pixel, int64[H, W]; -1 where there is none."""
+        height, width = self.shape
+        steps = np.zeros(height * (width + 2) + 1, np.int64)
+        steps[self._starts] = self._labels + 1
+        steps[self._ends] = -self._labels - 1
+        return np.cumsum(steps[:-1]).reshape(height, width + 2)[:, :width] - 1
+
 
 def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Components:
     """Find the connected components of a mask bool[H, W], and sum images [H, W] over each of them."""

@@ -16,6 +16,7 @@ SLOPES: Final = 17
 STEEPEST: Final = 0.14  # rise over run, 8 degrees from level or upright
 COVERED: Final = 0.85  # smallest share of a line's way across the picture that has ink
 LEAST: Final = 2  # lines, since a single one may be a stroke of the digit
+STRIP: Final = 2.0  # a picture that is so many times as wide as high is a strip, and no stroke runs along it
 MOST: Final = 24  # lines in one direction
 HALF: Final = 2  # pixels examined on each side of a line's middle
 ABOVE: Final = 1.5  # pixels stronger than this times the line's median ink are kept
@@ -34,28 +35,34 @@ def without_lines(strength: Floats, level: float) -> Floats:
     """Remove straight lines that run from side to side from ink float32[H, W]; there is none below `level`.
 
     Lines are peaks of projections along nearly horizontal and nearly vertical directions (the Radon transform at few
-    angles). Two or more of them count as print. Strokes that cross them are kept where they are stronger.
+    angles). Two or more of them count as print, and one along a strip. Strokes that cross them are kept where they are
+    stronger.
     """
     across = _level_lines(strength, level)
     cleared = _taken_off(strength, across)  # except where vertical lines cross
     down = _level_lines(cleared.T, level)
-    return _taken_off(cleared.T, down).T if len(across) + len(down) >= LEAST else strength
+    if len(across) + len(down) >= LEAST:
+        return _taken_off(cleared.T, down).T
+    return cleared if strength.shape[1] > STRIP * strength.shape[0] else strength
 
 
 def _level_lines(strength: Floats, level: float) -> list[Line]:
     """The nearly horizontal lines, strongest first, without those as thick as a stroke."""
     height, width = strength.shape
-    places, inside = _along(height, width)
+    shifts, lengths = _courses(height, width)
     inked = strength > level
     inked[1:-1] |= inked[:-2] | inked[2:]
-    cover = (inked.ravel()[places] & inside).sum(axis=2) / np.maximum(inside.sum(axis=2), width / 2)  # (slopes, H)
-    found = np.nonzero(cover >= COVERED)
+    y, x = np.nonzero(inked)
+    middles = ((height + y - shift[x]).clip(min=0) for shift in shifts)  # of the line through each pixel, plus height
+    counts = np.stack([np.bincount(some, minlength=2 * height)[height : 2 * height] for some in middles])
+    cover = counts / np.maximum(lengths, width / 2)  # (slopes, H)
     flat, ink = strength.ravel(), np.zeros(cover.shape, np.float32)
-    ink[found] = (flat[places[found]] * inside[found]).sum(axis=1)  # largest at the right slope
+    for slope, row in zip(*np.nonzero(cover >= COVERED), strict=True):
+        ink[slope, row] = flat[_course(shifts[slope], int(row), height)].sum()  # largest at the right slope
     lines: list[Line] = []
     while len(lines) < MOST and ink.max() > 0:
         slope, row = np.unravel_index(int(np.argmax(ink)), ink.shape)
-        middle = places[slope, row][inside[slope, row]]
+        middle = _course(shifts[slope], int(row), height)
         ink[:, max(0, row - 2 * HALF) : row + 2 * HALF + 1] = 0
         band = _rows_around(middle, width, range(-HALF, HALF + 1), flat.size)
         printed = float(np.median(flat[band].max(axis=1)))
@@ -79,11 +86,21 @@ def _rows_around(line: Ints, width: int, rows: Sequence[int], size: int) -> Ints
     return np.where((places >= 0) & (places < size), places, line[:, None])
 
 
-@lru_cache(maxsize=8)
-def _along(height: int, width: int) -> tuple[Ints, npt.NDArray[np.bool_]]:
-    """Courses of lines: flat indices int64[slopes, H, W] by slope, middle row and column, and which are inside."""
+@lru_cache(maxsize=64)
+def _courses(height: int, width: int) -> tuple[Ints, Ints]:
+    """By how much lines of each slope fall, int64[slopes, W], and how many pixels they have, int64[slopes, H]."""
     slopes = np.linspace(-STEEPEST, STEEPEST, SLOPES)
     shifts = np.rint(slopes[:, None] * (np.arange(width) - width / 2)).astype(np.int64)
-    rows = np.arange(height)[:, None] + shifts[:, None, :]  # (slopes, H, W)
+    rows = np.arange(height)
+    lengths = [
+        np.searchsorted(some, height - rows, "left") - np.searchsorted(some, -rows, "left")
+        for some in np.sort(shifts, axis=1)
+    ]
+    return shifts, np.stack(lengths)
+
+
+def _course(shifts: Ints, row: int, height: int) -> Ints:
+    """Flat indices of a line's pixels from left to right, by its middle row and by how much it falls."""
+    rows = row + shifts
     inside = (rows >= 0) & (rows < height)
-    return rows.clip(0, height - 1) * width + np.arange(width), inside
+    return (rows * len(shifts) + np.arange(len(shifts)))[inside]
