@@ -40,6 +40,12 @@ def test_predict_prints_path_label_score_and_verdict(photos, exported, digits_ed
     assert all(line[3] in ("accepted", "not accepted: unsure") for line in lines)
 
 
+def test_predict_points_to_read_where_there_are_several_digits(digits_edge):
+    number = Path(__file__).parents[1] / "runtime" / "hard" / "touching_63300.jpg"
+    assert digits_edge("predict", number).out.endswith("\tnot accepted: several (digits-edge read reads numbers)\n")
+    assert json.loads(digits_edge("predict", number, "--jsonl").out)["reason"] == "several"
+
+
 def test_predict_answers_the_good_pictures_and_names_the_bad(photos, exported, digits_edge):
     (photos / "1_bad.png").write_bytes(b"no picture")
     done = digits_edge("predict", photos, photos / "none.png", "--bundle", exported.path, "--json")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator
 from importlib.resources import files
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -147,6 +148,12 @@ def on_a_table(lit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return np.where((x < 14 + y / 40) | (y > 240), 30, lit)
 
 
+def on_line() -> npt.NDArray[np.bool_]:
+    """A line under it, not quite level."""
+    y, x = np.mgrid[:260, :220]
+    return np.abs(y - 90 + x / 40) <= 1
+
+
 def filling(digit: Pixels, side: int) -> Pixels:
     rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
     box = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -177,6 +184,7 @@ PICTURES: dict[str, Callable[[Pixels], Pixels]] = {
     "ink of one shade on white": lambda d: np.where(on_paper(d) < 150, 20, 255).astype(np.uint8),
     "cut off by the border": lambda d: seen(on_paper(d)[:, 75:]),
     "small in a large picture": lambda d: np.pad(seen(on_paper(d, 70, 9, 30), 0.0), 390, constant_values=205),
+    "a strip along which a line is printed": lambda d: seen(np.where(on_line(), 80, on_paper(d, 60, 25, 70))[:100]),
     "a strip": lambda d: np.pad(filling(d, 24), ((4, 4), (700, 80))),
     "16 x 16 that it fills": lambda d: filling(d, 16),
     "8 x 8": lambda d: filling(d, 8),
@@ -197,6 +205,17 @@ def test_the_same_pixels_are_found(name, page, digits):
         pixels, several = page.prepare(image, "digit", (28, 28))
         assert (pixels is None, several) == (ours.pixels is None, ours.several)
         np.testing.assert_array_equal(pixels, ours.pixels)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((Path(__file__).parents[1] / "runtime" / "hard").iterdir()), ids=lambda path: path.stem
+)
+def test_the_same_pixels_are_found_in_a_hard_picture(path, page):
+    image = read_picture(path)
+    ours = prepare(image, "digit", (28, 28))
+    pixels, several = page.prepare(image, "digit", (28, 28))
+    assert several == ours.several
+    np.testing.assert_array_equal(pixels, ours.pixels)
 
 
 def test_nothing_and_several_digits_are_told_apart(page, digits):

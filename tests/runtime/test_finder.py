@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -200,6 +201,16 @@ def test_a_number_is_never_one_digit(margin, default, digits):
         reasons.append(default.predict(picture).reason)
     assert set(reasons) <= {"several", "not like training data"}
     assert np.mean([reason == "several" for reason in reasons]) > 0.9
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parent / "hard").iterdir()), ids=lambda path: path.stem)
+def test_a_hard_picture_is_read_or_said_to_have_several_digits(path, default):
+    written = path.stem.partition("_")[2]
+    answer = default.predict(path)
+    if len(written) == 1:
+        assert (answer.label, answer.accepted) == (written, True)
+    else:
+        assert answer.reason == "several"
 
 
 def test_noise_is_refused(default):

@@ -22,8 +22,8 @@ class Prediction:
         accepted: Whether to rely on the answer: the picture has one figure, it resembles the training data, and the
             model is sure.
         probabilities: float32[C] in the order of `Classifier.labels`; zeros without a label.
-        reason: Why the picture was rejected: `no ink`, `several` figures, `not like training data`, `unsure`, or what
-            is wrong with the file; None if it was accepted.
+        reason: Why the picture was rejected: `no ink`, `several` figures (`Classifier.read` reads numbers), `not like
+            training data`, `unsure`, or what is wrong with the file; None if it was accepted.
         error: In `predict_many`, the error that `predict` would have raised; None otherwise.
     """
 

@@ -56,8 +56,8 @@ def command(
     """Find the digit in each picture and classify it.
 
     Prints path, label, score and whether the answer is accepted, as soon as each is ready and in bounded memory (--json
-    prints one document at the end). A picture that cannot be read is reported on stderr, the others are answered, and
-    the exit code is 2.
+    prints one document at the end). A picture of several digits is not accepted: `digits-edge read` reads numbers. A
+    picture that cannot be read is reported on stderr, the others are answered, and the exit code is 2.
 
     Examples:
 
@@ -145,7 +145,8 @@ def _draw(classifier: Classifier, paths: list[str], target: Path) -> None:
 
 
 def _line(name: str, found: Prediction) -> str:
-    verdict = "accepted" if found.accepted else f"not accepted: {found.reason}"
+    reason = "several (digits-edge read reads numbers)" if found.reason == "several" else found.reason
+    verdict = "accepted" if found.accepted else f"not accepted: {reason}"
     return f"{printable(name, 300)}\t{printable(found.label or '-', 60)}\t{found.score:.3f}\t{verdict}"
 
 

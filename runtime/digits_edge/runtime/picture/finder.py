@@ -49,7 +49,7 @@ GAP: Final = 2  # pixels; smaller gaps do not count
 WEAKEST: Final = 0.5  # a figure with less than this share of the digit's ink is neither a part nor another digit
 ALIKE: Final = 0.5  # a figure beside the digit with at least this share of its size is another digit
 WIDEST: Final = 1.6  # largest width of one digit, as a share of its height; 1.54 holds 99.9 % of MNIST's
-FADING: Final = 1.3  # times the median ink of a digit that its strokes are at most taken to be strong
+FADING: Final = 1.2  # times the median ink of a digit that its strokes are at most taken to be strong
 THICKEST: Final = 0.3  # largest stroke width, as a share of a figure's diagonal
 # Weight of a figure by the number of sides of the picture it touches: the border cuts off neighbours and tables.
 BY_SIDES: Final = np.array([1, 0.6, 0.3, 0.1, 0.1])

@@ -4,9 +4,9 @@
 
 /** The parts of a mask in which each pixel touches another, corners included.
  *
- * `figures` are their boxes (bottom and right exclusive), areas, how many sides of the picture each touches, with how
- * many pixels on its border, and the sums of `images`, by name, over their pixels; `mask(chosen)` has the pixels of those figures for whose index `chosen`
- * is true.
+ * `figures` are their boxes (bottom and right exclusive), areas, how many sides of the picture each touches, how many
+ * of its pixels are on the border, and the sums of `images`, by name, over its pixels; `mask(chosen)` has the pixels of
+ * those figures for whose index `chosen` is true.
  */
 function components({ data, height, width }, images) {
   const runs = runsOf(data, height, width);

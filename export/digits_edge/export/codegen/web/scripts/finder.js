@@ -29,7 +29,7 @@ const FIND = {
   WEAKEST: 0.5,
   ALIKE: 0.5,
   WIDEST: 1.6,
-  FADING: 1.3,
+  FADING: 1.2,
   THICKEST: 0.3,
   BY_SIDES: [1, 0.6, 0.3, 0.1, 0.1],
 };

@@ -6,6 +6,7 @@ const LINES = {
   STEEPEST: 0.14,
   COVERED: 0.85,
   LEAST: 2,
+  STRIP: 2,
   MOST: 24,
   HALF: 2,
   ABOVE: 1.5,
@@ -16,13 +17,15 @@ const LINES = {
 /** Take straight lines that go from side to side off an ink map; `strength` itself where there are none.
  *
  * Lines are peaks of projections along nearly level and nearly upright directions (the Radon transform at few angles).
- * Where there are two or more they are taken for print. What crosses them stays where it is stronger.
+ * Two or more of them are print, and one along a strip. What crosses them stays where it is stronger.
  */
 function withoutLines(strength, level) {
   const across = levelLines(strength, level);
-  const turned = transposed(takenOff(strength, across)); // cleared, but for where upright lines cross
+  const cleared = takenOff(strength, across); // but for where upright lines cross
+  const turned = transposed(cleared);
   const down = levelLines(turned, level);
-  return across.length + down.length >= LINES.LEAST ? transposed(takenOff(turned, down)) : strength;
+  if (across.length + down.length >= LINES.LEAST) return transposed(takenOff(turned, down));
+  return strength.width > LINES.STRIP * strength.height ? cleared : strength;
 }
 
 /** The nearly level lines, strongest first; none that is as thick as a stroke. */
@@ -35,11 +38,7 @@ function levelLines(strength, level) {
     const best = indexOfMost(ink);
     if (!(ink[best] > 0)) break;
     const [slope, row] = [Math.floor(best / height), best % height];
-    const middle = [];
-    for (let x = 0; x < width; x++) {
-      const y = row + shifts[slope][x];
-      if (y >= 0 && y < height) middle.push(y * width + x);
-    }
+    const middle = course(shifts[slope], row, height);
     for (let other = 0; other < LINES.SLOPES; other++) {
       const start = other * height;
       ink.fill(0, start + Math.max(0, row - 2 * LINES.HALF), start + Math.min(height, row + 2 * LINES.HALF + 1));
@@ -78,12 +77,7 @@ function projections({ data, height, width }, level, shifts) {
         covered += inked[y * width + x];
       }
       if (covered / Math.max(inside, width / 2) < LINES.COVERED) continue;
-      const line = new Float32Array(width);
-      for (let x = 0; x < width; x++) {
-        const y = row + shift[x];
-        if (y >= 0 && y < height) line[x] = data[y * width + x];
-      }
-      ink[slope * height + row] = sumOf(line);
+      ink[slope * height + row] = sumOf(Float32Array.from(course(shift, row, height), (place) => data[place]));
     }
   }
   return ink;
@@ -94,6 +88,16 @@ function along(width) {
   return linspace(-LINES.STEEPEST, LINES.STEEPEST, LINES.SLOPES).map((slope) =>
     Int32Array.from({ length: width }, (_, x) => rint(slope * (x - width / 2))),
   );
+}
+
+/** The places of a line's pixels from left to right, by its row in the middle. */
+function course(shift, row, height) {
+  const places = [];
+  for (let x = 0; x < shift.length; x++) {
+    const y = row + shift[x];
+    if (y >= 0 && y < height) places.push(y * shift.length + x);
+  }
+  return places;
 }
 
 function takenOff({ data, height, width }, lines) {
