@@ -22,104 +22,129 @@ const LATTICE = {
 
 /** Divide a line's ink into as many digits as are likely; null if that is impossible. */
 function bestPath(ink, line, seams, classify) {
-  const { pieces, boundaries } = cut(ink, line.tall, seams);
-  const sure = boundaries.map((value) => Math.min(Math.max(value, LATTICE.SURE), 1 - LATTICE.SURE));
-  const segments = [];
-  for (const { first, after, box } of runsOfPieces(pieces, boundaries, line.tall)) {
-    const [run, ...others] = pieces.slice(first, after).map((piece) => cropped(piece, box));
-    for (const { data } of others) data.forEach((value, place) => (run.data[place] = Math.max(run.data[place], value)));
-    const pixels = inBox(evened(run, true));
-    const inner = sure.slice(first, after - 1).reduce((sum, value) => sum + Math.log(1 - value), 0);
-    const bounded = inner + Math.log(sure[after - 1] ?? 1);
-    segments.push(...meanings({ first, after, box, pixels, probabilities: classify(pixels) }, bounded, line));
-  }
-  return segments.length ? search(segments, pieces.length) : null;
+  const pieces = cut(ink, line.tall, seams);
+  const segments = runsOfPieces(pieces, line.tall).flatMap(([first, after]) => {
+    const pixels = drawn(pieces, first, after);
+    return meanings(pieces, first, after, pixels, classify(pixels), line);
+  });
+  return segments.length ? search(segments, pieces.boxes.length) : null;
 }
 
-/** The pieces of a line, and the probability of the boundary behind each but the last. */
+/** Cut a line at its boundaries, but no figure that is almost whole on one side of them.
+ *
+ * `owner` has the number of the piece of each pixel, `boxes` those of the pieces' ink, and `boundaries` the probability
+ * of the boundary behind each piece but the last.
+ */
 function cut(ink, tall, seams) {
   const { data, height, width } = ink;
+  const count = seams.length + 1;
   const owner = ownersOf(ink, seams);
-  const found = components({ ...ink, data: over(data, f32(LATTICE.INKED)) }, {});
-  found.figures.forEach((_, index) => {
-    const { data: mask } = found.mask((other) => other === index);
-    const shares = new Uint32Array(seams.length + 1);
-    mask.forEach((inside, place) => (shares[owner[place]] += inside));
-    const [all, most] = [shares.reduce((sum, share) => sum + share), Math.max(...shares)];
-    if (!(LATTICE.WHOLE * all <= most && most < all)) return;
-    const whole = shares.indexOf(most);
-    widened(mask, height, width, true).forEach((inside, place) => inside && (owner[place] = whole));
+  const mask = over(data, f32(LATTICE.INKED));
+  const { figures, numbers } = components({ data: mask, height, width }, {});
+  const figure = numbers();
+  const shares = figures.map(() => new Uint32Array(count));
+  figure.forEach((number, place) => number && shares[number - 1][owner[place]]++);
+  const whole = shares.map((some) => {
+    const most = indexOfMost(some);
+    return some[most] >= LATTICE.WHOLE * some.reduce((sum, share) => sum + share) ? most : -1;
   });
-  const pieces = [];
-  const boundaries = [];
-  [...seams.map((seam) => seam.probability), 1].forEach((probability, number) => {
-    const piece = { ...ink, data: data.map((value, place) => (owner[place] === number ? value : 0)) };
-    const box = inkedBox(piece);
-    if (Math.max(box.bottom - box.top, box.right - box.left) < LATTICE.LEAST * tall) {
-      const last = boundaries.length - 1; // two boundaries with nothing between: one
-      if (last >= 0) boundaries[last] = Math.max(boundaries[last], probability);
-      return;
-    }
-    pieces.push({ ...piece, box });
-    boundaries.push(probability);
+  const boxes = Array.from({ length: count }, () => ({ top: height, bottom: 0, left: width, right: 0 }));
+  widened(figure, height, width, true).forEach((number, place) => { // with the ink beside it
+    if (number && whole[number - 1] >= 0) owner[place] = whole[number - 1];
+    if (!mask[place]) return;
+    const [box, y, x] = [boxes[owner[place]], Math.floor(place / width), place % width];
+    box.top = Math.min(box.top, y);
+    box.bottom = y + 1;
+    box.left = Math.min(box.left, x);
+    box.right = Math.max(box.right, x + 1);
   });
-  return { pieces, boundaries: boundaries.slice(0, -1) };
+  const sizes = boxes.map((box) => Math.max(box.bottom - box.top, box.right - box.left));
+  const parts = [...boxes.keys()].filter((part) => sizes[part] >= LATTICE.LEAST * tall);
+  const behind = seams.map((seam) => seam.probability);
+  return {
+    ink,
+    owner: owner.map((part) => parts.indexOf(part)),
+    boxes: parts.map((part) => boxes[part]),
+    boundaries: parts.slice(1).map((part, index) => Math.max(...behind.slice(parts[index], part))), // nothing between two: one
+  };
 }
 
-/** The number of the piece of each pixel. */
+/** The number of seams to the left of each pixel; none goes back behind the one before. */
 function ownersOf({ data, height, width }, seams) {
-  const owner = new Uint16Array(data.length);
+  const owner = new Int16Array(data.length);
   for (let y = 0; y < height; y++) {
     let edge = -Infinity;
-    seams.forEach(({ columns }, number) => {
+    for (const { columns } of seams) {
       edge = Math.max(edge, columns[y]);
-      for (let x = Math.max(0, Math.ceil(edge - 0.5)); x < width; x++) if (x + 0.5 > edge) owner[y * width + x] = number + 1;
-    });
+      for (let x = Math.max(0, Math.floor(edge + 0.5)); x < width; x++) owner[y * width + x]++;
+    }
   }
   return owner;
 }
 
-/** The box of a piece's ink; empty without ink. */
-function inkedBox(piece) {
-  const empty = { top: 0, bottom: 0, left: 0, right: 0 };
-  return boxOf({ ...piece, data: over(piece.data, f32(LATTICE.INKED)) }) ?? empty;
+/** The box of the ink of some neighbours. */
+function boxAround(pieces, first, after) {
+  const some = pieces.boxes.slice(first, after);
+  return {
+    top: Math.min(...some.map((box) => box.top)),
+    bottom: Math.max(...some.map((box) => box.bottom)),
+    left: Math.min(...some.map((box) => box.left)),
+    right: Math.max(...some.map((box) => box.right)),
+  };
 }
 
-/** First piece, last piece plus 1, and box of each run of pieces that is narrow enough for a digit. */
-function runsOfPieces(pieces, boundaries, tall) {
+/** Logarithm of the probability that a boundary is behind some neighbours, and none between them. */
+function bounded({ boundaries }, first, after) {
+  const sure = boundaries.slice(first, after).map((value) => Math.min(Math.max(value, LATTICE.SURE), 1 - LATTICE.SURE));
+  const last = after - 1 - first;
+  return sure.reduce((sum, value, place) => sum + Math.log(place < last ? 1 - value : value), 0);
+}
+
+/** Whether some neighbours are certainly apart from all others. */
+function isAlone({ boundaries }, first, after) {
+  const ends = [boundaries[first - 1], boundaries[after - 1]].filter((end) => end !== undefined);
+  return ends.length > 0 && ends.every((end) => end > LATTICE.CERTAIN);
+}
+
+/** The ink of some neighbours in MNIST's form. */
+function drawn({ ink, owner, ...pieces }, first, after) {
+  const box = boxAround(pieces, first, after);
+  const [run, { data: owners }] = [ink, { ...ink, data: owner }].map((image) => cropped(image, box));
+  run.data = run.data.map((value, place) => (first <= owners[place] && owners[place] < after ? value : 0));
+  return inBox(evened(run, true));
+}
+
+/** First piece and last piece plus 1 of each run that is narrow enough for a digit. */
+function runsOfPieces(pieces, tall) {
   const runs = [];
-  for (let first = 0; first < pieces.length; first++) {
-    for (let after = first + 1; after <= Math.min(pieces.length, first + LATTICE.LONGEST); after++) {
-      const some = pieces.slice(first, after).map((piece) => piece.box);
-      const box = {
-        top: Math.min(...some.map((one) => one.top)),
-        bottom: Math.max(...some.map((one) => one.bottom)),
-        left: Math.min(...some.map((one) => one.left)),
-        right: Math.max(...some.map((one) => one.right)),
-      };
-      const widest = LATTICE.WIDEST * Math.max(tall, box.bottom - box.top);
-      if (box.right - box.left > widest) break;
-      if (boundaries.slice(first, after - 1).some((probability) => probability > LATTICE.CERTAIN)) break;
-      runs.push({ first, after, box });
+  const count = pieces.boxes.length;
+  for (let first = 0; first < count; first++) {
+    for (let after = first + 1; after <= Math.min(count, first + LATTICE.LONGEST); after++) {
+      const { top, bottom, left, right } = boxAround(pieces, first, after);
+      const crossed = pieces.boundaries.slice(first, after - 1).some((probability) => probability > LATTICE.CERTAIN);
+      if (right - left > LATTICE.WIDEST * Math.max(tall, bottom - top) || crossed) break;
+      runs.push([first, after]);
     }
   }
   return runs;
 }
 
-/** A run of pieces as a digit and as a sign; `bounded` is the logarithm of the probability of its boundaries. */
-function meanings(run, bounded, line) {
-  const { box, probabilities } = run;
+/** A run of pieces as a digit and as a sign. */
+function meanings(pieces, first, after, pixels, probabilities, line) {
+  const box = boxAround(pieces, first, after);
   const low = Math.max(0, LATTICE.LOWEST - (box.bottom - box.top) / line.tall) / LATTICE.LOW;
   const away = (box.top + box.bottom) / 2 - line.middle - (line.slope * (box.left + box.right)) / 2;
   const off = Math.max(0, Math.abs(away) / line.tall - LATTICE.FARTHEST) / LATTICE.FAR;
   const fits = Math.exp(-(low * low + off * off) / 2);
   const [best, next] = [...probabilities].sort((one, other) => other - one);
   const spread = ((1 - f32(best + next)) * probabilities.length) / (probabilities.length - 2);
-  const logarithm = (share) => bounded + Math.log(Math.max(share, LATTICE.LEAST_LIKELY));
-  const sign = logarithm(LATTICE.SIGN * (1 - fits * (1 - spread)));
+  const base = bounded(pieces, first, after);
+  const logarithm = (share) => base + Math.log(Math.max(share, LATTICE.LEAST_LIKELY));
+  const sign = logarithm((isAlone(pieces, first, after) ? 1 : LATTICE.SIGN) * (1 - fits * (1 - spread)));
+  const run = { first, after, box, pixels, probabilities, fits };
   return [
-    { ...run, sign: false, fits, cost: logarithm(fits * best), weight: logarithm(fits) },
-    { ...run, sign: true, fits, cost: sign, weight: sign },
+    { ...run, sign: false, cost: logarithm(fits * best), weight: logarithm(fits) },
+    { ...run, sign: true, cost: sign, weight: sign },
   ];
 }
 

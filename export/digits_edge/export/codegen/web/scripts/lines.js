@@ -3,6 +3,8 @@
 // middle below the top of the box at its left side, and by how much it falls to the right.
 
 const WRITING = {
+  MOST: 200,
+  MOST_LINES: 50,
   SMALLEST: 6,
   SPECK: 0.25,
   SMALL: 0.45,
@@ -19,20 +21,25 @@ const average = (values) => values.reduce((sum, value) => sum + value, 0) / valu
 
 /** Group figures to lines of writing, from top to bottom. */
 function findLines(found) {
-  const { SMALLEST, TALL, SPECK, SMALL } = WRITING;
+  const { SMALLEST, TALL, SPECK, SMALL, MOST, MOST_LINES } = WRITING;
   let writing = found.figures.filter((figure) => figure.longer >= SMALLEST && !isMargin(found, figure));
   if (!writing.length) return [];
   const tallest = Math.max(...writing.map((figure) => figure.height));
   const usual = middleOf(writing.map((figure) => figure.height).filter((height) => height >= 0.4 * tallest));
   writing = writing.filter((figure) => figure.height < TALL * usual && figure.longer >= SPECK * usual);
-  const main = writing.filter((figure) => figure.height >= SMALL * usual);
   const small = writing.filter((figure) => figure.height < SMALL * usual);
+  const main = writing
+    .filter((figure) => figure.height >= SMALL * usual)
+    .sort((one, other) => other.height - one.height)
+    .slice(0, MOST);
   const lines = chained(main);
-  const below = lines.filter((line) => isPunctuation(line, lines));
-  small.push(...below.flat());
+  const signs = lines.filter((line) => isSigns(line, lines));
+  small.push(...signs.flat());
   const place = (line) => average(line.map((figure) => figure.top + figure.bottom));
   return lines
-    .filter((line) => !below.includes(line))
+    .filter((line) => !signs.includes(line))
+    .sort((one, other) => one.length - other.length)
+    .slice(-MOST_LINES)
     .sort((one, other) => place(one) - place(other))
     .map((line) => lineOf(found, line, small));
 }
@@ -49,7 +56,7 @@ function isMargin(found, figure) {
 /** Chain figures from left to right: each follows the nearest line whose last figure is at its height. */
 function chained(main) {
   const lines = [];
-  for (const figure of [...main].sort((one, other) => one.left - other.left)) {
+  for (const figure of main.sort((one, other) => one.left - other.left)) {
     let nearest = null;
     for (const line of lines) {
       const end = line.at(-1);
@@ -63,15 +70,15 @@ function chained(main) {
   return lines;
 }
 
-/** Whether all figures of a line are low and stand between or beside the figures of another, as a comma does. */
-function isPunctuation(line, lines) {
+/** Whether a line is low and stands partly at the height of a longer one, as commas do. */
+function isSigns(line, lines) {
   const least = (some, name) => Math.min(...some.map((figure) => figure[name]));
   const most = (some, name) => Math.max(...some.map((figure) => figure[name]));
   return lines.some((other) => {
-    const usual = middleOf(other.map((figure) => figure.height));
-    const common =
-      Math.min(most(line, "bottom"), most(other, "bottom")) - Math.max(least(line, "top"), least(other, "top"));
-    return other.length > line.length && most(line, "height") < WRITING.COMMA * usual && common > 0;
+    if (other.length <= line.length) return false;
+    const bottom = Math.min(most(line, "bottom"), most(other, "bottom"));
+    const common = bottom > Math.max(least(line, "top"), least(other, "top"));
+    return common && most(line, "height") < WRITING.COMMA * middleOf(other.map((figure) => figure.height));
   });
 }
 
