@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.resources import files
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -16,9 +17,12 @@ import numpy.typing as npt
 
 from digits_edge.runtime.errors import ExportError, MissingExtra, first_line
 from digits_edge.runtime.metadata import Contract
+from digits_edge.runtime.picture.mnist_form import SIDE
 
+from ...engines.litert import TfliteModel
 from ...engines.tensor_spec import Quantization
 from ..int8_network import Convolution, Int8Network, Layer, Logits, MaxPool, Mean, Table
+from ..tflite_reader import read_layers
 from .page import scripts
 
 KINDS: Final = {Convolution: "convolution", MaxPool: "max_pool", Mean: "mean", Table: "table"}
@@ -41,15 +45,27 @@ def engine_of(network: Int8Network) -> dict[str, Any]:
 
 
 def model_of(network: Int8Network, contract: Contract, output: Quantization, facts: dict[str, Any]) -> dict[str, Any]:
-    """All that the page knows about its model, as `page.page` takes it; `output` is the quantization of the logits."""
+    """All that the page knows about its model, as `page.page` takes it; `output` is the quantization of the logits.
+
+    The page of a model that `Classifier.read` takes reads numbers, with the network that marks their boundaries.
+    """
     described = contract.to_json()
+    reads_numbers = contract.preprocess == "digit" and contract.shape == (SIDE, SIDE)
     return {
         **{key: described[key] for key in ("name", "labels", "preprocess", "thresholds")},
         "shape": described["input"]["shape"],
         "output": asdict(output),
         "engine": engine_of(network),
         "facts": facts,
+        **({"seams": seams()} if reads_numbers else {}),
     }
+
+
+def seams() -> dict[str, Any]:
+    """The network of boundaries between digits, as seams.js reads it, in plain JSON values."""
+    data = (files(__package__) / "seams.tflite").read_bytes()
+    output = TfliteModel.load(data, "seams.tflite").spec.output
+    return {"engine": engine_of(Int8Network(read_layers(data))), "output": asdict(output)}
 
 
 @contextmanager
