@@ -1,6 +1,6 @@
-"""Draw the README's pictures: digits on uneven paper and the runtime's answers, and one of them step by step.
+"""Draw the README's pictures: digits on uneven paper and the runtime's answers, one of them step by step, and a number.
 
-python benchmarks/readme_picture.py docs/images/predictions.png docs/images/steps.png
+python benchmarks/readme_picture.py docs/images/predictions.png docs/images/steps.png docs/images/numbers.png
 
 The digits are from the embedded sample (MNIST); the paper is made up: grain, shade, squares and place are drawn at
 random.
@@ -11,11 +11,15 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from written_numbers import Digits, number
 
 from digits_edge.runtime import Classifier
+from digits_edge.runtime.numbers.explain import draw_reading
 from digits_edge.runtime.picture.explain import explain
 from digits_edge.runtime.picture.resize import resize
 from digits_edge.trainer import read_dataset
+
+SEED = 11  # of the number: large, with a sign
 
 
 def on_paper(digit: np.ndarray, rng: np.random.Generator, squared: bool) -> np.ndarray:
@@ -38,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("steps", type=Path)
+    parser.add_argument("numbers", type=Path)
     options = parser.parse_args()
     out = options.out
     rng, sample, classifier = np.random.default_rng(3), read_dataset("sample"), Classifier.load()
@@ -57,6 +62,9 @@ def main() -> None:
     figure.axes[10].set_ylabel("28 x 28", fontsize=11)
     out.parent.mkdir(exist_ok=True)
     figure.savefig(out, dpi=90)
+    digits = Digits(sample.pixels, [sample.labels[target] for target in sample.targets])
+    picture, _ = number(np.random.default_rng(SEED), digits, 5, 0.02, signs=0.4)
+    draw_reading(picture, classifier.read(picture)).save(options.numbers)
 
 
 if __name__ == "__main__":

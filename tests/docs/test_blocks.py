@@ -84,6 +84,8 @@ def workspace(trained, tmp_path, monkeypatch):
     (tmp_path / "scans").mkdir()
     photo("3").save(tmp_path / "scans/0001.png")
     Image.new("L", (80, 60), 230).save(tmp_path / "scans/0002.png")
+    number = np.concatenate([pixels[labels.index(label)] for label in "75013"], axis=1)
+    Image.fromarray(255 - np.pad(number, 6)).resize((456, 120), Image.Resampling.BILINEAR).save(tmp_path / "number.png")
     x, y = trained.validation()
     for row, label in enumerate(y[:100]):
         folder = tmp_path / "pictures" / str(label)

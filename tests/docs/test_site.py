@@ -113,23 +113,34 @@ def follow(frame, event, _):
 
 threading.setprofile(follow)
 sys.setprofile(follow)
-run(["predict", sys.argv[1]])
+run(sys.argv[1:])
 sys.setprofile(None)
 print(*entered, sep="\\n")
 """
 
 
-def test_a_picture_enters_the_files_in_the_order_of_the_page(tmp_path):
+def entered(command: str, path: Path) -> list[str]:
+    """The files of the package that a command enters for a picture, in order."""
     golden = Classifier.load().contract.golden
-    Image.fromarray(255 - golden.pixels[0]).resize((140, 140)).save(tmp_path / "photo.png")
-    done = subprocess.run(
-        [sys.executable, "-c", FOLLOW, str(tmp_path / "photo.png")], capture_output=True, text=True, check=True
-    )
+    Image.fromarray(255 - golden.pixels[0]).resize((140, 140)).save(path)
+    words = [sys.executable, "-c", FOLLOW, command, str(path)]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()[1:]
+
+
+def told(title: str) -> list[str]:
+    """The files that a section of the page lists."""
     page = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
-    told = re.findall(
-        r"^\| `(.+?)` \|", page.partition("## The path of a picture")[2].partition("\n## ")[0], re.MULTILINE
-    )
-    assert done.stdout.splitlines()[1:] == told
+    return re.findall(r"^\| `(.+?)` \|", page.partition(f"## {title}\n")[2].partition("\n## ")[0], re.MULTILINE)
+
+
+def test_a_picture_enters_the_files_in_the_order_of_the_page(tmp_path):
+    assert entered("predict", tmp_path / "photo.png") == told("The path of a picture")
+
+
+def test_a_number_enters_the_files_in_the_order_of_the_page(tmp_path):
+    files = entered("read", tmp_path / "photo.png")
+    own = [file for file in files if file.startswith("runtime/numbers/") or file == "runtime/batch/read_paths.py"]
+    assert own == told("The path of a number")
 
 
 def test_every_message_in_the_troubleshooting_table_is_in_the_code():

@@ -17,7 +17,7 @@ from .tilt import to_given
 APART: Final = 1.0  # of the line's height: gap between numbers, at least
 FAR: Final = 2.2  # of the usual gap between digits: the same
 LIKELY: Final = 0.5  # smallest score of an accepted number
-DIGIT: Final = 0.5  # how well something that is left out fits a digit, for the answer to be doubtful
+CERTAIN: Final = 0.9  # probability with which something as large as a digit is a sign, in an accepted answer
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,12 @@ def answer(lines: list[Written], contract: Contract) -> Reading:
     if not any(kept):
         kept = [bool(some) for some in numbers]
     left_out = [
-        (line.view.box(line.line, segment), segment.fits)
+        (
+            line.view.box(line.line, segment),
+            not segment.is_as_large_as_digits or line.path.probability(place, place + 1) > CERTAIN,
+        )
         for line, whole in zip(lines, kept, strict=True)
-        for segment in line.path.segments
+        for place, segment in enumerate(line.path.segments)
         if segment.sign or not whole
     ]
     read = tuple(some for some, whole in zip(numbers, kept, strict=True) if whole)
@@ -89,7 +92,7 @@ def answer(lines: list[Written], contract: Contract) -> Reading:
     reason = None
     if not every and not left_out:
         reason = "no ink"
-    elif not every or any(fits > DIGIT for _, fits in left_out):
+    elif not every or not all(sure for _, sure in left_out):
         reason = "unreadable part"
     elif not all(digit.accepted for number in every for digit in number.digits):
         reason = "not like training data"

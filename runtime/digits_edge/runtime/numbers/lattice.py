@@ -42,6 +42,7 @@ INKED: Final = 0.3  # ink of a pixel that counts
 LEAST_LIKELY: Final = 1e-3  # smallest probability of a digit or a sign
 CERTAIN: Final = 0.95  # probability of a boundary that no digit crosses
 SURE: Final = 0.01  # a boundary is never more sure than that, either way
+WIDEST_SIGN: Final = 1.0  # of the line's height, of a sign as high as a digit
 SIGN: Final = 0.4  # probability that something else than a digit is a sign, and no wrong division
 
 
@@ -57,6 +58,11 @@ class Segment:
     fits: float  # how well its height and place fit a digit of this line, from 0 to 1
     cost: float  # logarithm of the probability of its best class, with its boundaries
     weight: float  # the same for all classes together
+
+    @property
+    def is_as_large_as_digits(self) -> bool:
+        """Whether its height and place are those of a digit rather than of a comma or a dash."""
+        return self.fits > 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,10 +194,10 @@ def _meanings(pieces: Pieces, first: int, after: int, probabilities: Floats, lin
         np.log(max((1 if pieces.is_alone(first, after) else SIGN) * (1 - fits * (1 - spread)), LEAST_LIKELY))
     )
     whole = bounded + float(np.log(max(fits, LEAST_LIKELY)))
-    return [
-        Segment(first, after, box, probabilities, False, fits, best, whole),
-        Segment(first, after, box, probabilities, True, fits, sign, sign),
-    ]
+    digit = Segment(first, after, box, probabilities, False, fits, best, whole)
+    if digit.is_as_large_as_digits and columns.stop - columns.start > WIDEST_SIGN * line.tall:
+        return [digit]
+    return [digit, Segment(first, after, box, probabilities, True, fits, sign, sign)]
 
 
 def _search(segments: list[Segment], pieces: int, digits: int | None) -> Path | None:
