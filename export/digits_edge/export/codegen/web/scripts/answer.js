@@ -6,7 +6,7 @@ const ANSWER = {
   APART: 1,
   FAR: 2.2,
   LIKELY: 0.5,
-  DIGIT: 0.5,
+  CERTAIN: 0.9,
 };
 
 /** The answer for lines `{line, path}` from top to bottom, without those that are mostly no digits, if others are.
@@ -19,13 +19,18 @@ function answerOf(written, view, { labels, thresholds }) {
   let kept = numbers.map(isLikely);
   if (!kept.some(Boolean)) kept = numbers.map((some) => some.length > 0);
   const out = written.flatMap(({ line, path }, index) =>
-    path.segments.filter((segment) => segment.sign || !kept[index]).map((segment) => ({ line, segment })),
+    path.segments
+      .filter((segment) => segment.sign || !kept[index])
+      .map((segment) => ({
+        box: boxIn(view, line, segment),
+        sure: !isAsLargeAsDigits(segment) || probabilityOf(path, [segment]) > ANSWER.CERTAIN,
+      })),
   );
   const lines = numbers.filter((_, index) => kept[index]);
   const every = lines.flat();
   let reason = null;
   if (!every.length && !out.length) reason = "no ink";
-  else if (!every.length || out.some(({ segment }) => segment.fits > ANSWER.DIGIT)) reason = "unreadable part";
+  else if (!every.length || !out.every(({ sure }) => sure)) reason = "unreadable part";
   else if (!every.every(({ digits }) => digits.every((digit) => digit.accepted))) reason = "not like training data";
   else if (every.some((number) => number.score < ANSWER.LIKELY)) reason = "unsure";
   const textOf = ({ digits }) => digits.map((digit) => digit.label).join("");
@@ -34,7 +39,7 @@ function answerOf(written, view, { labels, thresholds }) {
     lines,
     accepted: reason === null,
     reason,
-    leftOut: out.map(({ line, segment }) => boxIn(view, line, segment)),
+    leftOut: out.map(({ box }) => box),
   };
 }
 

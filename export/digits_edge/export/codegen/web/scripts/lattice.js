@@ -17,6 +17,7 @@ const LATTICE = {
   LEAST_LIKELY: 1e-3,
   CERTAIN: 0.95,
   SURE: 0.01,
+  WIDEST_SIGN: 1,
   SIGN: 0.4,
 };
 
@@ -142,10 +143,14 @@ function meanings(pieces, first, after, pixels, probabilities, line) {
   const logarithm = (share) => base + Math.log(Math.max(share, LATTICE.LEAST_LIKELY));
   const sign = logarithm((isAlone(pieces, first, after) ? 1 : LATTICE.SIGN) * (1 - fits * (1 - spread)));
   const run = { first, after, box, pixels, probabilities, fits };
-  return [
-    { ...run, sign: false, cost: logarithm(fits * best), weight: logarithm(fits) },
-    { ...run, sign: true, cost: sign, weight: sign },
-  ];
+  const digit = { ...run, sign: false, cost: logarithm(fits * best), weight: logarithm(fits) };
+  if (isAsLargeAsDigits(digit) && box.right - box.left > LATTICE.WIDEST_SIGN * line.tall) return [digit];
+  return [digit, { ...run, sign: true, cost: sign, weight: sign }];
+}
+
+/** Whether its height and place are those of a digit rather than of a comma or a dash. */
+function isAsLargeAsDigits(segment) {
+  return segment.fits > 0.5;
 }
 
 /** The most probable path, by dynamic programming over the pieces. */
