@@ -243,7 +243,7 @@ function tell(result) {
 function drawBoxes(boxes) {
   const shapes = [];
   const add = (tag, places, kind, text = "") => {
-    const shape = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    const shape = document.createElementNS(element("boxes").namespaceURI, tag);
     for (const [name, value] of Object.entries({ ...places, class: kind })) shape.setAttribute(name, value);
     shape.textContent = text;
     shapes.push(shape);
