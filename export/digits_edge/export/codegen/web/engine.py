@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from importlib.resources import files
 from importlib.util import find_spec
 from typing import Any, Final
 
@@ -19,11 +18,10 @@ from digits_edge.runtime.errors import ExportError, MissingExtra, first_line
 from digits_edge.runtime.metadata import Contract
 from digits_edge.runtime.picture.mnist_form import SIDE
 
-from ...engines.litert import TfliteModel
 from ...engines.tensor_spec import Quantization
 from ..int8_network import Convolution, Int8Network, Layer, Logits, MaxPool, Mean, Table
-from ..tflite_reader import read_layers
 from .page import scripts
+from .seams import read_seams
 
 KINDS: Final = {Convolution: "convolution", MaxPool: "max_pool", Mean: "mean", Table: "table"}
 # V8 takes and returns plain values only: pictures go in as text with a character per byte, logits come out as JSON.
@@ -57,15 +55,14 @@ def model_of(network: Int8Network, contract: Contract, output: Quantization, fac
         "output": asdict(output),
         "engine": engine_of(network),
         "facts": facts,
-        **({"seams": seams()} if reads_numbers else {}),
+        **({"seams": _seams()} if reads_numbers else {}),
     }
 
 
-def seams() -> dict[str, Any]:
+def _seams() -> dict[str, Any]:
     """The network of boundaries between digits, as seams.js reads it, in plain JSON values."""
-    data = (files(__package__) / "seams.tflite").read_bytes()
-    output = TfliteModel.load(data, "seams.tflite").spec.output
-    return {"engine": engine_of(Int8Network(read_layers(data))), "output": asdict(output)}
+    network, output = read_seams()
+    return {"engine": engine_of(network), "output": asdict(output)}
 
 
 @contextmanager
