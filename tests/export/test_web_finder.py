@@ -151,7 +151,8 @@ def on_a_table(lit: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 def on_line() -> npt.NDArray[np.bool_]:
     """A line under it, not quite level."""
     y, x = np.mgrid[:260, :220]
-    return np.abs(y - 90 + x / 40) <= 1
+    under: npt.NDArray[np.bool_] = np.abs(y - 90 + x / 40) <= 1
+    return under
 
 
 def filling(digit: Pixels, side: int) -> Pixels:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from .classifier import Classifier
 from .errors import BundleError, DigitsEdgeError, IntegrityError, MissingExtra, PictureError, UsageError
-from .numbers.reading import Reading
 from .prediction import Prediction, SelfTest
 
 __all__ = [
@@ -32,11 +31,17 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .numbers.reading import Reading
+
     __version__: str
 else:
 
     def __getattr__(name):
-        """Look up `__version__` on first use: importlib.metadata is slow to import."""
+        """Look up on first use what takes long to import, or is not always needed."""
+        if name == "Reading":
+            from .numbers.reading import Reading
+
+            return Reading
         if name != "__version__":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib.metadata import version
