@@ -205,7 +205,7 @@ def test_it_needs_nothing_but_itself(opened, address):
 
 def test_it_is_one_small_file_that_names_no_other(model):
     page = web_page.page(model)
-    assert len(page) < 160_000
+    assert len(page) < 150_000
     assert not re.search(rb"https?:|@import|url\(", page)
     assert b"default-src 'none'" in page
 
