@@ -32,16 +32,19 @@ let latest = 0; // counts what was given: a picture that took too long to decode
 
 /** The answer to RGBA pixels: `{text, score, reason, digits, took}`, and `boxes` of what is in the picture if the page
  * reads numbers. Throws an Error with words for the user where they cannot be read.
+ *
+ * A picture that is accepted as one digit is one, unless a number is accepted in it.
  */
 function read({ data, width, height }) {
   const picture = fromImage(data, width, height);
   const one = readOne(picture);
   if (!boundaries) return one;
   const many = readMany(picture);
-  const isOne = many.digits.length < 2 && one.digits.length && one.reason !== "several";
-  const boxed = many.digits.map((digit) => ({ ...digit, ...(isOne && one.digits[0]) }));
-  const boxes = { width: picture.width, height: picture.height, digits: boxed, leftOut: many.leftOut };
-  return { ...(isOne ? one : many), boxes };
+  const { length } = many.digits;
+  const isOne = one.text && one.reason !== "several" && (length < 2 || (one.reason === null && many.reason !== null));
+  const whole = () => boxAround({ boxes: many.digits.map((digit) => digit.box) }, 0, length);
+  const digits = !isOne ? many.digits : length ? [{ ...one.digits[0], box: whole() }] : [];
+  return { ...(isOne ? one : many), boxes: { width: picture.width, height: picture.height, digits, leftOut: many.leftOut } };
 }
 
 /** Read a picture of one digit. */
