@@ -28,7 +28,7 @@ def touching(left: Ink, right: Ink) -> tuple[Ink, npt.NDArray[np.int64]]:
     ends, starts = left.shape[1] - (left[:, ::-1] > 0.5).argmax(axis=1), (right > 0.5).argmax(axis=1)
     reach = np.where((left > 0.5).any(axis=1) & (right > 0.5).any(axis=1), ends - starts, -99)
     place = max(0, int(reach.max()))
-    both = np.zeros((2, TALL, place + right.shape[1] + 20), np.float32)
+    both = np.zeros((2, TALL, place + max(right.shape[1], left.shape[1] - place)), np.float32)
     both[0, :, : left.shape[1]] = left
     both[1, :, place : place + right.shape[1]] = right
     owner = np.where(both.max(axis=0) > 0.5, both.argmax(axis=0) + 1, 0)

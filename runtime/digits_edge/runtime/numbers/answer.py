@@ -16,7 +16,7 @@ from .tilt import to_given
 
 APART: Final = 1.0  # of the line's height: gap between numbers, at least
 FAR: Final = 2.2  # of the usual gap between digits: the same
-LIKELY: Final = 0.5  # smallest score of an accepted number
+LIKELY: Final = 0.8  # smallest score of an accepted number
 CERTAIN: Final = 0.9  # probability with which something as large as a digit is a sign, in an accepted answer
 
 

@@ -5,7 +5,8 @@ score of a path from the first piece to the last is the sum of the logarithms of
 boundaries between them, and of the absence of boundaries within them: integrated segmentation and recognition (Liu,
 Sako and Fujisawa 2004). A run may also be a sign or a letter: the model was trained to spread the probability of what
 is no digit over all classes, so what lies outside the two most probable ones tells how likely that is. How sure a
-number is follows from comparing its path with all others (the forward-backward algorithm, Rabiner 1989).
+number is follows from comparing all divisions that give its digits with all others (the forward-backward algorithm,
+Rabiner 1989).
 """
 
 from __future__ import annotations
@@ -55,9 +56,23 @@ class Segment:
     box: Box  # in the line's ink
     probabilities: Floats  # float32[C], of the classes
     sign: bool  # whether it is taken for a sign or a letter, which is left out
+    shares: Floats  # float32[C], the same if it is a digit
     fits: float  # how well its height and place fit a digit of this line, from 0 to 1
-    cost: float  # logarithm of the probability of its best class, with its boundaries
-    weight: float  # the same for all classes together
+    weight: float  # logarithm of the probability that it is one, with its boundaries
+
+    @property
+    def label(self) -> int:
+        """The most probable class."""
+        return int(self.probabilities.argmax())
+
+    def as_class(self, label: int) -> float:
+        """Logarithm of the probability that it is a digit of this class, with its boundaries."""
+        return self.weight + float(np.log(max(self.shares[label], LEAST_LIKELY)))
+
+    @property
+    def cost(self) -> float:
+        """Logarithm of the probability that it is what it looks most like, with its boundaries."""
+        return self.weight if self.sign else self.as_class(self.label)
 
     @property
     def is_as_large_as_digits(self) -> bool:
@@ -70,13 +85,22 @@ class Path:
     """The division of a line into digits and signs."""
 
     segments: tuple[Segment, ...]
+    lattice: tuple[Segment, ...]  # all that the line could be divided into
     before: tuple[float, ...]  # logarithm of the probability of all ways to each segment's begin, and to the end
     behind: tuple[float, ...]  # the same from there to the end
 
     def probability(self, first: int, after: int) -> float:
-        """Probability that the segments from `first` to before `after` are right, given all other ways."""
-        cost = sum(segment.cost for segment in self.segments[first:after])
-        return float(np.exp(self.before[first] + cost + self.behind[after] - self.behind[0]))
+        """Probability of the labels of the segments from `first` to before `after`, however they are divided."""
+        labels = [segment.label for segment in self.segments[first:after] if not segment.sign]
+        start, end = self.segments[first].first, self.segments[after - 1].after
+        ways = {(start, 0): 0.0}
+        for segment in self.lattice:
+            for count in range(len(labels) + segment.sign):
+                state, following = (segment.first, count), (segment.after, count + (not segment.sign))
+                if state in ways and segment.after <= end:
+                    step = ways[state] + (segment.weight if segment.sign else segment.as_class(labels[count]))
+                    ways[following] = float(np.logaddexp(ways.get(following, -np.inf), step))
+        return float(np.exp(self.before[first] + ways[end, len(labels)] + self.behind[after] - self.behind[0]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,15 +213,17 @@ def _meanings(pieces: Pieces, first: int, after: int, probabilities: Floats, lin
     classes = len(probabilities)
     spread = (1 - float(familiarity(probabilities[None])[0])) * classes / (classes - 2)
     bounded = pieces.bounded(first, after)
-    best = bounded + float(np.log(max(fits * float(probabilities.max()), LEAST_LIKELY)))
-    sign = bounded + float(
-        np.log(max((1 if pieces.is_alone(first, after) else SIGN) * (1 - fits * (1 - spread)), LEAST_LIKELY))
+    prior = 1.0 if pieces.is_alone(first, after) else SIGN
+    written = max(fits * (1 - spread), LEAST_LIKELY)
+    other = max(prior * (1 - fits * (1 - spread)), LEAST_LIKELY)
+    shares = (probabilities - spread / classes).clip(min=0)
+    digit, sign = (
+        Segment(first, after, box, probabilities, kind, shares / shares.sum(), fits, bounded + float(np.log(weight)))
+        for kind, weight in ((False, written), (True, other))
     )
-    whole = bounded + float(np.log(max(fits, LEAST_LIKELY)))
-    digit = Segment(first, after, box, probabilities, False, fits, best, whole)
     if digit.is_as_large_as_digits and columns.stop - columns.start > WIDEST_SIGN * line.tall:
         return [digit]
-    return [digit, Segment(first, after, box, probabilities, True, fits, sign, sign)]
+    return [digit, sign]
 
 
 def _search(segments: list[Segment], pieces: int, digits: int | None) -> Path | None:
@@ -221,7 +247,9 @@ def _search(segments: list[Segment], pieces: int, digits: int | None) -> Path | 
     if end not in best:
         return None
     _, way, states = best[end]
-    return Path(way, tuple(before[state] for state in states), tuple(behind[state] for state in states))
+    return Path(
+        way, tuple(segments), tuple(before[state] for state in states), tuple(behind[state] for state in states)
+    )
 
 
 def _following(segment: Segment, count: int, digits: int | None) -> State:
