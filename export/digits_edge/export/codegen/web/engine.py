@@ -48,7 +48,7 @@ def model_of(network: Int8Network, contract: Contract, output: Quantization, fac
     The page of a model that `Classifier.read` takes reads numbers, with the network that marks their boundaries.
     """
     described = contract.to_json()
-    reads_numbers = contract.preprocess == "digit" and contract.shape == (SIDE, SIDE)
+    reads_numbers = contract.preprocess == "digit" and contract.shape == (SIDE, SIDE) and len(contract.labels) > 2
     return {
         **{key: described[key] for key in ("name", "labels", "preprocess", "thresholds")},
         "shape": described["input"]["shape"],

@@ -5,7 +5,7 @@
 const ANSWER = {
   APART: 1,
   FAR: 2.2,
-  LIKELY: 0.5,
+  LIKELY: 0.8,
   CERTAIN: 0.9,
 };
 
@@ -20,10 +20,11 @@ function answerOf(written, view, { labels, thresholds }) {
   if (!kept.some(Boolean)) kept = numbers.map((some) => some.length > 0);
   const out = written.flatMap(({ line, path }, index) =>
     path.segments
-      .filter((segment) => segment.sign || !kept[index])
-      .map((segment) => ({
+      .map((segment, place) => ({ segment, place }))
+      .filter(({ segment }) => segment.sign || !kept[index])
+      .map(({ segment, place }) => ({
         box: boxIn(view, line, segment),
-        sure: !isAsLargeAsDigits(segment) || probabilityOf(path, [segment]) > ANSWER.CERTAIN,
+        sure: !isAsLargeAsDigits(segment) || probabilityOf(path, place, place + 1) > ANSWER.CERTAIN,
       })),
   );
   const lines = numbers.filter((_, index) => kept[index]);
@@ -61,7 +62,7 @@ function numbersOf({ line, path }, view, labels, thresholds) {
       const { pixels, probabilities } = segment;
       return { label: labels[best], score, accepted: reason === null, box: boxIn(view, line, segment), pixels, probabilities };
     }),
-    score: probabilityOf(path, path.segments.slice(part[0], part.at(-1) + 1)),
+    score: probabilityOf(path, part[0], part.at(-1) + 1),
   }));
 }
 

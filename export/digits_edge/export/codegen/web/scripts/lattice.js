@@ -1,8 +1,9 @@
 // Choose how a line is divided into digits, by the best path through a lattice of its pieces: the same steps as
 // digits_edge.runtime.numbers.lattice, where the number of digits is not known.
 //
-// A segment is a run of pieces taken for a digit or a sign: `{first, after, box, pixels, probabilities, sign, fits,
-// cost, weight}`. A path is `{segments, before, behind}`.
+// A segment is a run of pieces taken for a digit or a sign: `{first, after, box, pixels, probabilities, sign, shares,
+// fits, weight}`. A path is `{segments, lattice, before, behind}`; the last two are logarithms of the probability of all
+// ways to and from each place between pieces.
 
 const LATTICE = {
   LONGEST: 4,
@@ -140,17 +141,30 @@ function meanings(pieces, first, after, pixels, probabilities, line) {
   const [best, next] = [...probabilities].sort((one, other) => other - one);
   const spread = ((1 - f32(best + next)) * probabilities.length) / (probabilities.length - 2);
   const base = bounded(pieces, first, after);
+  const prior = isAlone(pieces, first, after) ? 1 : LATTICE.SIGN;
   const logarithm = (share) => base + Math.log(Math.max(share, LATTICE.LEAST_LIKELY));
-  const sign = logarithm((isAlone(pieces, first, after) ? 1 : LATTICE.SIGN) * (1 - fits * (1 - spread)));
-  const run = { first, after, box, pixels, probabilities, fits };
-  const digit = { ...run, sign: false, cost: logarithm(fits * best), weight: logarithm(fits) };
+  const above = probabilities.map((share) => Math.max(share - f32(spread / probabilities.length), 0));
+  const sum = sumOf(above) || 1; // equal logits, which have no best class, leave nothing
+  const shares = above.map((share) => share / sum);
+  const run = { first, after, box, pixels, probabilities, shares, fits };
+  const digit = { ...run, sign: false, weight: logarithm(fits * (1 - spread)) };
   if (isAsLargeAsDigits(digit) && box.right - box.left > LATTICE.WIDEST_SIGN * line.tall) return [digit];
-  return [digit, { ...run, sign: true, cost: sign, weight: sign }];
+  return [digit, { ...run, sign: true, weight: logarithm(prior * (1 - fits * (1 - spread))) }];
 }
 
 /** Whether its height and place are those of a digit rather than of a comma or a dash. */
 function isAsLargeAsDigits(segment) {
   return segment.fits > 0.5;
+}
+
+/** Logarithm of the probability that a segment is a digit of this class, with its boundaries. */
+function asClass({ weight, shares }, label) {
+  return weight + f32(Math.log(Math.max(shares[label], LATTICE.LEAST_LIKELY)));
+}
+
+/** Logarithm of the probability that a segment is what it looks most like, with its boundaries. */
+function costOf(segment) {
+  return segment.sign ? segment.weight : asClass(segment, indexOfMost(segment.probabilities));
 }
 
 /** The most probable path, by dynamic programming over the pieces. */
@@ -163,17 +177,30 @@ function search(segments, pieces) {
     const { first, after } = segment;
     if (!best[first]) continue;
     before[after] = logAddExp(before[after], before[first] + segment.weight);
-    const cost = best[first].cost + segment.cost;
+    const cost = best[first].cost + costOf(segment);
     if (!best[after] || cost > best[after].cost) best[after] = { cost, way: [...best[first].way, segment] };
   }
   for (const { first, after, weight } of [...segments].reverse()) {
     behind[first] = logAddExp(behind[first], behind[after] + weight);
   }
-  return best[pieces] ? { segments: best[pieces].way, before, behind } : null;
+  return best[pieces] ? { segments: best[pieces].way, lattice: segments, before, behind } : null;
 }
 
-/** Probability that some segments of a path are right, given all other ways. */
-function probabilityOf({ before, behind }, some) {
-  const cost = some.reduce((sum, segment) => sum + segment.cost, 0);
-  return Math.exp(before[some[0].first] + cost + behind[some.at(-1).after] - behind[0]);
+/** Probability of the labels of a path's segments from `from` to before `to`, however they are divided. */
+function probabilityOf({ segments, lattice, before, behind }, from, to) {
+  const some = segments.slice(from, to);
+  const labels = some.filter(({ sign }) => !sign).map(({ probabilities }) => indexOfMost(probabilities));
+  const [start, end] = [some[0].first, some.at(-1).after];
+  const ways = Array.from({ length: end + 1 }, () => new Float64Array(labels.length + 1).fill(-Infinity));
+  ways[start][0] = 0;
+  for (const segment of lattice) {
+    const { first, after, sign, weight } = segment;
+    if (first < start || after > end) continue;
+    for (let count = 0; count < labels.length + sign; count++) {
+      const step = ways[first][count] + (sign ? weight : asClass(segment, labels[count]));
+      const following = count + !sign;
+      ways[after][following] = logAddExp(ways[after][following], step);
+    }
+  }
+  return Math.exp(before[start] + ways[end][labels.length] + behind[end] - behind[0]);
 }

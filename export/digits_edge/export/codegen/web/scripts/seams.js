@@ -7,7 +7,9 @@ const SEAMS = {
   MARGIN: 3,
   BESIDE: 20,
   STEP: 4,
-  SLANTED: 0.1,
+  WIDE: 20,
+  FAINT: 0.1,
+  SLANTED: 0.25,
   DEAREST: 3,
   WORST: 8,
   APART: 2.5,
@@ -60,6 +62,14 @@ function costs(ink, boundaries) {
         cost[y * width + x] = logAddExp(0, -logit);
       }
     }
+  }
+  let last = width; // column with ink
+  for (let x = 0; x < width; x++) {
+    let y = 0;
+    while (y < height && data[y * width + x] <= f32(SEAMS.FAINT)) y++;
+    if (y === height) continue;
+    for (y = 0; x - last > SEAMS.WIDE && y < height; y++) cost[y * width + Math.floor((last + x) / 2)] = 0;
+    last = x;
   }
   return { data: cost, height, width };
 }
