@@ -1,11 +1,10 @@
-"""Train the network that marks where one digit ends and the next begins, and write its int8 models.
+"""Train the network that marks where one digit ends and the next begins, and write its int8 model.
 
 python benchmarks/boundaries.py --data mnist-idx-folder [--strips 30000] [--epochs 12] [--out FOLDER]
 
 It learns from strips of MNIST's training digits that are apart, touch, overlap or are joined by a stroke, and of a few
 signs, written with pens of many widths, slanted, scanned at low resolution, broken. No digit is one of those that the
-released models were validated with. `seams.onnx` is what `digits_edge.runtime` reads with, `seams.tflite` what the web
-page reads with.
+released models were validated with. `digits_edge.runtime` and the web page read with `seams.onnx`.
 """
 
 import argparse
@@ -24,7 +23,6 @@ from digits_edge.common.progress import say
 from digits_edge.export.convert.keras_model import KerasModelFile
 from digits_edge.export.convert.onnx import to_onnx_core
 from digits_edge.export.convert.onnx_graph import LOGITS, wrap
-from digits_edge.export.convert.tflite import to_tflite
 from digits_edge.export.quantize.onnx_quantizer import quantize
 from digits_edge.export.quantize.scheme import Scheme
 from digits_edge.runtime.numbers.seams import MARGIN, STEP, TALL, TILE
@@ -277,19 +275,15 @@ def trained(digits: np.ndarray, count: int, epochs: int) -> keras.Model:
 
 
 def write(model: KerasModelFile, calibration: np.ndarray, folder: Path) -> None:
-    """Quantize to int8 with calibration tiles uint8[N, 48, 128], and write both models."""
+    """Quantize to int8 with calibration tiles uint8[N, 48, 128], and write the model."""
     core = onnx.load_from_string(to_onnx_core(model))
     whole = wrap(quantize(core, calibration, Scheme(model, pictures=len(calibration))), TILE)
     whole.graph.node.pop()  # the softmax: each pixel is a question of its own
     whole.graph.output[0].name = LOGITS
     onnx.checker.check_model(whole, full_check=True)
-    written = {
-        "seams.onnx": whole.SerializeToString(deterministic=True),
-        "seams.tflite": to_tflite(model, calibration[: CALIBRATION // 4]),
-    }
-    for name, data in written.items():
-        (folder / name).write_bytes(data)
-        say(f"{folder / name}: {len(data):,} bytes")
+    data = whole.SerializeToString(deterministic=True)
+    (folder / "seams.onnx").write_bytes(data)
+    say(f"{folder / 'seams.onnx'}: {len(data):,} bytes")
 
 
 def main() -> None:

@@ -46,16 +46,7 @@ class _Tensor:
 
 
 def read_network(data: bytes) -> Int8Network:
-    """Read an int8 TFLite classifier that digits-edge exported; raises ExportError, which names what it cannot read."""
-    network = Int8Network(read_layers(data))
-    last = network.layers[-1]
-    if last.shape[:2] != (1, 1):
-        raise ExportError(f"{last.name}: expected one logit for each class, received {last.shape}")
-    return network
-
-
-def read_layers(data: bytes) -> tuple[Layer, ...]:
-    """Read the layers of an int8 TFLite model whatever it makes of a picture; raises ExportError as `read_network`."""
+    """Read an int8 TFLite model that digits-edge exported; raises ExportError, which names a layer it cannot read."""
     model = schema.ModelT.InitFromPackedBuf(data, 0)
     (graph,) = model.subgraphs
     tensors = [_tensor(tensor, model.buffers) for tensor in graph.tensors]
@@ -78,7 +69,9 @@ def read_layers(data: bytes) -> tuple[Layer, ...]:
             layers.append(layer)
             shape = layer.shape
         current = output
-    return tuple(layers)
+    if shape[:2] != (1, 1):
+        raise ExportError(f"{where}: expected one logit for each class, received {shape}")
+    return Int8Network(tuple(layers))
 
 
 @dataclass(frozen=True)

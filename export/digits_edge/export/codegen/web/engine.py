@@ -16,10 +16,12 @@ import numpy.typing as npt
 
 from digits_edge.runtime.errors import ExportError, MissingExtra, first_line
 from digits_edge.runtime.metadata import Contract
+from digits_edge.runtime.picture.mnist_form import SIDE
 
 from ...engines.tensor_spec import Quantization
 from ..int8_network import Convolution, Int8Network, Layer, Logits, MaxPool, Mean, Table
 from .page import scripts
+from .seams import read_seams
 
 KINDS: Final = {Convolution: "convolution", MaxPool: "max_pool", Mean: "mean", Table: "table"}
 # V8 takes and returns plain values only: pictures go in as text with a character per byte, logits come out as JSON.
@@ -41,15 +43,26 @@ def engine_of(network: Int8Network) -> dict[str, Any]:
 
 
 def model_of(network: Int8Network, contract: Contract, output: Quantization, facts: dict[str, Any]) -> dict[str, Any]:
-    """All that the page knows about its model, as `page.page` takes it; `output` is the quantization of the logits."""
+    """All that the page knows about its model, as `page.page` takes it; `output` is the quantization of the logits.
+
+    The page of a model that `Classifier.read` takes reads numbers, with the network that marks their boundaries.
+    """
     described = contract.to_json()
+    reads_numbers = contract.preprocess == "digit" and contract.shape == (SIDE, SIDE) and len(contract.labels) > 2
     return {
         **{key: described[key] for key in ("name", "labels", "preprocess", "thresholds")},
         "shape": described["input"]["shape"],
         "output": asdict(output),
         "engine": engine_of(network),
         "facts": facts,
+        **({"seams": _seams()} if reads_numbers else {}),
     }
+
+
+def _seams() -> dict[str, Any]:
+    """The network of boundaries between digits, as seams.js reads it, in plain JSON values."""
+    network, output = read_seams()
+    return {"engine": engine_of(network), "output": asdict(output)}
 
 
 @contextmanager

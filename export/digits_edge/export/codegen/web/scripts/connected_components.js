@@ -6,7 +6,7 @@
  *
  * `figures` are their boxes (bottom and right exclusive), areas, how many sides of the picture each touches, how many
  * of its pixels are on the border, and the sums of `images`, by name, over its pixels; `mask(chosen)` has the pixels of
- * those figures for whose index `chosen` is true.
+ * those figures for whose index `chosen` is true, and `numbers()` the index of each pixel's figure plus 1, or 0.
  */
 function components({ data, height, width }, images) {
   const runs = runsOf(data, height, width);
@@ -30,7 +30,12 @@ function components({ data, height, width }, images) {
     }
     return { data: pixels, height, width };
   };
-  return { figures, height, width, mask };
+  const numbers = () => {
+    const pixels = new Float32Array(height * width);
+    for (const { row, left, right, figure } of runs) pixels.fill(figure + 1, row * width + left, row * width + right);
+    return pixels;
+  };
+  return { figures, height, width, mask, numbers };
 }
 
 /** The runs of a mask, row by row, each with the number of an earlier one it is joined to, or its own. */

@@ -43,8 +43,10 @@ function findDigit(grey) {
 
 function findIn(grey) {
   const longer = Math.max(grey.height, grey.width);
-  const { small: seen, factor } = reduced(grey);
-  const small = longer > PAPER.FEW ? withoutMargins(seen) : seen;
+  const least = Math.floor(Math.min(grey.height, grey.width) / IMAGE.MIN_SIDE); // a strip keeps its shorter side
+  const factor = Math.max(1, Math.min(Math.ceil(longer / FIND.WORKING), least));
+  const means = meanSquares(grey, factor);
+  const small = longer > PAPER.FEW ? withoutMargins(means) : means;
   const ink = flatInk(small) ?? findInk(small);
   const strength =
     longer <= PAPER.FEW
@@ -80,12 +82,8 @@ function enlarged(framed) {
   return resize(framed, FIND.ENLARGED * framed.height, FIND.ENLARGED * framed.width);
 }
 
-/** The picture in float32 with at most `WORKING` pixels a side, by means over squares, and how many make up one. */
-function reduced(grey) {
-  const [longer, shorter] = [Math.max(grey.height, grey.width), Math.min(grey.height, grey.width)];
-  // a strip keeps its width
-  const factor = Math.min(Math.ceil(longer / FIND.WORKING), Math.floor(shorter / IMAGE.MIN_SIDE));
-  if (factor <= 1) return { small: { ...grey, data: new Float32Array(grey.data) }, factor: 1 };
+/** Shrink a picture of bytes to means over whole squares of `factor` pixels a side, in float32. */
+function meanSquares(grey, factor) {
   const [height, width] = [grey.height, grey.width].map((side) => Math.floor(side / factor));
   const data = new Float32Array(height * width);
   for (let y = 0; y < height * factor; y++) {
@@ -96,7 +94,7 @@ function reduced(grey) {
       data[to + x] += sum; // whole numbers, exact in float32
     }
   }
-  return { small: { data: data.map((sum) => sum / factor ** 2), height, width }, factor };
+  return { data: data.map((sum) => sum / factor ** 2), height, width };
 }
 
 /** Paint what is far darker than the paper and lies along the border, such as a table, in the paper's shade. */

@@ -1,10 +1,8 @@
 // The page: a sheet to draw on or to show a picture on, and the answer to what is on it.
 
-const PEN = 0.065; // of the sheet's side
 const INK = "#1b2125";
-const STEP = 0.025; // of an arrow key, likewise
+const STEP = 0.025; // of an arrow key, in heights of the sheet
 const MOVES = { ArrowLeft: [-STEP, 0], ArrowRight: [STEP, 0], ArrowUp: [0, -STEP], ArrowDown: [0, STEP] };
-const READ_SIDE = 320; // pixels in which a drawing is read, so that the screen has no say in the answer
 const LARGEST = 2 ** 24; // pixels of a canvas: iOS allows no more
 const SHOWN = 2 ** 20; // pixels that are kept of a picture, to show it
 
@@ -14,13 +12,17 @@ const milliseconds = (time) => `${time.toFixed(1)} ms`;
 
 const model = JSON.parse(element("model").textContent);
 const classify = openEngine(model.engine);
+const boundaries = model.seams && openSeams(model.seams); // only where the page reads numbers
+const WIDE = boundaries ? 2 : 1; // width of the sheet, in its heights
+const PEN = boundaries ? 0.05 : 0.065; // likewise
+const READ_HEIGHT = boundaries ? 240 : 320; // pixels in which a drawing is read, so that the screen has no say in the answer
 const sheet = element("sheet");
 const screen = sheet.getContext("2d");
 const answer = element("answer");
 
-let strokes = []; // of points [x, y] from 0 to 1
+let strokes = []; // of points [x, y], in heights of the sheet
 let hand = null; // who draws the last of them: a pointer's id, or "keys"; null between strokes
-let pen = [0.5, 0.5]; // where the keys have it
+let pen = [WIDE / 2, 0.5]; // where the keys have it
 let picture = null; // a canvas, where the sheet shows a picture in place of strokes
 let frame = 0; // the animation frame that was asked for
 let rested = 0; // when, within a stroke, it may be read again
@@ -28,23 +30,54 @@ let latest = 0; // counts what was given: a picture that took too long to decode
 
 // Reading
 
-/** The answer to RGBA pixels. Throws an Error with words for the user where they cannot be read. */
+/** The answer to RGBA pixels: `{text, score, reason, digits, took}`, and `boxes` of what is in the picture if the page
+ * reads numbers. Throws an Error with words for the user where they cannot be read.
+ *
+ * A picture that is accepted as one digit is one, unless a number is accepted in it.
+ */
 function read({ data, width, height }) {
+  const picture = fromImage(data, width, height);
+  const one = readOne(picture);
+  if (!boundaries) return one;
+  const many = readMany(picture);
+  const { length } = many.digits;
+  const isOne = one.text && one.reason !== "several" && (length < 2 || (one.reason === null && many.reason !== null));
+  const whole = () => boxAround({ boxes: many.digits.map((digit) => digit.box) }, 0, length);
+  const digits = !isOne ? many.digits : length ? [{ ...one.digits[0], box: whole() }] : [];
+  return { ...(isOne ? one : many), boxes: { width: picture.width, height: picture.height, digits, leftOut: many.leftOut } };
+}
+
+/** Read a picture of one digit. */
+function readOne(picture) {
   const start = performance.now();
-  const { pixels, several } = prepare(fromImage(data, width, height), model.preprocess, model.shape);
-  const finding = performance.now() - start;
-  if (!pixels) return { pixels, finding, reason: "no ink" };
+  const { pixels, several } = prepare(picture, model.preprocess, model.shape);
+  const found = performance.now();
+  const took = `Found in ${milliseconds(found - start)}`;
+  if (!pixels) return { text: "", reason: "no ink", digits: [], took };
   const shares = probabilities(classify(pixels), model.output);
-  const classifying = performance.now() - start - finding;
-  return { pixels, shares, ...verdict(shares, several, model.thresholds), finding, classifying };
+  const { best, score, reason } = verdict(shares, several, model.thresholds);
+  const digit = { label: model.labels[best], score, accepted: reason === null, pixels, probabilities: shares };
+  const classified = `classified in ${milliseconds(performance.now() - found)}`;
+  return { text: digit.label, score, reason, digits: [digit], took: `${took}, ${classified}` };
+}
+
+/** Read the numbers in a picture; their score is that of the least sure one. */
+function readMany(picture) {
+  const start = performance.now();
+  const infer = (pixels) => probabilities(classify(pixels), model.output);
+  const { text, lines, reason, leftOut } = readNumbers(picture, infer, boundaries, model);
+  const numbers = lines.flat();
+  const score = Math.min(...numbers.map((number) => number.score));
+  const took = `Read in ${milliseconds(performance.now() - start)}`;
+  return { text, score, reason, digits: numbers.flatMap((number) => number.digits), leftOut, took };
 }
 
 function readStrokes() {
-  const paper = blank(READ_SIDE, READ_SIDE);
+  const paper = blank(WIDE * READ_HEIGHT, READ_HEIGHT);
   paper.fillStyle = "#fff";
-  paper.fillRect(0, 0, READ_SIDE, READ_SIDE);
+  paper.fillRect(0, 0, WIDE * READ_HEIGHT, READ_HEIGHT);
   drawStrokes(paper, "#000");
-  return read(paper.getImageData(0, 0, READ_SIDE, READ_SIDE));
+  return read(paper.getImageData(0, 0, WIDE * READ_HEIGHT, READ_HEIGHT));
 }
 
 /** The context of a new canvas, in memory where its pixels are at hand. */
@@ -117,7 +150,7 @@ function clear() {
   complain("");
   strokes = [];
   hand = picture = null;
-  pen = [0.5, 0.5];
+  pen = [WIDE / 2, 0.5];
   changed();
 }
 
@@ -137,24 +170,23 @@ function changed() {
 }
 
 function paint() {
-  const side = sheet.width;
-  screen.clearRect(0, 0, side, side);
+  screen.clearRect(0, 0, sheet.width, sheet.height);
   if (picture) {
-    const factor = side / Math.max(picture.width, picture.height);
+    const factor = Math.min(sheet.width / picture.width, sheet.height / picture.height);
     const [width, height] = [picture.width * factor, picture.height * factor];
     screen.imageSmoothingQuality = "high";
-    screen.drawImage(picture, (side - width) / 2, (side - height) / 2, width, height);
+    screen.drawImage(picture, (sheet.width - width) / 2, (sheet.height - height) / 2, width, height);
   } else {
     drawStrokes(screen, INK);
   }
-  if (sheet.matches(":focus-visible")) drawPen(side);
+  if (sheet.matches(":focus-visible")) drawPen(sheet.height);
   sheet.classList.toggle("picture", picture !== null);
   sheet.classList.toggle("used", picture !== null || strokes.length > 0);
 }
 
 /** Curves from the middle between two points to that between the next two: a hand draws no corners. */
 function drawStrokes(context, ink) {
-  const side = context.canvas.width;
+  const side = context.canvas.height;
   context.lineCap = context.lineJoin = "round";
   context.lineWidth = PEN * side;
   context.strokeStyle = ink;
@@ -187,40 +219,84 @@ function drawPen(side) {
 
 /** Show an answer, or that there is none yet. */
 function tell(result) {
-  const { pixels, shares, best, score, reason, finding, classifying } = result ?? {};
-  const label = shares ? model.labels[best] : "";
-  const accepted = shares ? String(reason === null) : "none";
-  answer.dataset.label = label;
-  answer.dataset.score = score ?? "";
+  const { text = "", score, reason, digits = [], took = "", boxes } = result ?? {};
+  const accepted = text ? String(reason === null) : "none";
+  answer.dataset.label = text;
+  answer.dataset.score = text ? score : "";
   answer.dataset.accepted = accepted;
   answer.dataset.reason = reason ?? "";
-  element("label").textContent = label || "–";
-  element("label").classList.toggle("word", [...label].length > 2);
-  element("score").textContent = shares ? percent(score) : "";
-  element("verdict").textContent = { true: "✓ Accepted", false: "✗ Refused" }[accepted] ?? (result ? "No ink found" : "No ink yet");
-  element("because").textContent = shares ? { several: "several figures" }[reason] ?? reason ?? "" : "";
-  [...element("bars").children].forEach((bar, i) => {
-    bar.classList.toggle("best", i === best);
-    bar.style.setProperty("--share", shares ? shares[i] : 0);
-    bar.lastElementChild.textContent = shares ? percent(shares[i]) : "";
-  });
-  drawPixels(pixels);
-  const times = result ? `Found in ${milliseconds(finding)}` : "";
-  element("times").textContent = shares ? `${times}, classified in ${milliseconds(classifying)}` : times;
+  const longest = Math.max(...text.split("\n").map((line) => [...line].length));
+  answer.parentElement.classList.toggle("number", digits.length > 1);
+  element("label").textContent = text || "–";
+  element("label").classList.toggle("word", digits.length === 1 && longest > 2);
+  element("label").style.setProperty("--longest", longest);
+  element("score").textContent = text ? percent(score) : "";
+  const none = { "no ink": "No ink found", "unreadable part": "Nothing that can be read" }[reason] ?? "No ink yet";
+  element("verdict").textContent = { true: "✓ Accepted", false: "✗ Refused" }[accepted] ?? none;
+  element("because").textContent = text ? { several: "several figures" }[reason] ?? reason ?? "" : "";
+  element("copy").disabled = !text;
+  element("copy").textContent = "Copy";
+  drawBoxes(boxes);
+  drawBars(digits);
+  drawPixels(digits.map((digit) => digit.pixels));
+  element("times").textContent = took;
 }
 
-/** What the model is given, in its own pixels. */
-function drawPixels(pixels) {
-  const [height, width, channels = 1] = model.shape;
-  const context = element("pixels").getContext("2d");
-  context.clearRect(0, 0, width, height);
-  if (!pixels) return;
-  const image = context.createImageData(width, height);
-  for (let i = 0; i < height * width; i++) {
-    for (let c = 0; c < 3; c++) image.data[4 * i + c] = pixels[i * channels + (c % channels)];
-    image.data[4 * i + 3] = 255;
+/** Boxes over what was found in a picture. */
+function drawBoxes(boxes) {
+  const shapes = [];
+  const add = (tag, places, kind, text = "") => {
+    const shape = document.createElementNS(element("boxes").namespaceURI, tag);
+    for (const [name, value] of Object.entries({ ...places, class: kind })) shape.setAttribute(name, value);
+    shape.textContent = text;
+    shapes.push(shape);
+  };
+  const outline = ({ left, top, right, bottom }, kind) =>
+    add("rect", { x: left, y: top, width: right - left, height: bottom - top }, kind);
+  const { width = 1, height = 1, digits = [], leftOut = [] } = boxes ?? {};
+  const tall = height / 14;
+  for (const { box, label, accepted } of digits) {
+    const kind = accepted ? "accepted" : "rejected";
+    outline(box, kind);
+    add("text", { x: box.left, y: Math.max(tall, box.top - tall / 4), "font-size": tall }, kind, label);
   }
-  context.putImageData(image, 0, 0);
+  for (const box of leftOut) outline(box, "out");
+  element("boxes").setAttribute("viewBox", `0 0 ${width} ${height}`);
+  element("boxes").replaceChildren(...shapes);
+}
+
+/** The probability of each class for one digit, and of the best class of each for several. */
+function drawBars(digits) {
+  const [one, ...others] = digits;
+  const rows = others.length
+    ? digits.map(({ label, score, accepted }) => [label, score, accepted ? "best" : "rejected"])
+    : model.labels.map((label, i) => [label, one?.probabilities[i], label === one?.label ? "best" : ""]);
+  const bars = element("bars");
+  while (bars.children.length < rows.length) bars.append(bars.firstElementChild.cloneNode(true));
+  while (bars.children.length > rows.length) bars.lastElementChild.remove();
+  rows.forEach(([label, share, kind], i) => {
+    const bar = bars.children[i];
+    const [name, , value] = bar.children;
+    bar.className = kind;
+    bar.style.setProperty("--share", share ?? 0);
+    name.textContent = name.title = label;
+    value.textContent = share === undefined ? "" : percent(share);
+  });
+}
+
+/** What the model is given, in its own pixels: one picture beside the other. */
+function drawPixels(given) {
+  const [height, width, channels = 1] = model.shape;
+  const canvas = element("pixels");
+  canvas.width = width * Math.max(1, given.length); // and empties it
+  given.forEach((pixels, index) => {
+    const image = canvas.getContext("2d").createImageData(width, height);
+    for (let i = 0; i < height * width; i++) {
+      for (let c = 0; c < 3; c++) image.data[4 * i + c] = pixels[i * channels + (c % channels)];
+      image.data[4 * i + 3] = 255;
+    }
+    canvas.getContext("2d").putImageData(image, index * width, 0);
+  });
 }
 
 function complain(words) {
@@ -234,8 +310,8 @@ function setBusy(busy) {
 // What people do
 
 function at(event) {
-  const { left, top, width } = sheet.getBoundingClientRect();
-  return [(event.clientX - left) / width, (event.clientY - top) / width];
+  const { left, top, height } = sheet.getBoundingClientRect();
+  return [(event.clientX - left) / height, (event.clientY - top) / height];
 }
 
 sheet.addEventListener("pointerdown", (event) => {
@@ -256,7 +332,7 @@ sheet.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey) return;
   if (event.key in MOVES) {
     const from = pen;
-    pen = pen.map((place, axis) => Math.min(1, Math.max(0, place + MOVES[event.key][axis])));
+    pen = pen.map((place, axis) => Math.min(axis ? 1 : WIDE, Math.max(0, place + MOVES[event.key][axis])));
     // The middles of a staircase's steps are on a line: two keys by turns draw a slope.
     if (hand === "keys") extend([pen.map((place, axis) => (place + from[axis]) / 2)]);
     else paint();
@@ -274,6 +350,14 @@ sheet.addEventListener("focus", paint);
 sheet.addEventListener("blur", () => (hand === "keys" ? lift() : paint()));
 
 element("clear").addEventListener("click", clear);
+element("copy").addEventListener("click", async ({ target }) => {
+  try {
+    await navigator.clipboard.writeText(answer.dataset.label); // there only where the page came over HTTPS or from a file
+    target.textContent = "Copied";
+  } catch {
+    getSelection().selectAllChildren(element("label")); // to be copied by hand
+  }
+});
 element("file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
   if (file) take(file);
@@ -301,7 +385,8 @@ addEventListener("paste", (event) => {
 });
 
 new ResizeObserver(() => {
-  sheet.width = sheet.height = Math.round(sheet.clientWidth * devicePixelRatio);
+  sheet.width = Math.round(sheet.clientWidth * devicePixelRatio);
+  sheet.height = Math.round(sheet.width / WIDE);
   paint();
 }).observe(sheet);
 tell(null);
