@@ -211,12 +211,12 @@ def _meanings(pieces: Pieces, first: int, after: int, probabilities: Floats, lin
     off = max(0.0, abs(away) / line.tall - FARTHEST) / FAR
     fits = float(np.exp(-(low * low + off * off) / 2))
     classes = len(probabilities)
-    spread = (1 - float(familiarity(probabilities[None])[0])) * classes / (classes - 2)
+    spread = (1 - float(familiarity(probabilities[None])[0])) * classes / max(1, classes - 2)
     bounded = pieces.bounded(first, after)
     prior = 1.0 if pieces.is_alone(first, after) else SIGN
     written = max(fits * (1 - spread), LEAST_LIKELY)
     other = max(prior * (1 - fits * (1 - spread)), LEAST_LIKELY)
-    shares = (probabilities - spread / classes).clip(min=0)
+    shares = (probabilities - spread / classes).clip(min=LEAST_LIKELY)
     digit, sign = (
         Segment(first, after, box, probabilities, kind, shares / shares.sum(), fits, bounded + float(np.log(weight)))
         for kind, weight in ((False, written), (True, other))

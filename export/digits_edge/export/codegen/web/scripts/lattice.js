@@ -139,12 +139,12 @@ function meanings(pieces, first, after, pixels, probabilities, line) {
   const off = Math.max(0, Math.abs(away) / line.tall - LATTICE.FARTHEST) / LATTICE.FAR;
   const fits = Math.exp(-(low * low + off * off) / 2);
   const [best, next] = [...probabilities].sort((one, other) => other - one);
-  const spread = ((1 - f32(best + next)) * probabilities.length) / (probabilities.length - 2);
+  const spread = ((1 - f32(best + next)) * probabilities.length) / Math.max(1, probabilities.length - 2);
   const base = bounded(pieces, first, after);
   const prior = isAlone(pieces, first, after) ? 1 : LATTICE.SIGN;
   const logarithm = (share) => base + Math.log(Math.max(share, LATTICE.LEAST_LIKELY));
-  const above = probabilities.map((share) => Math.max(share - f32(spread / probabilities.length), 0));
-  const sum = sumOf(above) || 1; // equal logits, which have no best class, leave nothing
+  const above = probabilities.map((share) => Math.max(share - f32(spread / probabilities.length), LATTICE.LEAST_LIKELY));
+  const sum = sumOf(above);
   const shares = above.map((share) => share / sum);
   const run = { first, after, box, pixels, probabilities, shares, fits };
   const digit = { ...run, sign: false, weight: logarithm(fits * (1 - spread)) };
