@@ -1,6 +1,6 @@
 """Choose how a line is divided into digits: the best path through a lattice of its pieces.
 
-Each run of up to four neighbouring pieces may be one digit. The classifier that `predict` uses reads all of them. The
+Each run of up to seven neighbouring pieces may be one digit. The classifier that `predict` uses reads all of them. The
 score of a path from the first piece to the last is the sum of the logarithms of the probabilities of its digits, of the
 boundaries between them, and of the absence of boundaries within them: integrated segmentation and recognition (Liu,
 Sako and Fujisawa 2004). A run may also be a sign or a letter: the model was trained to spread the probability of what
@@ -31,7 +31,7 @@ Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 Box = tuple[slice, slice]  # rows and columns
 
-LONGEST: Final = 4  # pieces in one digit
+LONGEST: Final = 7  # pieces in one digit
 WIDEST: Final = 1.5  # of the larger of the line's and the digit's height
 LOWEST: Final = 0.6  # of the line's height: digits are usually at least that high
 LOW: Final = 0.12  # standard deviation of the height of those that are lower

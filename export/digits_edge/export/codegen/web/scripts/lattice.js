@@ -6,7 +6,7 @@
 // ways to and from each place between pieces.
 
 const LATTICE = {
-  LONGEST: 4,
+  LONGEST: 7,
   WIDEST: 1.5,
   LOWEST: 0.6,
   LOW: 0.12,
