@@ -24,6 +24,7 @@ START = Worker._start  # as it is without the warm children of conftest.py
 TESTS = Path(__file__).parents[1]
 ARTIFACTS = TESTS.parent / "artifacts"
 
+
 def both(refused, *words):
     """The one line of `inspect` and that of `benchmark`."""
     return [refused(command, *words) for command in ("inspect", "benchmark")]
