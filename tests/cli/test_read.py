@@ -73,8 +73,3 @@ def test_read_draws_what_it_read(form, tmp_path, digits_edge):
 )
 def test_wrong_options_are_one_line(form, words, said, refused):
     assert said in refused("read", form[0], *words)
-
-
-def test_a_model_for_whole_pictures_is_named(tmp_path, refused, form):
-    (tmp_path / "other.onnx").write_bytes(b"no model")
-    assert "other.onnx" in refused("read", form[0], "--bundle", tmp_path / "other.onnx")

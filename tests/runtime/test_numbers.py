@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,7 @@ from PIL import Image
 
 from digits_edge.runtime import Classifier, UsageError
 from digits_edge.runtime.numbers.explain import draw_reading
+from digits_edge.runtime.numbers.read import read_numbers
 from digits_edge.runtime.picture.resize import resize
 
 Ink = npt.NDArray[np.float32]  # from 0 to 1
@@ -170,6 +172,13 @@ def test_a_drawing_is_not_accepted(default):
 def test_a_wrong_number_of_digits_is_named(default, digits):
     with pytest.raises(UsageError, match="digits: expected a number from 1 to 50"):
         default.read(np.zeros((28, 28), np.uint8), digits=digits)
+
+
+def test_a_model_for_whole_pictures_is_named(default):
+    with pytest.raises(UsageError, match="received one of 28 x 28 for pictures as a whole"):
+        read_numbers(
+            np.zeros((40, 40), np.uint8), default.predict_proba, replace(default.contract, preprocess="resize"), None
+        )
 
 
 def test_the_drawing_shows_boxes_and_text(default, shapes):
