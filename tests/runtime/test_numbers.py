@@ -146,7 +146,9 @@ def test_signs_are_left_out_and_said(default, shapes):
     ink[tall // 2 - 2 : tall // 2 + 2, left + 10 : left + 34] = 1  # a dash between the numbers
     reading = default.read(on_paper(ink))
     assert reading.text.replace(" ", "") == "152"
-    assert len(reading.left_out) <= 1
+    ((dash_left, top, right, bottom),) = reading.left_out
+    assert (dash_left, top) == pytest.approx((25 + left + 10, 25 + tall // 2 - 2), abs=3)
+    assert (right, bottom) == pytest.approx((25 + left + 34, 25 + tall // 2 + 2), abs=3)
 
 
 def test_light_ink_on_dark_paper(default, shapes):

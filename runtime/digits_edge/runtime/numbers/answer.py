@@ -28,11 +28,11 @@ class View:
     slope: float  # by which it was turned; 0 if it was not
     scale: float  # pixels of the given picture for each of its pixels, on a side
 
-    def box(self, line: Line, segment: Segment) -> Box:
-        """The box of a part of a line, in the given picture."""
+    def box(self, line: Line, part: tuple[slice, slice]) -> Box:
+        """The box of some rows and columns of a line, in the given picture."""
         rows, columns = (
             np.array([side.start, side.stop], np.float32) + whole.start
-            for side, whole in zip(segment.box, line.box, strict=True)
+            for side, whole in zip(part, line.box, strict=True)
         )
         if self.slope:
             y, x = np.meshgrid(rows - 0.5, columns - 0.5)
@@ -68,7 +68,7 @@ class Written:
     def _digit(self, segment: Segment, contract: Contract) -> Digit:
         best = int(segment.probabilities.argmax())
         accepted = contract.rejection_reason(segment.probabilities) is None
-        box = self.view.box(self.line, segment)
+        box = self.view.box(self.line, segment.box)
         return Digit(contract.labels[best], float(segment.probabilities[best]), accepted, box)
 
 
@@ -80,13 +80,14 @@ def answer(lines: list[Written], contract: Contract) -> Reading:
         kept = [bool(some) for some in numbers]
     left_out = [
         (
-            line.view.box(line.line, segment),
+            line.view.box(line.line, segment.box),
             not segment.is_as_large_as_digits or line.path.probability(place, place + 1) > CERTAIN,
         )
         for line, whole in zip(lines, kept, strict=True)
         for place, segment in enumerate(line.path.segments)
         if segment.sign or not whole
     ]
+    signs = [line.view.box(line.line, sign) for line in lines for sign in line.line.signs]
     read = tuple(some for some, whole in zip(numbers, kept, strict=True) if whole)
     every = [number for some in read for number in some]
     reason = None
@@ -98,7 +99,7 @@ def answer(lines: list[Written], contract: Contract) -> Reading:
         reason = "not like training data"
     elif any(number.score < LIKELY for number in every):
         reason = "unsure"
-    return Reading(read, reason is None, reason, tuple(box for box, _ in left_out))
+    return Reading(read, reason is None, reason, tuple(dict.fromkeys([*(box for box, _ in left_out), *signs])))
 
 
 def _is_likely(numbers: tuple[Number, ...]) -> bool:

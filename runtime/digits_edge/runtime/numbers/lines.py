@@ -25,6 +25,7 @@ THIN: Final = 0.12  # a figure along the border whose one side is this share of 
 BELOW: Final = 0.4  # of the height of a line: how far below its middle the middle of a sign is
 COMMA: Final = 0.7  # of the height of a line: highest sign that stands partly below it
 OVERLAP: Final = 0.35  # of the lower of two neighbours' heights, that their heights have in common in one line
+BESIDE: Final = 1.0  # of the line's height: largest distance of a sign from the digits it stands beside
 NEAR: Final = 0.12  # of the line's height: largest distance of a part from its digit
 
 
@@ -37,6 +38,7 @@ class Line:
     tall: float  # the usual height of its figures, in pixels
     middle: float  # of its figures, in pixels below the top of the box, at the box's left side
     slope: float  # by which it falls to the right; 0 for a single figure
+    signs: tuple[tuple[slice, slice], ...]  # rows and columns, from the box's corner, of what is too low for a digit
 
 
 def find_lines(figures: Components) -> list[Line]:
@@ -105,12 +107,19 @@ def _line(figures: Components, members: list[int], small: Ints) -> Line:
     slope = float((across * down).sum() / (across * across).sum()) if np.ptp(across) > tall else 0.0
     level = y - slope * x  # of each figure, in the column 0
     middle = float(np.median(level[members]))
-    near = _distances(figures, small, np.array(members)) < NEAR * tall
-    every = np.array([*members, *small[near]])
-    sign = (level[every] > middle + BELOW * tall) & (figures.height[every] < COMMA * tall)
-    mask = figures.mask(np.isin(np.arange(len(figures)), every[~sign]))
-    box = bounding_box(mask)
-    return Line(mask, box, tall, middle + slope * box[1].start - box[0].start, slope)
+    apart = _distances(figures, small, np.array(members))
+    every = np.array([*members, *small[apart < NEAR * tall]])
+    below = (level[every] > middle + BELOW * tall) & (figures.height[every] < COMMA * tall)
+    mask = figures.mask(np.isin(np.arange(len(figures)), every[~below]))
+    box = rows, columns = bounding_box(mask)
+    signs = tuple(
+        (
+            slice(int(figures.top[one]) - rows.start, int(figures.bottom[one]) - rows.start),
+            slice(int(figures.left[one]) - columns.start, int(figures.right[one]) - columns.start),
+        )
+        for one in [*every[below], *small[(NEAR * tall <= apart) & (apart < BESIDE * tall)]]
+    )
+    return Line(mask, box, tall, middle + slope * columns.start - rows.start, slope, signs)
 
 
 def _distances(figures: Components, some: Ints, others: Ints) -> npt.NDArray[np.float64]:

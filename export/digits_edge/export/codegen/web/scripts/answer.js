@@ -27,6 +27,8 @@ function answerOf(written, view, { labels, thresholds }) {
         sure: !isAsLargeAsDigits(segment) || probabilityOf(path, place, place + 1) > ANSWER.CERTAIN,
       })),
   );
+  const signs = written.flatMap(({ line }) => line.signs.map((sign) => boxIn(view, line, sign)));
+  const boxes = new Map([...out.map(({ box }) => box), ...signs].map((box) => [JSON.stringify(box), box]));
   const lines = numbers.filter((_, index) => kept[index]);
   const every = lines.flat();
   let reason = null;
@@ -40,7 +42,7 @@ function answerOf(written, view, { labels, thresholds }) {
     lines,
     accepted: reason === null,
     reason,
-    leftOut: out.map(({ box }) => box),
+    leftOut: [...boxes.values()],
   };
 }
 

@@ -1,6 +1,7 @@
 // Find the lines of writing in a picture: the same steps as digits_edge.runtime.numbers.lines. A line is `{mask, box,
-// tall, middle, slope}`: its pixels in the whole picture, the box around them, the usual height of its figures, their
-// middle below the top of the box at its left side, and by how much it falls to the right.
+// tall, middle, slope, signs}`: its pixels in the whole picture, the box around them, the usual height of its figures,
+// their middle below the top of the box at its left side, by how much it falls to the right, and the boxes, from that
+// box's corner, of what is too low for a digit.
 
 const WRITING = {
   MOST: 200,
@@ -13,6 +14,7 @@ const WRITING = {
   BELOW: 0.4,
   COMMA: 0.7,
   OVERLAP: 0.35,
+  BESIDE: 1,
   NEAR: 0.12,
 };
 
@@ -94,13 +96,18 @@ function lineOf(found, members, small) {
   const slope = spread > tall ? product(rows.map((value) => value - row)) / product(across) : 0;
   const level = (figure) => y(figure) - slope * x(figure); // in the column 0
   const middle = middleOf(members.map(level));
-  const parts = small.filter((one) => distance(one, members) < WRITING.NEAR * tall);
-  const isSign = (figure) =>
+  const apart = new Map(small.map((one) => [one, distance(one, members)]));
+  const every = [...members, ...small.filter((one) => apart.get(one) < WRITING.NEAR * tall)];
+  const isBelow = (figure) =>
     level(figure) > middle + WRITING.BELOW * tall && figure.height < WRITING.COMMA * tall;
-  const kept = new Set([...members, ...parts].filter((figure) => !isSign(figure)));
+  const kept = new Set(every.filter((figure) => !isBelow(figure)));
   const mask = found.mask((index) => kept.has(found.figures[index]));
   const box = boxOf(mask);
-  return { mask, box, tall, middle: middle + slope * box.left - box.top, slope };
+  const isBeside = (one) => WRITING.NEAR * tall <= apart.get(one) && apart.get(one) < WRITING.BESIDE * tall;
+  const signs = [...every.filter(isBelow), ...small.filter(isBeside)].map(({ top, bottom, left, right }) => ({
+    box: { top: top - box.top, bottom: bottom - box.top, left: left - box.left, right: right - box.left },
+  }));
+  return { mask, box, tall, middle: middle + slope * box.left - box.top, slope, signs };
 }
 
 /** The least distance of a figure's box from those of others, in pixels. */
