@@ -293,6 +293,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--out", type=Path, default=Path(), help="the folder that the models are written to")
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     parts = split(read_dataset(options.data, part="train"), VALIDATION, SEED)
     digits = parts.dataset.pixels[parts.train]
     model = trained(digits, options.strips, options.epochs)
