@@ -192,6 +192,11 @@ def screenshot(where: Page | Locator) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(where.screenshot())).convert("RGB"))
 
 
+def look_alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two screenshots show the same; a browser rounds a few pixels of a border differently each time."""
+    return one.shape == other.shape and np.abs(one.astype(int) - other).max() <= 3
+
+
 def test_it_needs_nothing_but_itself(opened, address):
     page = opened("about:blank", settled=False)
     requests: list[str] = []
@@ -314,7 +319,7 @@ def test_clearing_takes_all_away(page):
     draw(page, STROKES["3"])
     page.locator("#clear").click()
     assert label(page) == ""
-    assert (screenshot(page.locator("#sheet")) == empty).all()
+    assert look_alike(screenshot(page.locator("#sheet")), empty)
 
 
 def test_pictures_get_the_runtimes_answers(page, reader, digits):
@@ -402,7 +407,7 @@ def test_what_is_no_picture_is_told_and_changes_nothing(page, two):
         trouble.get_by_text(name).wait_for()
         assert trouble.inner_text() == f"{name}: no picture that this browser can read"
         assert answer(page).evaluate("(element) => element.outerHTML") == before
-        assert (screenshot(page.locator("#sheet")) == shown).all()
+        assert look_alike(screenshot(page.locator("#sheet")), shown)
     give(page, encoded(np.full((3, 3), 255, np.uint8)), "small.png")
     trouble.get_by_text("small.png: expected at least 8 x 8 pixels, received 3 x 3").wait_for()
     give(page, two)
