@@ -98,15 +98,17 @@ class Collector:
             self._store(picture, [(found.pixels, _facts(model, found) | {"reason": found.reason})])
 
     def keep_reading(self, picture: Any, reading: Reading, model: str) -> None:
-        """Keep those digits of a picture that are to be kept: by their own answers and by those of their numbers."""
+        """Keep those digits of a picture that are to be kept; of a number of accepted digits that is unsure, all."""
         from .numbers.answer import LIKELY
 
-        wanted = [
-            (digit.pixels, _facts(model, digit) | {"box": digit.box})
-            for number in reading.numbers
-            for digit in number.digits
-            if self._is_wanted(digit.accepted and number.score >= LIKELY, min(digit.score, number.score))
-        ]
+        wanted: list[Kept] = []
+        for number in reading.numbers:
+            divided = number.score >= LIKELY or not all(digit.accepted for digit in number.digits)
+            wanted += [
+                (digit.pixels, _facts(model, digit) | {"box": digit.box})
+                for digit in number.digits
+                if self._is_wanted(digit.accepted and divided, digit.score)
+            ]
         if wanted:
             self._store(picture, wanted)
 
