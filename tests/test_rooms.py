@@ -20,7 +20,7 @@ ORDER = {
     "trainer": "recipes datasets run_info plots fitting run options results run_list pipeline",
     "export": "engines verify convert quantize codegen benchmark formats options source result report next_command "
     "pipeline inspect",
-    "cli": "options output extras health commands app __main__",
+    "cli": "options output extras health labelling commands app __main__",
 }
 HEAVY = (
     "tensorflow",
