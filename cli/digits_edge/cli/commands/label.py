@@ -28,7 +28,7 @@ def command(
         str | None,
         typer.Option(
             metavar="FILE|LIST",
-            help="Take the classes from a file with one name a line, or from a list such as cat,dog; those of the model "
+            help="Take the classes from a file with one name a line, or from a list such as cat,dog; from the model "
             "unless given.",
         ),
     ] = None,
@@ -58,7 +58,7 @@ def command(
     if not 0 <= port < 2**16:
         raise UsageError(f"--port: expected a number from 0 to {2**16 - 1}, received {port}")
     classifier = Classifier.load(bundle)
-    pictures = _pictures(folder, classifier, classifier.labels if labels is None else _names(labels))
+    pictures = _pictures(folder, classifier, None if labels is None else _names(labels))
     with LabelServer(pictures, port) as server:
         say(f"{folder}: {pictures.summary()}", f"{server.address} (Ctrl-C ends)")
         if not no_browser:
@@ -70,8 +70,11 @@ def command(
     print_lines(f"{pictures.path}: {pictures.summary()}")
 
 
-def _pictures(folder: Path, classifier: Classifier, classes: tuple[str, ...]) -> Pictures:
-    """The pictures with their guesses, after a look at whether their labels can be written."""
+def _pictures(folder: Path, classifier: Classifier, classes: tuple[str, ...] | None) -> Pictures:
+    """The pictures with their guesses, after a look at whether their labels can be written.
+
+    The classes are those of the model, and of others that have guessed, unless they are given.
+    """
     from digits_edge.common.progress import picture_progress, say
     from digits_edge.runtime.atomic_file import try_to_write
 
@@ -95,6 +98,9 @@ def _pictures(folder: Path, classifier: Classifier, classes: tuple[str, ...]) ->
             seen(done, done / len(rest))
     if not pictures:
         raise UsageError(f"{folder}: expected pictures, found none that can be read")
+    if classes is None:
+        guesses = {picture.guess.label for picture in pictures if picture.guess.label is not None}
+        classes = (*classifier.labels, *sorted(guesses - set(classifier.labels)))
     return Pictures(folder, classes, pictures)
 
 

@@ -24,17 +24,24 @@ function nameOf(label) {
   return label === NONE ? element("none-name").textContent : label;
 }
 
+/* The class that the model takes a picture for; null without ink, or for a class that is not asked for. */
+function guessOf(picture) {
+  return state.classes.some((one) => one.label === picture.label) ? picture.label : null;
+}
+
 /* Write the label of a picture, or null to take it away, and show it; if it cannot be written, as it was again. */
 function write(number, label) {
   const picture = state.pictures[number];
   const before = picture.is;
   picture.is = label;
   show(number);
+  count();
   sent = sent.then(() => post("label", { picture: number, label })).then(
     () => { element("trouble").textContent = ""; },
     (error) => {
       picture.is = before;
       show(number);
+      count();
       select(number);
       element("trouble").textContent = `Not written: ${error.message}`;
     },
@@ -42,6 +49,7 @@ function write(number, label) {
 }
 
 function label(name) {
+  if (!state) return;
   undone.push([current, state.pictures[current].is]);
   write(current, name);
   next();
@@ -57,6 +65,7 @@ function undo() {
 
 /* Go to the next picture without a label, from here on and then from the beginning. */
 function next() {
+  if (!state) return;
   const count = state.pictures.length;
   for (let step = 1; step <= count; step++) {
     const number = (current + step) % count;
@@ -78,12 +87,12 @@ function select(number) {
   large.src = `picture/${current}`;
   large.alt = picture.file;
   large.classList.toggle("small", picture.small);
-  element("guess").textContent =
-    picture.label === null ? "No ink found" : `${picture.label}? ${(100 * picture.score).toFixed(0)} %`;
-  element("because").textContent = picture.label === null || picture.accepted ? "" : picture.reason ?? "not accepted";
+  const guess = guessOf(picture);
+  element("guess").textContent = guess === null ? "No guess" : `Guess: ${guess} (${(100 * picture.score).toFixed(0)} %)`;
+  element("because").textContent = picture.accepted ? "" : picture.reason ?? "not accepted";
   element("answer").textContent = picture.is === null ? "" : `✓ ${nameOf(picture.is)}`;
   for (const button of element("classes").children) {
-    button.classList.toggle("guessed", button.value === picture.label);
+    button.classList.toggle("guessed", button.value === guess);
     button.setAttribute("aria-pressed", String(button.value === picture.is));
   }
   element("none").setAttribute("aria-pressed", String(picture.is === NONE));
@@ -94,18 +103,29 @@ function tile(number) {
   return element("grid").children[number].firstChild;
 }
 
-/* Show the label of a picture on its tile, and how far the work is. */
+/* Show the label of a picture on its tile. */
 function show(number) {
   const picture = state.pictures[number];
   const labelled = picture.is !== null;
-  const guess = picture.label ?? "–";
+  const guess = guessOf(picture) ?? "–";
   tile(number).classList.toggle("labelled", labelled);
-  tile(number).lastChild.textContent = labelled ? nameOf(picture.is) : `${guess}?`;
+  tile(number).lastChild.textContent = !labelled ? `${guess}?` : picture.is === NONE ? "✗" : `✓ ${picture.is}`;
   tile(number).setAttribute("aria-label", `${picture.file}, ${labelled ? `labelled ${nameOf(picture.is)}` : `guess ${guess}`}`);
+}
+
+function count() {
   const done = state.pictures.filter((one) => one.is !== null).length;
   element("progress").value = done / state.pictures.length;
   element("count").textContent =
     done === state.pictures.length ? `All ${done} are labelled` : `${done} of ${state.pictures.length} labelled`;
+}
+
+/* What a button does. One that was pressed with a mouse or a finger gives up the focus, lest Enter press it again. */
+function pressing(button, action) {
+  button.addEventListener("click", (event) => {
+    if (event.detail) button.blur();
+    action();
+  });
 }
 
 function build() {
@@ -122,7 +142,7 @@ function build() {
       hint.textContent = key;
       button.append(" ", hint);
     }
-    button.addEventListener("click", () => label(name));
+    pressing(button, () => label(name));
     element("classes").append(button);
   }
   const tiles = state.pictures.map((picture, number) => {
@@ -138,12 +158,13 @@ function build() {
     image.classList.toggle("small", picture.small);
     name.className = "name";
     button.append(image, name);
-    button.addEventListener("click", () => select(number));
+    pressing(button, () => select(number));
     item.append(button);
     return item;
   });
   element("grid").replaceChildren(...tiles);
   state.pictures.forEach((_, number) => show(number));
+  count();
   const first = state.pictures.findIndex((picture) => picture.is === null);
   select(Math.max(first, 0));
 }
@@ -158,7 +179,7 @@ function pressed(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || !state || element("grid").hidden) return;
   const moves = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -perRow(), ArrowDown: perRow() };
   const named = state.classes.find((one) => one.key === event.key) ?? state.classes.find((one) => one.key === event.key.toLowerCase());
-  const guess = state.pictures[current].label;
+  const guess = guessOf(state.pictures[current]);
   if (event.key in moves) {
     select(Math.min(Math.max(current + moves[event.key], 0), state.pictures.length - 1));
   } else if (event.key === "n") label(NONE);
@@ -190,9 +211,9 @@ async function start() {
   build();
 }
 
-element("none").addEventListener("click", () => label(NONE));
-element("skip").addEventListener("click", next);
-element("undo").addEventListener("click", undo);
-element("done").addEventListener("click", finish);
+pressing(element("none"), () => label(NONE));
+pressing(element("skip"), next);
+pressing(element("undo"), undo);
+pressing(element("done"), finish);
 document.addEventListener("keydown", pressed);
 start().catch((error) => { element("trouble").textContent = `The pictures cannot be shown: ${error.message}`; });

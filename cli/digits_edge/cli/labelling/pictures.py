@@ -51,7 +51,7 @@ class Pictures:
 
     Attributes:
         folder: The folder.
-        classes: Names of the classes.
+        classes: Names of the classes: those given, and any that are in `labels.csv`.
         pictures: In the order in which they are useful to train with.
     """
 
@@ -59,8 +59,7 @@ class Pictures:
         self.folder = folder
         self.path = folder / labels_csv.NAME
         self._lock = threading.Lock()
-        used = [*self.labels().values(), *(picture.guess.label for picture in pictures)]
-        self.classes = tuple(dict.fromkeys([*classes, *sorted(name for name in used if name)]))
+        self.classes = tuple(dict.fromkeys([*classes, *sorted(name for name in self.labels().values() if name)]))
         self.pictures = tuple(sorted(pictures, key=_usefulness))
 
     def labels(self) -> dict[str, str]:
