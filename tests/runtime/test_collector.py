@@ -125,10 +125,11 @@ def test_the_original_is_kept_as_it_was_given(default, strange, tmp_path):
     Image.fromarray(strange).save(jpeg, "JPEG")
     (tmp_path / "scan.jpeg").write_bytes(jpeg.getvalue())
     coloured = np.repeat(strange[..., None], 3, axis=2)
-    given = [tmp_path / "scan.jpeg", jpeg.getvalue(), Image.fromarray(strange), strange, coloured]
+    of_floats = Image.fromarray(strange).convert("F")  # which no PNG can be
+    given = [tmp_path / "scan.jpeg", jpeg.getvalue(), Image.fromarray(strange), strange, coloured, of_floats]
     list(Collector(tmp_path / "kept", originals=True).wrap(default).predict_many(given))
     originals = [tmp_path / "kept" / facts["original"] for facts in facts_in(tmp_path / "kept")]
-    assert [path.suffix for path in originals] == [".jpg", ".jpg", ".png", ".png", ".png"]
+    assert [path.suffix for path in originals] == [".jpg", ".jpg", ".png", ".png", ".png", ".png"]
     assert originals[0].read_bytes() == originals[1].read_bytes() == jpeg.getvalue()
     np.testing.assert_array_equal(np.asarray(Image.open(originals[3])), strange)
     np.testing.assert_array_equal(np.asarray(Image.open(originals[4])), coloured)

@@ -14,7 +14,7 @@ import numpy as np
 
 from .errors import DigitsEdgeError, UsageError, one_of
 from .files import read_file
-from .picture.decode import MAX_BYTES
+from .picture.decode import MAX_BYTES, read_picture
 from .picture.png import SIGNATURE, encode
 
 if TYPE_CHECKING:
@@ -92,12 +92,12 @@ class Collector:
     def __reduce__(self) -> tuple[type[Collector], tuple[Path, Keep, int, bool]]:
         return Collector, (self.folder, self.keep, self.limit, self.originals)
 
-    def keep_prediction(self, picture: Any, found: Prediction, model: str) -> None:
+    def _keep_prediction(self, picture: Any, found: Prediction, model: str) -> None:
         """Keep a picture, if its answer is one to keep."""
         if found.pixels is not None and self._is_wanted(found.accepted, found.score):
             self._store(picture, [(found.pixels, _facts(model, found) | {"reason": found.reason})])
 
-    def keep_reading(self, picture: Any, reading: Reading, model: str) -> None:
+    def _keep_reading(self, picture: Any, reading: Reading, model: str) -> None:
         """Keep those digits of a picture that are to be kept; of a number of accepted digits that is unsure, all."""
         from .numbers.answer import LIKELY
 
@@ -171,7 +171,7 @@ class CollectingClassifier:
     def predict(self, picture: Any) -> Prediction:
         """Predict as `Classifier.predict` does."""
         found = self._classifier.predict(picture)
-        self._collector.keep_prediction(picture, found, self._classifier.name)
+        self._collector._keep_prediction(picture, found, self._classifier.name)
         return found
 
     def predict_many(self, pictures: Iterable[Any], *, batch_size: int = 64) -> Iterator[Prediction]:
@@ -187,13 +187,13 @@ class CollectingClassifier:
 
     def _seen(self, given: deque[Any], answers: Iterator[Prediction]) -> Iterator[Prediction]:
         for found in answers:
-            self._collector.keep_prediction(given.popleft(), found, self._classifier.name)
+            self._collector._keep_prediction(given.popleft(), found, self._classifier.name)
             yield found
 
     def read(self, picture: Any, *, digits: int | None = None) -> Reading:
         """Read as `Classifier.read` does."""
         reading = self._classifier.read(picture, digits=digits)
-        self._collector.keep_reading(picture, reading, self._classifier.name)
+        self._collector._keep_reading(picture, reading, self._classifier.name)
         return reading
 
     def __getattr__(self, name: str) -> Any:
@@ -221,12 +221,12 @@ def _names(folder: Path) -> list[str]:
 
 
 def _original(picture: Any) -> bytes:
-    """The bytes of the file that was given, or a PNG of the array or PIL image."""
+    """The bytes of the file that was given, or a PNG of the array or PIL image, of whose pixels large ones are shrunk."""
     if isinstance(picture, str | os.PathLike):
         return read_file(os.fsdecode(picture), MAX_BYTES)
     if isinstance(picture, bytes | bytearray | memoryview):
         return bytes(picture)
-    return encode(picture if isinstance(picture, np.ndarray) else np.asarray(picture.convert("RGB")))
+    return encode(picture if isinstance(picture, np.ndarray) else read_picture(picture))
 
 
 def _suffix(data: bytes) -> str:

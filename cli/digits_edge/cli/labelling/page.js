@@ -14,10 +14,8 @@ async function post(place, content) {
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify(content),
   });
-  if (!response.ok) {
-    const answer = await response.json().catch(() => ({}));
-    throw new Error(answer.error ?? `the server answered ${response.status}`);
-  }
+  const answer = await response.json().catch(() => ({})); // read, so that the connection is free for the next
+  if (!response.ok) throw new Error(answer.error ?? `the server answered ${response.status}`);
 }
 
 function nameOf(label) {
