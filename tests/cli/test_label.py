@@ -49,7 +49,7 @@ def folder(default, tmp_path) -> Path:
         collecting.predict(golden[row])
     for one, other in ((3, 8), (4, 9)):
         collecting.predict((golden[one] // 2 + golden[other] // 2).astype(np.uint8))
-    return tmp_path / "mine"
+    return Path(tmp_path / "mine")
 
 
 def opened(folder: Path, classes: tuple[str, ...] | None = None) -> Pictures:

@@ -55,8 +55,8 @@ class Collector:
         keep: `rejected` keeps the pictures whose answer is not accepted, `unsure` also those accepted with a score
             below 0.95, `all` keeps all. Pictures without ink are never kept.
         limit: Most pictures in the folder; the oldest are removed.
-        originals: Whether to keep also what was given: the file's bytes, or a PNG of an array. They are in the folder
-            `originals`, and may be large.
+        originals: Whether to keep also what was given, the file's bytes or a PNG of an array or image, in the folder
+            `originals`. They may be large.
 
     Attributes:
         failed: How many answers could not be kept.
@@ -221,7 +221,7 @@ def _names(folder: Path) -> list[str]:
 
 
 def _original(picture: Any) -> bytes:
-    """The bytes of the file that was given, or a PNG of the array or PIL image, of whose pixels large ones are shrunk."""
+    """The bytes of the file that was given, or a PNG of the array, or of the PIL image, shrunk if it is large."""
     if isinstance(picture, str | os.PathLike):
         return read_file(os.fsdecode(picture), MAX_BYTES)
     if isinstance(picture, bytes | bytearray | memoryview):
