@@ -144,18 +144,16 @@ class Collector:
         self._tidy(now)
 
     def _tidy(self, now: int) -> None:
-        """Remove the oldest pictures and what killed processes left. The newest `limit` stay, whoever tidies beside."""
-        names = _names(self.folder)
-        kept = [name for name in names if not name.startswith(".")]
+        """Remove the oldest pictures. The newest `limit` stay, whoever tidies at the same time."""
+        kept = _whole(self.folder, now)
         surplus = kept[: -self.limit]
-        abandoned = [name for name in names if name.startswith(".") and name[1:] < _stamp(now - ABANDONED)]
-        for name in (*surplus, *abandoned):
+        for name in surplus:
             (self.folder / name).unlink(missing_ok=True)  # another process may have been faster
         originals = self.folder / ORIGINALS
         if surplus and originals.is_dir():
             oldest = kept[-self.limit][:STAMP]
-            for name in _names(originals):
-                if name.lstrip(".")[:STAMP] < oldest:
+            for name in _whole(originals, now):
+                if name[:STAMP] < oldest:
                     (originals / name).unlink(missing_ok=True)
 
 
@@ -213,11 +211,14 @@ def _stamp(nanoseconds: int) -> str:
     return f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime(seconds))}-{rest:09}Z"
 
 
-def _names(folder: Path) -> list[str]:
-    """The names in a folder that are ours, the oldest first."""
+def _whole(folder: Path, now: int) -> list[str]:
+    """The names of our files in a folder, the oldest first; what killed processes left there is removed."""
     with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if _NAME.fullmatch(entry.name)]
-    return sorted(names, key=lambda name: name.lstrip("."))
+        names = sorted(entry.name for entry in entries if _NAME.fullmatch(entry.name))
+    for name in names:
+        if name.startswith(".") and name[1:] < _stamp(now - ABANDONED):
+            (folder / name).unlink(missing_ok=True)
+    return [name for name in names if not name.startswith(".")]
 
 
 def _original(picture: Any) -> bytes:
