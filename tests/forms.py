@@ -204,6 +204,14 @@ def parts(row: int, label: int) -> str:
     return f"{'valid' if row % 3 == 2 else 'train'}/{label}/{row}.png"
 
 
+def list_them(folder: Path) -> None:
+    """A labels.csv, which leaves out a picture and calls another one none of the classes."""
+    rows = [f"{path.name},{path.name[0]}" for path in sorted(folder.glob("*.png"))]
+    for name in ("new.png", "none.png"):
+        (folder / name).write_bytes(encoded(np.full((28, 28), 99, np.uint8)))
+    (folder / "labels.csv").write_text("\n".join(["file,label", *rows, "none.png,", "gone.png,3"]))
+
+
 def add_test_part(folder: Path) -> None:
     (folder / "test/0").mkdir(parents=True)
     (folder / "test/0/other.png").write_bytes(encoded(np.full((28, 28), 99, np.uint8)))
@@ -310,6 +318,12 @@ FORMS: Final = (
         "a flat folder called `test`, which is no class",
         folders(lambda row, label: f"{label}/{row}.png", add_flat_test),
         "left out 1 picture in",
+    ),
+    Form(
+        "Pictures",
+        "a folder with a `labels.csv` of the columns `file` and `label`, as `digits-edge label` writes it",
+        folders(lambda row, label: f"{label}-{row}.png", list_them),
+        "left out 1 picture marked as none of the classes",
     ),
     Form("Pictures", "`.jfif` and other endings of JPEG", folders(lambda row, label: f"{label}/{row}.JFIF")),
 )

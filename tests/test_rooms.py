@@ -14,13 +14,13 @@ ROOT = Path(__file__).parents[1]
 # From the bottom up: a name may import itself and what stands before it, anywhere, in type hints and functions, too.
 ORDER = {
     "runtime": "errors atomic_file files system_info ort fork_safety metadata model_limits session bundle prediction "
-    "picture numbers classifier batch",
-    "common": "progress silence numerics tables atomic_folder keras_backend keras_files keras_models keras_outputs "
-    "model_cost",
+    "picture numbers classifier collector batch",
+    "common": "progress silence numerics tables labels_csv atomic_folder keras_backend keras_files keras_models "
+    "keras_outputs model_cost",
     "trainer": "recipes datasets run_info plots fitting run options results run_list pipeline",
     "export": "engines verify convert quantize codegen benchmark formats options source result report next_command "
     "pipeline inspect",
-    "cli": "options output extras health commands app __main__",
+    "cli": "options output extras health labelling commands app __main__",
 }
 HEAVY = (
     "tensorflow",

@@ -17,6 +17,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import webbrowser
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from digits_edge.cli.labelling.server import LabelServer
 from digits_edge.export import pipeline as exporting
 from digits_edge.export.options import ExportOptions
 from digits_edge.runtime import Classifier
@@ -91,6 +93,12 @@ def workspace(trained, tmp_path, monkeypatch):
         folder = tmp_path / "pictures" / str(label)
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(x[row]).save(folder / f"{row}.png")
+    shutil.copytree(tmp_path / "pictures", tmp_path / "collected")
+    named = {path: path.parent.name for path in sorted((tmp_path / "collected").rglob("*.png"))}
+    rows = [f"{path.rename(tmp_path / 'collected' / path.name).name},{label}" for path, label in named.items()]
+    for name in set(named.values()):
+        (tmp_path / "collected" / name).rmdir()
+    (tmp_path / "collected/labels.csv").write_text("\n".join(["file,label", *rows]))
     header = ",".join(f"pixel{i}" for i in range(784))
     rows = [",".join(map(str, row)) for row in x.reshape(len(x), -1)]
     labelled = [f"{label},{row}" for label, row in zip(y, rows, strict=True)]
@@ -130,6 +138,8 @@ def stand_ins(trained, digits, monkeypatch):
         return Bundle.open(options.out)
 
     monkeypatch.setattr(builtin, "read_sample", lambda: (digits.pixels, digits.targets))
+    monkeypatch.setattr(LabelServer, "serve_forever", lambda *_, **__: None)  # nobody is there to label
+    monkeypatch.setattr(webbrowser, "open", lambda _: True)
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(exporting, "export", export)
 

@@ -138,3 +138,31 @@ def test_a_class_whose_name_is_not_utf8_is_rejected_before_its_pictures_are_read
     monkeypatch.setattr(picture_folder, "read", None)
     with pytest.raises(UsageError, match=r"expected a name in UTF-8, received '\\udcff'"):
         read_dataset(str(tmp_path))
+
+
+def test_labels_csv_decides_and_what_it_leaves_out_is_said(few, tmp_path, capfd):
+    save_folders(tmp_path, few, ["x"])
+    for path in (tmp_path / "x").iterdir():
+        path.rename(tmp_path / path.name)
+    rows = [f"{row:03}.png,{'even' if row % 2 else 'odd'}" for row in range(20)]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label", *rows, "020.png,", "gone.png,odd"]))
+    dataset = read_dataset(str(tmp_path))
+    assert (len(dataset), dataset.labels) == (20, ("even", "odd"))
+    said = capfd.readouterr().err
+    assert "labels.csv: left out 9 pictures without a label\n" in said
+    assert "labels.csv: left out 1 picture marked as none of the classes\n" in said
+    assert "labels.csv: left out 1 picture that could not be found\n" in said
+
+
+def test_a_labels_csv_without_a_class(few, tmp_path, refused):
+    save_folders(tmp_path, few, ["."])
+    (tmp_path / "labels.csv").write_text("file,label\n000.png,\n")
+    assert "labels.csv: expected pictures with a label, found none" in refused("train", "--data", tmp_path)
+    (tmp_path / "labels.csv").write_text("file,label\n000.png\n")
+    assert "labels.csv: row 2: expected 2 cells, found 1" in refused("train", "--data", tmp_path)
+
+
+def test_a_labels_csv_of_something_else_is_no_matter(few, tmp_path):
+    save_folders(tmp_path, few, ["cat", "dog"])
+    (tmp_path / "labels.csv").write_text("file,label\nelsewhere.png,1\n")
+    assert read_dataset(str(tmp_path)).labels == ("cat", "dog")

@@ -20,7 +20,8 @@ Data = Annotated[
     typer.Option(
         metavar="SPEC",
         help="The labelled pictures: sample (5,000 embedded digits), mnist (downloaded), a CSV (also packed), an .npz, "
-        ".npy, .mat or .parquet file, a folder of IDX files, or one with a sub-folder of pictures per class.",
+        ".npy, .mat or .parquet file, a folder of IDX files, one with a sub-folder of pictures per class, or one of "
+        "pictures with a labels.csv, as digits-edge label writes it.",
     ),
 ]
 Labels = Annotated[

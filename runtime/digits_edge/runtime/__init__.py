@@ -19,6 +19,7 @@ from .prediction import Prediction, SelfTest
 __all__ = [
     "BundleError",
     "Classifier",
+    "Collector",
     "DigitsEdgeError",
     "IntegrityError",
     "MissingExtra",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from .collector import Collector
     from .numbers.reading import Reading
 
     __version__: str
@@ -38,6 +40,10 @@ else:
 
     def __getattr__(name):
         """Look up on first use what takes long to import, or is not always needed."""
+        if name == "Collector":
+            from .collector import Collector
+
+            return Collector
         if name == "Reading":
             from .numbers.reading import Reading
 

@@ -59,6 +59,22 @@ def replacing(target: Path, *, text: bool = False) -> Iterator[IO[Any]]:
         raise UsageError(f"{target}: cannot be written: {error.strerror or error}") from None
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Write a new file, whole or not at all; an OSError if that fails.
+
+    It is not flushed to disk, which takes long on a memory card: after a power failure it may be empty.
+    """
+    new = path.with_name(f".{path.name}.partial")
+    try:
+        with new.open("xb") as file:
+            file.write(data)
+        new.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            new.unlink()
+        raise
+
+
 def try_to_write(target: Path) -> None:
     """Make a new file beside a target, and remove it: the OSError is that of writing the target later."""
     remove_leftovers(target)

@@ -269,7 +269,8 @@ class Classifier:
             return Prediction(None, 0.0, False, self._nothing(), "no ink")
         best = int(probabilities.argmax())
         reason = "several" if found.several else self._contract.rejection_reason(probabilities)
-        return Prediction(self.labels[best], float(probabilities[best]), reason is None, probabilities, reason)
+        score = float(probabilities[best])
+        return Prediction(self.labels[best], score, reason is None, probabilities, reason, pixels=found.pixels)
 
     def _nothing(self) -> npt.NDArray[np.float32]:
         return np.zeros(len(self.labels), np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import PictureError
@@ -25,6 +25,7 @@ class Prediction:
         reason: Why the picture was rejected: `no ink`, `several` figures (`Classifier.read` reads numbers), `not like
             training data`, `unsure`, or what is wrong with the file; None if it was accepted.
         error: In `predict_many`, the error that `predict` would have raised; None otherwise.
+        pixels: What was classified: uint8 in the model's form; None without a label.
     """
 
     label: str | None
@@ -33,6 +34,7 @@ class Prediction:
     probabilities: npt.NDArray[np.float32]
     reason: str | None = None
     error: PictureError | None = None
+    pixels: npt.NDArray[np.uint8] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as encoder
 import sys
 from collections.abc import Iterable
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -119,7 +118,15 @@ def _record(result: ReadingResult) -> dict[str, Any]:
                 "text": number.text,
                 "score": round(number.score, 6),
                 "box": number.box,
-                "digits": [asdict(digit) | {"score": round(digit.score, 6)} for digit in number.digits],
+                "digits": [
+                    {
+                        "label": digit.label,
+                        "score": round(digit.score, 6),
+                        "accepted": digit.accepted,
+                        "box": digit.box,
+                    }
+                    for digit in number.digits
+                ],
             }
             for number in reading.numbers
         ],

@@ -69,7 +69,8 @@ class Written:
         best = int(segment.probabilities.argmax())
         accepted = contract.rejection_reason(segment.probabilities) is None
         box = self.view.box(self.line, segment.box)
-        return Digit(contract.labels[best], float(segment.probabilities[best]), accepted, box)
+        score = float(segment.probabilities[best])
+        return Digit(contract.labels[best], score, accepted, box, segment.pixels.copy())  # of many that were drawn
 
 
 def answer(lines: list[Written], contract: Contract) -> Reading:

@@ -54,6 +54,7 @@ class Segment:
     first: int
     after: int  # the last piece plus 1
     box: Box  # in the line's ink
+    pixels: npt.NDArray[np.uint8]  # uint8[28, 28], its ink in MNIST's form
     probabilities: Floats  # float32[C], of the classes
     sign: bool  # whether it is taken for a sign or a letter, which is left out
     shares: Floats  # float32[C], the same if it is a digit
@@ -151,11 +152,11 @@ def best_path(
     runs = _runs(pieces, line.tall)
     if not runs:
         return None
-    answers = classify(np.stack([pieces.drawn(first, after) for first, after in runs]))
+    drawn = np.stack([pieces.drawn(first, after) for first, after in runs])
     segments = [
         segment
-        for (first, after), probabilities in zip(runs, answers, strict=True)
-        for segment in _meanings(pieces, first, after, probabilities, line)
+        for run, pixels, probabilities in zip(runs, drawn, classify(drawn), strict=True)
+        for segment in _meanings(pieces, run, pixels, probabilities, line)
     ]
     return _search(segments, len(pieces), digits)
 
@@ -203,8 +204,11 @@ def _runs(pieces: Pieces, tall: float) -> list[tuple[int, int]]:
     return runs
 
 
-def _meanings(pieces: Pieces, first: int, after: int, probabilities: Floats, line: Line) -> list[Segment]:
+def _meanings(
+    pieces: Pieces, run: tuple[int, int], pixels: npt.NDArray[np.uint8], probabilities: Floats, line: Line
+) -> list[Segment]:
     """A run of pieces as a digit and as a sign."""
+    first, after = run
     box = rows, columns = pieces.box(first, after)
     low = max(0.0, LOWEST - (rows.stop - rows.start) / line.tall) / LOW
     away = (rows.start + rows.stop) / 2 - line.middle - line.slope * (columns.start + columns.stop) / 2
@@ -217,8 +221,9 @@ def _meanings(pieces: Pieces, first: int, after: int, probabilities: Floats, lin
     written = max(fits * (1 - spread), LEAST_LIKELY)
     other = max(prior * (1 - fits * (1 - spread)), LEAST_LIKELY)
     shares = (probabilities - spread / classes).clip(min=LEAST_LIKELY)
+    shares /= shares.sum()
     digit, sign = (
-        Segment(first, after, box, probabilities, kind, shares / shares.sum(), fits, bounded + float(np.log(weight)))
+        Segment(first, after, box, pixels, probabilities, kind, shares, fits, bounded + float(np.log(weight)))
         for kind, weight in ((False, written), (True, other))
     )
     if digit.is_as_large_as_digits and columns.stop - columns.start > WIDEST_SIGN * line.tall:

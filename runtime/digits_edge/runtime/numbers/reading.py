@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 class Box(NamedTuple):
@@ -24,12 +28,14 @@ class Digit:
         score: Its probability.
         accepted: Whether the digit resembles the training data, and the model is sure.
         box: Where it is.
+        pixels: What was classified: uint8[28, 28] in MNIST's form.
     """
 
     label: str
     score: float
     accepted: bool
     box: Box
+    pixels: npt.NDArray[np.uint8] = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)

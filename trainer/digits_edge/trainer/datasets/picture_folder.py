@@ -1,4 +1,4 @@
-"""Read folders of pictures: one sub-folder per class, perhaps below a folder for each part of the dataset."""
+"""Read folders of pictures: one sub-folder per class, perhaps below a folder for each part, or a `labels.csv`."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from digits_edge.common import labels_csv
 from digits_edge.common.progress import say
 from digits_edge.runtime.batch.csv_header import SIDES
 from digits_edge.runtime.errors import DatasetError, PictureError, check_utf8
@@ -97,6 +98,35 @@ def find(folder: Path, files: Sequence[Path], *, empty_allowed: bool) -> dict[st
             f"{empty[0]}: expected pictures of class {empty[0].name!r}, found none; --labels FILE allows such classes"
         )
     return found
+
+
+def find_labelled(folder: Path, files: Sequence[Path]) -> list[Picture] | None:
+    """Find the pictures that the folder's `labels.csv` gives a class; None if it names no file that is there.
+
+    What has no label or is none of the classes is left out, which is said.
+
+    Raises:
+        DatasetError: A row of the file is wrong, or no picture has a label.
+    """
+    labels = labels_csv.read_labels(folder / labels_csv.NAME)
+    present = {file: folder / file for file in labels or () if (folder / file).is_file()}
+    if not labels or not present:
+        return None
+    labelled = [Picture(str(path), path, labels[file]) for file, path in present.items() if labels[file]]
+    if not labelled:
+        raise DatasetError(f"{folder / labels_csv.NAME}: expected pictures with a label, found none")
+    folders, named = {path.parent for path in present.values()}, set(present.values())
+    left_out = {
+        "without a label": sum(
+            path.parent in folders and path.suffix.lower() in SUFFIXES and path not in named for path in files
+        ),
+        "marked as none of the classes": sum(labels[file] == labels_csv.NONE for file in present),
+        "that could not be found": len(labels) - len(present),
+    }
+    for what, count in left_out.items():
+        if count:
+            say(f"{folder / labels_csv.NAME}: left out {_count(count)} {what}")
+    return labelled
 
 
 def read(

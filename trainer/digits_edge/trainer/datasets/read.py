@@ -69,8 +69,8 @@ def read_dataset(
 
     Args:
         spec: `sample` (5,000 embedded digits), `mnist` (downloaded), or a path: a CSV, an `.npz`, `.npy`, `.mat` or
-            `.parquet` file, a folder of such files or of IDX files, or a folder with one sub-folder of pictures per
-            class.
+            `.parquet` file, a folder of such files or of IDX files, a folder with one sub-folder of pictures per class,
+            or a folder of pictures with a `labels.csv` of the columns `file` and `label`.
         part: Part to read, if the dataset has a test part of its own; other datasets have one part only.
         names: Class names in the order of the targets, or None to take names and order from the data.
         preprocess: How a photograph becomes pixels, or None to decide by the data.
@@ -161,6 +161,8 @@ def _read_folder(path: Path, ask: Ask) -> Raw:
         return _read_arrays(found, ask)
     if tables := [file for file in files if file.suffix.lower() == ".parquet"]:
         return _read_parquet(parquet.find(tables), ask)
+    if labelled := picture_folder.find_labelled(path, files):
+        return _read_pictures([labelled], ask)
     return _read_pictures(_chosen(picture_folder.find(path, files, empty_allowed=ask.names is not None), ask), ask)
 
 
