@@ -14,6 +14,7 @@ from .model_limits import check_model_limits
 from .ort import ORT_ERRORS, onnxruntime
 
 Provider = str | tuple[str, dict[str, Any]]
+FEATURES: Final = "features"  # name of the second output
 MAX_THREADS: Final = 256  # onnxruntime needs minutes to start more
 
 
