@@ -124,11 +124,11 @@ def accuracy(classifier: Classifier, pixels: np.ndarray, labels: np.ndarray) -> 
 
 
 def measure(classifier: Classifier, kind: Kind, test: tuple[np.ndarray, np.ndarray], draws: int) -> list[str]:
-    """A row of the table: before, and after each number of examples with the worst loss on t10k."""
+    """A row of the table: before and after each number of examples, with the worst change on t10k."""
     pixels, labels, hands = kind
-    before, cells = accuracy(classifier, *test), [f"{accuracy(classifier, pixels, labels):.1f}"]
+    untaught, cells = accuracy(classifier, *test), []
     for count in EXAMPLES:
-        after, lost = [], []
+        before, after, lost = [], [], []
         for draw in range(draws):
             for writer in np.unique(hands):
                 rng, own = np.random.default_rng([draw, writer]), np.flatnonzero(hands == writer)
@@ -136,9 +136,10 @@ def measure(classifier: Classifier, kind: Kind, test: tuple[np.ndarray, np.ndarr
                 chosen = np.concatenate(groups)
                 rest = np.setdiff1d(own, chosen)
                 learnt = taught(classifier, pixels[chosen], labels[chosen])
+                before.append(accuracy(classifier, pixels[rest], labels[rest]))
                 after.append(accuracy(learnt, pixels[rest], labels[rest]))
-                lost.append(accuracy(learnt, *test) - before)
-        cells.append(f"{np.mean(after):.1f} ({min(lost):+.2f})")
+                lost.append(accuracy(learnt, *test) - untaught)
+        cells.append(f"{np.mean(before):.1f} → {np.mean(after):.1f} ({min(lost):+.2f})")
     return cells
 
 
@@ -163,7 +164,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=3, help="draws of the examples (3)")
     arguments = parser.parse_args()
     classifier = Classifier.load(arguments.bundle)
-    images, labels = (next(arguments.data.glob(f"t10k-{kind}*")) for kind in ("images", "labels"))
+    images, labels = (min(arguments.data.glob(f"t10k-{kind}*")) for kind in ("images", "labels"))
     test = read_array(images), read_array(labels).astype(str)
     kinds = {
         "sevens with a bar, ones with a flag": strokes(classifier, "7", "1"),
@@ -173,8 +174,8 @@ def main() -> None:
         "a tick": strokes(classifier, "tick"),
     }
     print(f"{classifier.name}, t10k before: {accuracy(classifier, *test):.2f} %\n")
-    print("| taught, in % (t10k, in points) | before |", " | ".join(f"{count} each" for count in EXAMPLES), "|")
-    print("|---|" + "--:|" * (1 + len(EXAMPLES)))
+    print("| taught, in % (t10k, in points) |", " | ".join(f"{count} each" for count in EXAMPLES), "|")
+    print("|---|" + "--:|" * len(EXAMPLES))
     for name, kind in kinds.items():
         print(f"| {name} |", " | ".join(measure(classifier, kind, test, arguments.draws)), "|", flush=True)
     print("\nmicroseconds a picture, and more with 10, 100, 1,000 examples:", *cost(classifier, *test))

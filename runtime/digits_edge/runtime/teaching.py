@@ -31,7 +31,8 @@ LARGEST: Final = 2**28  # bytes of a file, and of the pixels in it
 FEATURES_REACH: Final = 0.8  # cosine distance of features at which an example ends to count
 PIXELS_REACH: Final = 0.09  # the same of pixels
 NEW_REACH: Final = 0.2  # the same for a class that the network does not know, which takes no pictures from others there
-DOUBT_REACH: Final = 16.0  # how much surer of another class the network may be, in log odds
+DOUBT_REACH: Final = 8.0  # how much surer of another class the network may be, in log odds
+SURE: Final = 0.999  # score from which on examples of the same class add nothing
 WHOLE: Final = 0.4  # nearness from which on the network no longer counts
 FAINT: Final = 0.1  # of the usual length of the features: shorter ones resemble each other
 SIDE: Final = 14  # rows and columns in which pixels are compared
@@ -78,6 +79,7 @@ class Taught:
         "_known",
         "_offset",
         "_rows",
+        "_votes",
         "classes",
         "examples",
         "labels",
@@ -103,35 +105,37 @@ class Taught:
         seen, shapes = self._directions(features, pixels)
         self._rows = np.concatenate([seen / np.float32(FEATURES_REACH), shapes / reach[:, None]], axis=1).T.copy()
         self._offset = 1 - 1 / np.float32(FEATURES_REACH) - 1 / reach
-        self._against = np.array(
-            [_against(p, label) for p, label in zip(probabilities, self._classes, strict=True)], np.float32
-        )
+        places = np.arange(len(labels)), np.minimum(self._classes, self._known)
+        self._against = _against(probabilities)[places]
+        self._votes = np.eye(len(self.classes), dtype=np.float32)[self._classes]
         self.examples = self._examples(contract, probabilities, seen, shapes)
 
     def blend(self, probabilities: Floats, features: Floats, pixels: Pixels) -> Floats:
         """The probabilities float32[N, len(classes)] of pictures of which the network gives these answers."""
-        near = np.concatenate(self._directions(features, pixels), axis=1) @ self._rows + self._offset  # [N, M]
+        doubts = self._doubts(probabilities)
+        helps = (self._classes != probabilities.argmax(axis=1)[:, None]) | (probabilities.max(axis=1) < SURE)[:, None]
+        rows = np.flatnonzero((helps & (doubts < 1)).any(axis=1))  # the others need no distances
         if len(self.classes) > self._known:
             more = np.zeros((len(probabilities), len(self.classes) - self._known), np.float32)
             probabilities = np.concatenate([probabilities, more], axis=1)
-        rows = np.flatnonzero(near.max(axis=1) > 0)
         if not rows.size:
             return probabilities
-        probabilities = probabilities.copy()
-        for row in rows:
-            probabilities[row] = self._blended(probabilities[row], near[row])
-        return probabilities
-
-    def _blended(self, probabilities: Floats, near: Floats) -> Floats:
-        some = np.flatnonzero(near > 0)
-        against = [_against(probabilities[: self._known], label) for label in self._classes[some]]
-        surer = np.maximum(0, np.array(against, np.float32) - self._against[some])
-        weights = np.maximum(0, near[some] - surer / np.float32(DOUBT_REACH))
-        if not weights.any():
+        places = np.concatenate(self._directions(features[rows], pixels[rows]), axis=1)
+        weights = np.maximum(0, places @ self._rows + self._offset - doubts[rows])  # [rows, M]
+        nearest = weights.max(axis=1)
+        near = np.flatnonzero(nearest > 0)
+        if not near.size:
             return probabilities
-        share = np.float32(min(1, weights.max() / WHOLE))
-        votes = np.bincount(self._classes[some], weights, len(self.classes)) / weights.sum()
-        return np.asarray((1 - share) * probabilities + share * votes, np.float32)
+        blended, rows, weights = probabilities.copy(), rows[near], weights[near]
+        share = np.minimum(1, nearest[near] / np.float32(WHOLE))[:, None]
+        votes = weights @ self._votes / weights.sum(axis=1, keepdims=True)
+        blended[rows] = (1 - share) * probabilities[rows] + share * votes
+        return blended
+
+    def _doubts(self, probabilities: Floats) -> Floats:
+        """How much surer of another class the network is than at the examples, as a share of the reach, [N, M]."""
+        surer = _against(probabilities)[:, np.minimum(self._classes, self._known)] - self._against
+        return np.asarray(np.maximum(surer, 0) / np.float32(DOUBT_REACH))
 
     def _directions(self, features: Floats, pixels: Pixels) -> tuple[Floats, Floats]:
         """Features and coarse pixels as vectors of length 1, so that a product is a cosine."""
@@ -140,7 +144,7 @@ class Taught:
         grey: Floats = pixels.astype(np.float32)
         if grey.ndim == 4:
             grey = grey.mean(axis=3, dtype=np.float32)
-        shapes: Floats = (rows @ grey @ columns.T).reshape(len(grey), -1)
+        shapes = np.asarray(rows @ grey @ columns.T, np.float32).reshape(len(grey), -1)
         return _unit(np.concatenate([features, faint], axis=1)), _unit(shapes)
 
     def _examples(self, contract: Contract, probabilities: Floats, seen: Floats, shapes: Floats) -> tuple[Example, ...]:
@@ -226,11 +230,14 @@ def _array(archive: Any, name: str) -> npt.NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(shape)
 
 
-def _against(probabilities: Floats, label: int) -> float:
-    """How sure a network is of another class than `label`, in log odds; of a class that it does not know, of any."""
-    best = max(float(probabilities.max()), TINY)
-    rest = 1 - best if label >= len(probabilities) else float(probabilities[label])
-    return float(np.log(best / max(rest, TINY)))
+def _against(probabilities: Floats) -> Floats:
+    """How sure a network is that a picture is not of a class, but of another, in log odds float32[N, C + 1].
+
+    The last column is for a class that it does not know.
+    """
+    best = probabilities.max(axis=1, keepdims=True)
+    logarithms = np.log(np.maximum(np.concatenate([probabilities, 1 - best], axis=1), np.float32(TINY)))
+    return np.asarray(np.log(np.maximum(best, np.float32(TINY))) - logarithms)
 
 
 def _pooling(side: int) -> Floats:
