@@ -75,10 +75,13 @@ class Taught:
         "_against",
         "_bias",
         "_classes",
+        "_columns",
         "_grid",
         "_known",
+        "_least",
         "_offset",
         "_rows",
+        "_surest",
         "_votes",
         "classes",
         "examples",
@@ -105,23 +108,27 @@ class Taught:
         seen, shapes = self._directions(features, pixels)
         self._rows = np.concatenate([seen / np.float32(FEATURES_REACH), shapes / reach[:, None]], axis=1).T.copy()
         self._offset = 1 - 1 / np.float32(FEATURES_REACH) - 1 / reach
-        places = np.arange(len(labels)), np.minimum(self._classes, self._known)
-        self._against = _against(probabilities)[places]
+        self._columns = np.minimum(self._classes, self._known)
+        self._against = _against(probabilities)[np.arange(len(labels)), self._columns]
+        most = np.full(self._known + 1, -np.inf, np.float32)  # log odds against each class up to which examples count
+        np.maximum.at(most, self._columns, self._against + DOUBT_REACH)
+        with np.errstate(over="ignore"):
+            odds = np.exp(-most)
+        self._least, self._surest = odds[:-1], 1 / (1 + odds[-1])
         self._votes = np.eye(len(self.classes), dtype=np.float32)[self._classes]
         self.examples = self._examples(contract, probabilities, seen, shapes)
 
     def blend(self, probabilities: Floats, features: Floats, pixels: Pixels) -> Floats:
         """The probabilities float32[N, len(classes)] of pictures of which the network gives these answers."""
-        doubts = self._doubts(probabilities)
-        helps = (self._classes != probabilities.argmax(axis=1)[:, None]) | (probabilities.max(axis=1) < SURE)[:, None]
-        rows = np.flatnonzero((helps & (doubts < 1)).any(axis=1))  # the others need no distances
+        rows = np.flatnonzero(self._may_change(probabilities))  # the others need no distances
         if len(self.classes) > self._known:
             more = np.zeros((len(probabilities), len(self.classes) - self._known), np.float32)
             probabilities = np.concatenate([probabilities, more], axis=1)
         if not rows.size:
             return probabilities
+        surer = _against(probabilities[rows, : self._known])[:, self._columns] - self._against
         places = np.concatenate(self._directions(features[rows], pixels[rows]), axis=1)
-        weights = np.maximum(0, places @ self._rows + self._offset - doubts[rows])  # [rows, M]
+        weights = np.maximum(0, places @ self._rows + self._offset - np.maximum(surer, 0) / DOUBT_REACH)  # [rows, M]
         nearest = weights.max(axis=1)
         near = np.flatnonzero(nearest > 0)
         if not near.size:
@@ -132,10 +139,11 @@ class Taught:
         blended[rows] = (1 - share) * probabilities[rows] + share * votes
         return blended
 
-    def _doubts(self, probabilities: Floats) -> Floats:
-        """How much surer of another class the network is than at the examples, as a share of the reach, [N, M]."""
-        surer = _against(probabilities)[:, np.minimum(self._classes, self._known)] - self._against
-        return np.asarray(np.maximum(surer, 0) / np.float32(DOUBT_REACH))
+    def _may_change(self, probabilities: Floats) -> npt.NDArray[np.bool_]:
+        """Whether an example of another class, or of the same where the network is not sure, could be near, bool[N]."""
+        best = probabilities.max(axis=1, keepdims=True)
+        likely = (probabilities + TINY > best * self._least) & ((probabilities < best) | (best < SURE))
+        return np.asarray(likely.any(axis=1) | (best[:, 0] < self._surest))
 
     def _directions(self, features: Floats, pixels: Pixels) -> tuple[Floats, Floats]:
         """Features and coarse pixels as vectors of length 1, so that a product is a cosine."""
