@@ -27,7 +27,8 @@ def tick(jitter: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def pictures(trained) -> tuple[np.ndarray, np.ndarray]:
-    return trained.validation()
+    pixels, targets = trained.validation()
+    return pixels, targets
 
 
 @pytest.fixture(scope="module")
