@@ -53,8 +53,8 @@ def page(model: dict[str, Any]) -> bytes:
 
     `model` holds plain JSON values: `name`, `labels`, `shape`, `preprocess`, `thresholds` and `output` as the scripts
     read them, `engine` as engine.js reads it, `seams` as seams.js reads it if the page reads numbers, `features` as
-    teaching.js reads it if the model can be taught, and `facts` for the footer: `accuracy` from 0 to 1, the number of `pictures` that it was measured on, and the number of `parameters`
-    or None.
+    teaching.js reads it if the model can be taught, and `facts` for the footer: `accuracy` from 0 to 1, the number of
+    `pictures` that it was measured on, and the number of `parameters` or None.
     """
     # The blocks keep the scripts' names out of the global scope, and page.js's names apart from the others'.
     script = f'"use strict";\n{{\n{scripts()}\n{{\n{_script("page.js")}}}\n}}\n'
