@@ -326,6 +326,7 @@ function learn(next) {
   examples = next;
   taught = openTaught(model, examples, infer);
   element("taught").textContent = examples.length ? `${examples.length} taught, kept in this browser` : "";
+  element("bars").classList.toggle("long", taught.labels.some((label) => [...label].length > 3));
   element("save").disabled = element("forget").disabled = !examples.length;
   try {
     const kept = examples.map(({ label, pixels }) => [label, Array.from(pixels, (value) => String.fromCharCode(value)).join("")]);
