@@ -344,8 +344,7 @@ class Classifier:
         return self._outputs(["probabilities"], pixels)[0]
 
     def _run_taught(self, taught: Taught, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        probabilities, features = self._outputs(["probabilities", FEATURES], pixels)
-        return taught.blend(probabilities, features, pixels)
+        return taught.blend(self._run(pixels), pixels, self._features)
 
     def _outputs(self, names: list[str], pixels: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
         session = self._session or self._open(self.name)

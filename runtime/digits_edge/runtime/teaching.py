@@ -118,16 +118,20 @@ class Taught:
         self._votes = np.eye(len(self.classes), dtype=np.float32)[self._classes]
         self.examples = self._examples(contract, probabilities, seen, shapes)
 
-    def blend(self, probabilities: Floats, features: Floats, pixels: Pixels) -> Floats:
-        """The probabilities float32[N, len(classes)] of pictures of which the network gives these answers."""
-        rows = np.flatnonzero(self._may_change(probabilities))  # the others need no distances
+    def blend(self, probabilities: Floats, pixels: Pixels, network: Network) -> Floats:
+        """The probabilities float32[N, len(classes)] of pictures to which the network gives these.
+
+        It is asked again, for features, about those that an example could change, which most do not need.
+        """
+        rows = np.flatnonzero(self._may_change(probabilities))
         if len(self.classes) > self._known:
             more = np.zeros((len(probabilities), len(self.classes) - self._known), np.float32)
             probabilities = np.concatenate([probabilities, more], axis=1)
         if not rows.size:
             return probabilities
         surer = _against(probabilities[rows, : self._known])[:, self._columns] - self._against
-        places = np.concatenate(self._directions(features[rows], pixels[rows]), axis=1)
+        _, features = network(pixels[rows])
+        places = np.concatenate(self._directions(features, pixels[rows]), axis=1)
         weights = np.maximum(0, places @ self._rows + self._offset - np.maximum(surer, 0) / DOUBT_REACH)  # [rows, M]
         nearest = weights.max(axis=1)
         near = np.flatnonzero(nearest > 0)
