@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from networks import released
 from py_mini_racer import MiniRacer
 
+from digits_edge.export.codegen.tflite_reader import read_network
 from digits_edge.export.codegen.web import page as web_page
+from digits_edge.export.codegen.web.engine import model_of
+from digits_edge.export.engines.litert import TfliteModel
+from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.metadata import Contract, Golden
+from digits_edge.runtime.teaching import Taught
+
+ROOT = Path(__file__).parents[2]
 
 
 class Scripts(HTMLParser):
@@ -77,3 +86,47 @@ def test_acceptance_is_the_contracts(classes):
             told = json.loads(str(script.eval(f"JSON.stringify(({rule})({rows.tolist()}, {json.dumps(thresholds)}))")))
             assert [row["best"] for row in told] == rows.argmax(axis=1).tolist()
             assert [row["reason"] for row in told] == [contract.rejection_reason(row) for row in rows]
+
+
+def test_the_page_learns_what_the_runtime_learns(digits):
+    """The same network, the same examples, also of a new class: the same probabilities."""
+    data = released("micro")
+    network, output = read_network(data), TfliteModel.load(data, "micro").spec.output
+    contract = Bundle.open(ROOT / "artifacts/micro").contract()
+
+    def answer(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        values = pixels.reshape(-1, 28, 28, 1)
+        for layer in network.layers[:-1]:
+            values = layer(values)
+        logits = network.logits(pixels).astype(float) * output.scale
+        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+        features = values.reshape(len(values), -1).astype(np.float32) - network.layers[-1].fill
+        return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32), features
+
+    rng = np.random.default_rng(0)
+    pixels = digits.pixels[rng.permutation(len(digits))[:60]]
+    labels = [*rng.choice(list("0123456789"), 20), *["new"] * 20]
+    near = np.clip(pixels[:40] + rng.normal(0, 20, (40, 28, 28)), 0, 255).astype(np.uint8)  # and others, far away
+    some = np.concatenate([near, pixels])
+    taught = Taught(answer, contract, labels, pixels[:40].copy())
+    expected = taught.blend(answer(some)[0], some, answer)
+    assert (expected.argmax(axis=1) == 10).sum() >= 5
+    told = model_of(network, contract, output, {})
+    given = {
+        "model": told,
+        "examples": [{"label": label, "pixels": p.ravel().tolist()} for label, p in zip(labels, pixels, strict=False)],
+        "some": some.reshape(len(some), -1).tolist(),
+    }
+    with MiniRacer() as context:
+        context.eval(f"{web_page.scripts()}\nconst given = {json.dumps(given)};")
+        found = context.eval("""{
+            const classify = openEngine(given.model.engine);
+            const infer = (pixels) => {
+              const shares = probabilities(classify(pixels), given.model.output);
+              return { shares, features: classify.features() };
+            };
+            const examples = given.examples.map(({ label, pixels }) => ({ label, pixels: Uint8Array.from(pixels) }));
+            const { blend } = openTaught(given.model, examples, infer);
+            JSON.stringify(given.some.map((pixels) => Array.from(blend(infer(Uint8Array.from(pixels)), pixels))));
+        }""")
+    np.testing.assert_allclose(np.array(json.loads(str(found))), expected, atol=2e-4)

@@ -27,6 +27,7 @@ from digits_edge.export.engines.tensor_spec import Quantization
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.metadata import Contract, Golden
+from digits_edge.runtime.teaching import load
 from digits_edge.trainer.datasets.dataset import Dataset
 
 RELEASED: Final = Path(__file__).parents[2] / "artifacts" / "micro"
@@ -210,7 +211,7 @@ def test_it_needs_nothing_but_itself(opened, address):
 
 def test_it_is_one_small_file_that_names_no_other(model):
     page = web_page.page(model)
-    assert len(page) < 150_000
+    assert len(page) < 160_000
     assert not re.search(rb"https?:|@import|url\(", page)
     assert b"default-src 'none'" in page
 
@@ -312,6 +313,53 @@ def test_pictures_of_numbers_get_the_runtimes_answers(page, reader, digits):
         left_out += page.locator("#boxes rect.out").count() == len(expected.left_out) > 0
     assert len(differ) <= 0.05 * asked, differ
     assert left_out >= 5
+
+
+TICK: Final[list[Stroke]] = [[(0.25, 0.55), (0.45, 0.8), (0.8, 0.2)]]
+
+
+def teach(page: Page, text: str) -> None:
+    page.fill("#truth", text)
+    page.click("#teach button")
+
+
+def test_what_it_is_taught_is_kept_and_can_be_saved_and_forgotten(opened, tmp_path):
+    page = opened()
+    draw(page, TICK)
+    assert label(page) != "tick"
+    teach(page, "tick")
+    assert label(page) == "tick"
+    assert accepted(page) == "true"
+    page.reload()
+    assert page.locator("#taught").inner_text() == "1 taught, kept in this browser"
+    draw(page, TICK)
+    assert label(page) == "tick"
+    page.click("#clear")
+    draw(page, STROKES["3"])
+    assert label(page) == "3"
+    with page.expect_download() as saved:
+        page.click("#save")
+    saved.value.save_as(tmp_path / "mine.npz")
+    labels, pixels = load(tmp_path / "mine.npz", (28, 28))
+    assert labels == ["tick"]
+    assert pixels.max() > 200
+    page.click("#forget")
+    page.click("#clear")
+    draw(page, TICK)
+    assert label(page) != "tick"
+    page.reload()
+    assert page.locator("#taught").inner_text() == ""
+
+
+def test_each_digit_of_a_number_can_be_taught(opened):
+    page = opened()
+    write(page, "72")
+    assert label(page) == "72"
+    teach(page, "7")
+    assert page.locator("#trouble").inner_text() == "Expected 2 characters."
+    teach(page, "75")
+    assert label(page) == "75"
+    assert page.locator("#taught").inner_text() == "1 taught, kept in this browser"
 
 
 def test_clearing_takes_all_away(page):
@@ -426,7 +474,7 @@ def test_a_phone_shows_sheet_and_answer_at_once(opened, model, tmp_path, many, s
     draw(page, STROKES["5"])
     assert label(page) == model["labels"][5]
     assert page.locator("#label").inner_text() == model["labels"][5]
-    for part in ("#sheet", "#answer", "#pixels", "#clear", "label"):
+    for part in ("#sheet", "#answer", "#pixels", "#clear", "label.button"):
         box = page.locator(part).bounding_box()
         assert box is not None
         assert box["x"] >= 0

@@ -21,6 +21,7 @@ __all__ = [
     "Classifier",
     "Collector",
     "DigitsEdgeError",
+    "Example",
     "IntegrityError",
     "MissingExtra",
     "PictureError",
@@ -34,6 +35,7 @@ __all__ = [
 if TYPE_CHECKING:
     from .collector import Collector
     from .numbers.reading import Reading
+    from .teaching import Example
 
     __version__: str
 else:
@@ -44,6 +46,10 @@ else:
             from .collector import Collector
 
             return Collector
+        if name == "Example":
+            from .teaching import Example
+
+            return Example
         if name == "Reading":
             from .numbers.reading import Reading
 

@@ -12,12 +12,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .errors import BundleError, PictureError, reason_of
+from .errors import BundleError, PictureError, UsageError, reason_of
 from .metadata import Contract
 from .model_limits import CHUNK
 from .ort import ORT_ERRORS
 from .prediction import Prediction, SelfTest
-from .session import Provider, SessionSettings, checked_min_score, has_threads, open_session, read_contract
+from .session import (
+    FEATURES,
+    Provider,
+    SessionSettings,
+    check_features,
+    checked_min_score,
+    has_threads,
+    open_session,
+    read_contract,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -25,6 +34,7 @@ if TYPE_CHECKING:
 
     from .numbers.reading import Reading
     from .picture.finder import Finding
+    from .teaching import Example, Taught
 
 SELF_TEST_TOLERANCE: Final = 0.05  # in probability, since integer kernels round differently on different CPUs
 
@@ -36,9 +46,10 @@ class Classifier:
     keeps no memory arena. It prints and writes nothing, and never uses the network.
     """
 
-    __slots__ = ("__weakref__", "_contract", "_model", "_session", "_settings")
+    __slots__ = ("__weakref__", "_contract", "_model", "_session", "_settings", "_taught")
 
     _session: onnxruntime.InferenceSession | None  # None in a forked child until it is needed
+    _taught: Taught | None
 
     def __init__(
         self,
@@ -56,6 +67,7 @@ class Classifier:
         self._model = model
         self._settings = SessionSettings(threads, providers, session_options, trust)
         own = None if min_score is None else checked_min_score(min_score)
+        self._taught = None
         session = self._open(where)
         contract = read_contract(session, where)
         self._contract = contract if own is None else replace(contract, min_score=own)
@@ -70,6 +82,7 @@ class Classifier:
         session_options: onnxruntime.SessionOptions | None = None,
         min_score: float | None = None,
         trust: bool = False,
+        taught: str | os.PathLike[str] | None = None,
     ) -> Classifier:
         """Load the package's own model, a bundle, or one `.onnx` file that digits-edge exported.
 
@@ -83,16 +96,17 @@ class Classifier:
             min_score: Smallest score of an accepted answer, in [0, 1]; the model's own threshold unless given.
             trust: Load a model whose operators, size or work are not those of the models that digits-edge exports. It
                 may take any time and memory.
+            taught: A file of examples that `save` wrote, with this model or another one for pictures of this form.
 
         Raises:
-            BundleError: There is no model, or digits-edge did not export it.
+            BundleError: There is no model, digits-edge did not export it, or it has no features to teach it with.
             IntegrityError: A bundle's model is missing or was altered.
             UsageError: Another argument has an invalid value.
         """
         from .bundle import read_model
 
         model, where = read_model(path)
-        return cls(
+        loaded = cls(
             model,
             where,
             threads=threads,
@@ -101,6 +115,11 @@ class Classifier:
             min_score=min_score,
             trust=trust,
         )
+        if taught is None:
+            return loaded
+        from .teaching import load
+
+        return loaded._taught_by(*load(taught, loaded._contract.shape))
 
     @property
     def name(self) -> str:
@@ -109,7 +128,7 @@ class Classifier:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Class names, in the order of `probabilities`."""
+        """Class names, in the order of `probabilities`; classes that were taught stand at the end."""
         return self._contract.labels
 
     @property
@@ -146,6 +165,71 @@ class Classifier:
         from .numbers.read import read_numbers
 
         return read_numbers(picture, self.predict_proba, self._contract, digits)
+
+    @property
+    def examples(self) -> tuple[Example, ...]:
+        """The examples that it was taught, in this order."""
+        return self._taught.examples if self._taught else ()
+
+    def teach(self, picture: Any, label: str) -> Classifier:
+        """Return a classifier that has learnt what a picture is, also a new class; this one stays as it is.
+
+        It changes the answers for pictures that are much like it, in `predict` and `read`, and no others. A picture
+        that was taught before gets the new label. The example's `doubt`, in `examples`, says what speaks against it.
+
+        Args:
+            picture: As for `predict`; or a prediction or a digit of a reading, whose pixels are taken.
+            label: What it is, 1 to 100 characters.
+
+        Raises:
+            PictureError: The picture cannot be read.
+            UsageError: The picture has no ink, the label is no text, or there are 1,000 examples.
+            BundleError: The model has no features; digits-edge exports them since this version.
+            MissingExtra: pillow, which decodes files, is not installed.
+        """
+        from .numbers.reading import Digit
+        from .teaching import check_label
+
+        check_label(label)
+        own = isinstance(picture, Prediction | Digit)
+        pixels = picture.pixels if own else self.find(picture).pixels
+        if pixels is None:
+            raise UsageError("expected a picture with ink to teach, received one without")
+        if pixels.shape != self._contract.shape or pixels.dtype != np.uint8:
+            raise UsageError(
+                f"expected pixels uint8{list(self._contract.shape)}, received {pixels.dtype}{list(pixels.shape)}"
+            )
+        kept = [example for example in self.examples if not np.array_equal(example.pixels, pixels)]
+        return self._taught_by([*(e.label for e in kept), label], np.stack([*(e.pixels for e in kept), pixels]))
+
+    def untaught(self, *numbers: int) -> Classifier:
+        """Return a classifier without some examples, by their places in `examples`; without numbers, without any.
+
+        Raises:
+            UsageError: There is no example of that number.
+        """
+        for number in numbers:
+            if isinstance(number, bool) or not 0 <= operator.index(number) < len(self.examples):
+                raise UsageError(
+                    f"expected the number of one of {len(self.examples)} examples, received {number!r:.80}"
+                )
+        kept = [example for place, example in enumerate(self.examples) if numbers and place not in numbers]
+        pixels = np.array([example.pixels for example in kept], np.uint8).reshape(-1, *self._contract.shape)
+        return self._taught_by([example.label for example in kept], pixels)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the examples to an `.npz` file for `Classifier.load(..., taught=path)`, atomically.
+
+        It holds labels and pixels, no features, so that it also teaches the next model.
+
+        Raises:
+            UsageError: The file cannot be written, or there are no examples.
+        """
+        from .teaching import save
+
+        if not self._taught:
+            raise UsageError(f"{self.name}: expected a classifier that was taught something, to save it")
+        save(path, self._taught.labels, self._taught.pixels)
 
     def find(self, picture: Any) -> Finding:
         """Return what `predict` classifies: the pixels in the model's form, and the steps that led to them.
@@ -203,13 +287,20 @@ class Classifier:
         if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape[1:] != shape:
             got = f"{pixels.dtype}{list(pixels.shape)}" if isinstance(pixels, np.ndarray) else type(pixels).__name__
             raise PictureError(f"expected pixels uint8[N, {', '.join(map(str, shape))}], received {got}")
+        taught = self._taught
+        run = self._run if taught is None else partial(self._run_taught, taught)
         if len(pixels) <= CHUNK and len(pixels):
-            return self._run(pixels)
-        chunks = [self._run(pixels[start : start + CHUNK]) for start in range(0, len(pixels), CHUNK)]
+            return run(pixels)
+        chunks = [run(pixels[start : start + CHUNK]) for start in range(0, len(pixels), CHUNK)]
         return np.concatenate([np.empty((0, len(self.labels)), np.float32), *chunks])
 
     def self_test(self) -> SelfTest:
-        """Run the golden vectors on this device, and compare the answers with those of the exporting machine."""
+        """Run the golden vectors on this device, and compare the answers with those of the exporting machine.
+
+        What was taught does not count.
+        """
+        if self._taught:
+            return self.untaught().self_test()
         golden = self._contract.golden
         here = self.predict_proba(golden.pixels)
         difference = float(np.abs(here - golden.probabilities).max(initial=0))
@@ -217,7 +308,7 @@ class Classifier:
         passed = mismatches == 0 and difference <= SELF_TEST_TOLERANCE
         return SelfTest(passed, len(here), mismatches, difference)
 
-    def __reduce__(self) -> tuple[Callable[[bytes], Classifier], tuple[bytes]]:
+    def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[Any, ...]]:
         settings = self._settings
         if settings.session_options is not None:  # a copy without them would silently run otherwise
             raise TypeError(
@@ -231,13 +322,18 @@ class Classifier:
             min_score=self._contract.min_score,
             trust=settings.trust,
         )
+        if self._taught:
+            return _again, (again, self._model, self._taught.labels, self._taught.pixels)
         return again, (self._model,)
 
     def __repr__(self) -> str:
         return f"<Classifier {self.name!r}: {len(self.labels)} classes, {len(self._model):,} bytes>"
 
     def _open(self, where: str) -> onnxruntime.InferenceSession:
-        session = self._session = open_session(self._model, where, self._settings)
+        return self._use(open_session(self._model, where, self._settings))
+
+    def _use(self, session: onnxruntime.InferenceSession) -> onnxruntime.InferenceSession:
+        self._session = session
         if has_threads(session):
             from .fork_safety import owners
 
@@ -245,18 +341,47 @@ class Classifier:
         return session
 
     def _run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        return self._outputs(["probabilities"], pixels)[0]
+
+    def _run_taught(self, taught: Taught, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        return taught.blend(self._run(pixels), pixels, self._features)
+
+    def _outputs(self, names: list[str], pixels: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
         session = self._session or self._open(self.name)
         try:
-            probabilities: npt.NDArray[np.float32] = session.run(["probabilities"], {"image": pixels})[0]
+            outputs: list[npt.NDArray[np.float32]] = session.run(names, {"image": pixels})
         except ORT_ERRORS as error:
             if type(error) not in ORT_ERRORS:  # raised by the program around us, such as by a signal handler
                 raise
             raise BundleError(f"{self.name}: onnxruntime cannot run it: {reason_of(error)}") from None
-        if len(probabilities) != len(pixels):
-            raise BundleError(
-                f"{self.name}: expected probabilities of {len(pixels)} pictures, received {len(probabilities)}"
-            )
-        return probabilities
+        for name, output in zip(names, outputs, strict=True):
+            if len(output) != len(pixels):
+                raise BundleError(f"{self.name}: expected {name} of {len(pixels)} pictures, received {len(output)}")
+        return outputs
+
+    def _taught_by(self, labels: Sequence[str], pixels: npt.NDArray[np.uint8]) -> Classifier:
+        """The same network, taught these examples and no others."""
+        session = self._session or self._open(self.name)
+        again = object.__new__(type(self))
+        again._model, again._settings = self._model, self._settings
+        again._use(session)
+        again._taught = None
+        known = self._contract.golden.probabilities.shape[1]
+        contract = again._contract = replace(self._contract, labels=self._contract.labels[:known])
+        if labels:
+            from .teaching import Taught
+
+            check_features(session, self.name)
+            again._taught = Taught(again._features, contract, labels, pixels)
+            again._contract = replace(contract, labels=again._taught.classes)
+        return again
+
+    def _features(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """The network's probabilities and features of any number of pictures from 1."""
+        starts = range(0, len(pixels), CHUNK)
+        chunks = [self._outputs(["probabilities", FEATURES], pixels[start : start + CHUNK]) for start in starts]
+        probabilities, features = zip(*chunks, strict=True)
+        return np.concatenate(probabilities), np.concatenate(features)
 
     def _try_find(self, picture: Any) -> Finding | PictureError:
         try:
@@ -274,3 +399,10 @@ class Classifier:
 
     def _nothing(self) -> npt.NDArray[np.float32]:
         return np.zeros(len(self.labels), np.float32)
+
+
+def _again(
+    make: Callable[[bytes], Classifier], model: bytes, labels: Sequence[str], pixels: npt.NDArray[np.uint8]
+) -> Classifier:
+    """Unpickle a classifier that was taught."""
+    return make(model)._taught_by(labels, pixels)

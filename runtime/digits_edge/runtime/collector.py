@@ -194,6 +194,14 @@ class CollectingClassifier:
         self._collector._keep_reading(picture, reading, self._classifier.name)
         return reading
 
+    def teach(self, picture: Any, label: str) -> CollectingClassifier:
+        """Teach as `Classifier.teach` does, and go on keeping pictures."""
+        return self._collector.wrap(self._classifier.teach(picture, label))
+
+    def untaught(self, *numbers: int) -> CollectingClassifier:
+        """Forget as `Classifier.untaught` does, and go on keeping pictures."""
+        return self._collector.wrap(self._classifier.untaught(*numbers))
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._classifier, name)
 

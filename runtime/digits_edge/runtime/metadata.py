@@ -102,9 +102,9 @@ class Contract:
                 raise BundleError(f"{where}: expected an input shape [H, W] or [H, W, 3], received {list(shape)}")
             given = data["labels"]
             labels = tuple(given) if isinstance(given, list) else ()
-            if len(labels) < 2 or not all(_is_text(label) for label in labels) or len(set(labels)) < len(labels):
+            if len(labels) < 2 or not all(is_text(label) for label in labels) or len(set(labels)) < len(labels):
                 raise BundleError(f"{where}: expected two or more labels, all text, none twice, received {given!r:.80}")
-            if not _is_text(data["name"]):
+            if not is_text(data["name"]):
                 raise BundleError(f"{where}: expected a name, received {data['name']!r:.80}")
             if data["preprocess"] not in PREPROCESS:
                 raise BundleError(f"{where}: expected preprocess {PREPROCESS}, received {data['preprocess']!r:.80}")
@@ -142,7 +142,7 @@ def familiarity(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float3
     return np.asarray(np.partition(probabilities, -2, axis=1)[:, -2:].sum(axis=1))
 
 
-def _is_text(value: Any) -> bool:
+def is_text(value: Any) -> bool:
     """Whether a value is text that can be printed. JSON can hold lone surrogates, which cannot."""
     return isinstance(value, str) and value.encode(errors="ignore").decode() == value
 

@@ -14,6 +14,7 @@ from .model_limits import check_model_limits
 from .ort import ORT_ERRORS, onnxruntime
 
 Provider = str | tuple[str, dict[str, Any]]
+FEATURES: Final = "features"  # name of the second output
 MAX_THREADS: Final = 256  # onnxruntime needs minutes to start more
 
 
@@ -144,3 +145,14 @@ def read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract
     if first != ("probabilities", "tensor(float)", [len(contract.labels)]):
         raise BundleError(f"{where}: expected a first output probabilities: float[N, C], received {first}")
     return contract
+
+
+def check_features(session: onnxruntime.InferenceSession, where: str) -> None:
+    """Raise a BundleError unless a session's model has the output `features: float32[N, F]`."""
+    outputs = {output.name: (output.type, output.shape) for output in session.get_outputs()}
+    kind, shape = outputs.get(FEATURES, ("", []))
+    if kind != "tensor(float)" or len(shape) != 2:
+        raise BundleError(
+            f"{where}: expected a model with the output {FEATURES}, to teach it, found {', '.join(outputs)}; "
+            "export it again"
+        )

@@ -1,7 +1,8 @@
 """Turn tf2onnx's output into a clean core, and a core into the model that is shipped.
 
 A *core* maps `pixels: float32[N, C, H, W]` in [0, 1] to `logits: float32[N, classes]`. A *model* wraps a core: it maps
-`image: uint8[N, H, W]` or `uint8[N, H, W, 3]` to `probabilities: float32[N, classes]`.
+`image: uint8[N, H, W]` or `uint8[N, H, W, 3]` to `probabilities: float32[N, classes]`, and to `features` where it has
+such (see `onnx_features`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from onnx import TensorProto, helper, numpy_helper, shape_inference
 from digits_edge.runtime.errors import ExportError
 
 from . import onnx_edit as edit
+from .onnx_features import add_features
 
 OPSET: Final = 17
 IR_VERSION: Final = 8  # onnxruntime has read it since 1.10 (2021)
@@ -83,7 +85,7 @@ def spare_first_convolution(core: onnx.ModelProto) -> tuple[onnx.ModelProto, tup
 
 
 def wrap(core: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.ModelProto:
-    """Put uint8 pixels in front of a core and a float softmax behind it.
+    """Put uint8 pixels in front of a core and a float softmax behind it, and show its features.
 
     The scaling to [0, 1] is folded into the first weights of a float core. A quantized core quantizes its input with
     scale 1/255 and zero point 0, which gives back the pixels, so they are passed on directly. `shape` is that of a
@@ -100,6 +102,7 @@ def wrap(core: onnx.ModelProto, shape: tuple[int, ...]) -> onnx.ModelProto:
     used = {name for node in graph.node for name in node.input}
     edit.replace_all(graph.initializer, [constant for constant in graph.initializer if constant.name in used])
     del graph.value_info[:]
+    add_features(model)
     onnx.checker.check_model(model, full_check=True)
     return model
 

@@ -90,6 +90,7 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
         "arrays": arrays,
         "tensors": planned.rows,
         "layers": layers,
+        "features": _features(planned),
         "steps": len(planned.schedule),
         "schedule": _wrapped(map(str, planned.schedule), 4),
         "vectors": len(golden),
@@ -105,6 +106,14 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
     templates = ("model.c", "model.h", "selftest.c", "main.c", "Makefile")
     files = {names.get(t, t): environment.get_template(f"{t}.jinja").render(values) for t in templates}
     return Sources(name, files, classes=network.classes, flash=constants + CODE_BYTES, arena=planned.arena)
+
+
+def _features(planned: Plan) -> dict[str, int] | None:
+    """Number, zero point and place of what the last layer reads, as it is in the arena; None if that has places."""
+    last = planned.layers[-1]
+    if not isinstance(last, Convolution) or len(planned.layers) == 1 or last.source[:2] != (1, 1):
+        return None
+    return {"count": last.source[2], "zero": last.fill, "offset": planned.rows[-2].offset}
 
 
 def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[str, Any]]]:

@@ -56,7 +56,20 @@ def model_of(network: Int8Network, contract: Contract, output: Quantization, fac
         "engine": engine_of(network),
         "facts": facts,
         **({"seams": _seams()} if reads_numbers else {}),
+        **_features(network, contract),
     }
+
+
+def _features(network: Int8Network, contract: Contract) -> dict[str, Any]:
+    """The usual length of the features, by which teaching.js tells faint ones; nothing if the last layer has places."""
+    last = network.layers[-1]
+    if not isinstance(last, Convolution) or last.source[:2] != (1, 1):
+        return {}
+    values = contract.golden.pixels.reshape(-1, *network.shape)
+    for layer in network.layers[:-1]:
+        values = layer(values)
+    features = values.reshape(len(values), -1).astype(np.float64) - last.fill
+    return {"features": {"usual": float(np.linalg.norm(features, axis=1).mean())}}
 
 
 def _seams() -> dict[str, Any]:

@@ -29,6 +29,7 @@ DOM_FREE: Final = (
     "preprocess.js",
     "engine.js",
     "verdict.js",
+    "teaching.js",
     "frames.js",
     "lines.js",
     "tilt.js",
@@ -51,9 +52,9 @@ def page(model: dict[str, Any]) -> bytes:
     """Write the page of a model, in UTF-8.
 
     `model` holds plain JSON values: `name`, `labels`, `shape`, `preprocess`, `thresholds` and `output` as the scripts
-    read them, `engine` as engine.js reads it, `seams` as seams.js reads it if the page reads numbers, and `facts` for
-    the footer: `accuracy` from 0 to 1, the number of `pictures` that it was measured on, and the number of `parameters`
-    or None.
+    read them, `engine` as engine.js reads it, `seams` as seams.js reads it if the page reads numbers, `features` as
+    teaching.js reads it if the model can be taught, and `facts` for the footer: `accuracy` from 0 to 1, the number of
+    `pictures` that it was measured on, and the number of `parameters` or None.
     """
     # The blocks keep the scripts' names out of the global scope, and page.js's names apart from the others'.
     script = f'"use strict";\n{{\n{scripts()}\n{{\n{_script("page.js")}}}\n}}\n'

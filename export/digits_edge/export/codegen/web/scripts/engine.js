@@ -1,16 +1,20 @@
 // The int8 network: the same layers and the same arithmetic as digits_edge.export.int8, which explains them. Values are
 // uint8, TFLite's int8 plus 128, so that a pixel is its own value; a layer's values lie row by row, channels last.
 
-// What classifies pixels (Uint8Array of H x W x channels): a function that gives their logits, an Int8Array.
+// What classifies pixels (Uint8Array of H x W x channels): a function that gives their logits, an Int8Array. Its
+// `features()` are then what the last layer read, less that layer's zero point.
 function openEngine(engine) {
   const layers = engine.layers.map((layer) => ({
     ...layer,
     weights: layer.weights && new Int8Array(fromBase64(layer.weights).buffer),
   }));
-  return (pixels) => {
-    const values = layers.reduce((read, layer) => LAYERS[layer.kind](layer, read), pixels);
-    return Int8Array.from(values, (value) => value - 128);
+  const last = layers.pop();
+  const classify = (pixels) => {
+    const read = layers.reduce((read, layer) => LAYERS[layer.kind](layer, read), pixels);
+    classify.features = () => Float32Array.from(read, (value) => value - last.fill);
+    return Int8Array.from(LAYERS[last.kind](last, read), (value) => value - 128);
   };
+  return classify;
 }
 
 // The softmax of logits in their own scale.

@@ -12,6 +12,11 @@ const milliseconds = (time) => `${time.toFixed(1)} ms`;
 
 const model = JSON.parse(element("model").textContent);
 const classify = openEngine(model.engine);
+const KEPT = `digits-edge ${model.name}`; // where the browser keeps the examples
+const infer = (pixels) => ({ shares: probabilities(classify(pixels), model.output), features: classify.features() });
+let examples = []; // {label, pixels} that the page was taught
+let taught = { labels: model.labels, blend: ({ shares }) => shares };
+let shown = []; // the digits of the answer
 const boundaries = model.seams && openSeams(model.seams); // only where the page reads numbers
 const WIDE = boundaries ? 2 : 1; // width of the sheet, in its heights
 const PEN = boundaries ? 0.05 : 0.065; // likewise
@@ -54,9 +59,9 @@ function readOne(picture) {
   const found = performance.now();
   const took = `Found in ${milliseconds(found - start)}`;
   if (!pixels) return { text: "", reason: "no ink", digits: [], took };
-  const shares = probabilities(classify(pixels), model.output);
+  const shares = taught.blend(infer(pixels), pixels);
   const { best, score, reason } = verdict(shares, several, model.thresholds);
-  const digit = { label: model.labels[best], score, accepted: reason === null, pixels, probabilities: shares };
+  const digit = { label: taught.labels[best], score, accepted: reason === null, pixels, probabilities: shares };
   const classified = `classified in ${milliseconds(performance.now() - found)}`;
   return { text: digit.label, score, reason, digits: [digit], took: `${took}, ${classified}` };
 }
@@ -64,8 +69,8 @@ function readOne(picture) {
 /** Read the numbers in a picture; their score is that of the least sure one. */
 function readMany(picture) {
   const start = performance.now();
-  const infer = (pixels) => probabilities(classify(pixels), model.output);
-  const { text, lines, reason, leftOut } = readNumbers(picture, infer, boundaries, model);
+  const blended = (pixels) => taught.blend(infer(pixels), pixels);
+  const { text, lines, reason, leftOut } = readNumbers(picture, blended, boundaries, { ...model, labels: taught.labels });
   const numbers = lines.flat();
   const score = Math.min(...numbers.map((number) => number.score));
   const took = `Read in ${milliseconds(performance.now() - start)}`;
@@ -239,6 +244,8 @@ function tell(result) {
   drawBoxes(boxes);
   drawBars(digits);
   drawPixels(digits.map((digit) => digit.pixels));
+  shown = digits;
+  element("teach").hidden = !model.features || (!digits.length && !examples.length);
   element("times").textContent = took;
 }
 
@@ -270,7 +277,7 @@ function drawBars(digits) {
   const [one, ...others] = digits;
   const rows = others.length
     ? digits.map(({ label, score, accepted }) => [label, score, accepted ? "best" : "rejected"])
-    : model.labels.map((label, i) => [label, one?.probabilities[i], label === one?.label ? "best" : ""]);
+    : taught.labels.map((label, i) => [label, one?.probabilities[i], label === one?.label ? "best" : ""]);
   const bars = element("bars");
   while (bars.children.length < rows.length) bars.append(bars.firstElementChild.cloneNode(true));
   while (bars.children.length > rows.length) bars.lastElementChild.remove();
@@ -297,6 +304,58 @@ function drawPixels(given) {
     }
     canvas.getContext("2d").putImageData(image, index * width, 0);
   });
+}
+
+// Teaching
+
+/** Learn what the digits of the answer are; of several, one character for each. Returns what is wrong, if anything. */
+function teach(text) {
+  const labels = shown.length > 1 ? [...text] : [text];
+  if (!shown.length) return "There is nothing to teach on the sheet.";
+  if (!text || text.length > 100 || labels.length !== shown.length) return `Expected ${shown.length > 1 ? `${shown.length} characters` : "what it is"}.`;
+  const wrong = shown.map(({ pixels, label }, i) => ({ label: labels[i], pixels, was: label }));
+  const given = wrong.filter(({ label, was }) => wrong.length === 1 || label !== was);
+  const same = (one) => given.some(({ pixels }) => pixels.every((value, i) => value === one.pixels[i]));
+  const next = [...examples.filter((one) => !same(one)), ...given.map(({ label, pixels }) => ({ label, pixels }))];
+  if (next.length > MOST_EXAMPLES) return `Expected up to ${MOST_EXAMPLES} examples.`;
+  return learn(next);
+}
+
+/** Answer by these examples from now on, and keep them in this browser. */
+function learn(next) {
+  examples = next;
+  taught = openTaught(model, examples, infer);
+  element("taught").textContent = examples.length ? `${examples.length} taught, kept in this browser` : "";
+  element("bars").classList.toggle("long", taught.labels.some((label) => [...label].length > 3));
+  element("save").disabled = element("forget").disabled = !examples.length;
+  try {
+    const kept = examples.map(({ label, pixels }) => [label, Array.from(pixels, (value) => String.fromCharCode(value)).join("")]);
+    if (examples.length) localStorage.setItem(KEPT, JSON.stringify(kept));
+    else localStorage.removeItem(KEPT);
+    return "";
+  } catch {
+    return "This browser keeps nothing: save the examples.";
+  }
+}
+
+/** The examples that this browser has kept; none if it keeps nothing, or something else. */
+function recall() {
+  const size = model.shape.reduce((a, b) => a * b);
+  try {
+    const kept = JSON.parse(localStorage.getItem(KEPT) ?? "[]").slice(-MOST_EXAMPLES);
+    const fits = kept.every(([label, text]) => typeof label === "string" && label && text.length === size);
+    return fits ? kept.map(([label, text]) => ({ label, pixels: Uint8Array.from(text, (letter) => letter.charCodeAt(0)) })) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** Read again what is on the sheet, after it has been taught. */
+function readAgain() {
+  if (!picture) return changed();
+  const copy = blank(picture.width, picture.height);
+  copy.drawImage(picture, 0, 0);
+  tell(read(copy.getImageData(0, 0, picture.width, picture.height)));
 }
 
 function complain(words) {
@@ -358,6 +417,25 @@ element("copy").addEventListener("click", async ({ target }) => {
     getSelection().selectAllChildren(element("label")); // to be copied by hand
   }
 });
+element("teach").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const trouble = teach(element("truth").value.trim());
+  complain(trouble);
+  if (trouble) return;
+  element("truth").value = "";
+  readAgain();
+});
+element("save").addEventListener("click", () => {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([asNpz(examples, model.shape)]));
+  link.download = "mine.npz";
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+});
+element("forget").addEventListener("click", () => {
+  complain(learn([]));
+  readAgain();
+});
 element("file").addEventListener("change", ({ target }) => {
   const [file] = target.files;
   if (file) take(file);
@@ -389,5 +467,6 @@ new ResizeObserver(() => {
   sheet.height = Math.round(sheet.width / WIDE);
   paint();
 }).observe(sheet);
+if (model.features) learn(recall());
 tell(null);
 setBusy(false);
