@@ -258,4 +258,8 @@ FAST: Final = Recipe(
     augmentation=Augmentation(shift=1.5),
 )
 
-RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, FAST, MICRO, WIDE, NOTEBOOK)}
+# For a trained model that is to read some pictures of one's own as well: few, short steps (benchmarks/adapt.py). The
+# architecture is that of the model.
+ADAPT: Final = replace(COMPACT, name="adapt", epochs=6, gentle_epochs=0, learning_rate=5e-4)
+
+RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, FAST, MICRO, WIDE, NOTEBOOK, ADAPT)}
