@@ -260,6 +260,6 @@ FAST: Final = Recipe(
 
 # For a trained model that is to read some pictures of one's own as well: few, short steps (benchmarks/adapt.py). The
 # architecture is that of the model.
-ADAPT: Final = replace(COMPACT, name="adapt", epochs=6, gentle_epochs=0, learning_rate=5e-4)
+ADAPT: Final = replace(COMPACT, name="adapt", epochs=4, gentle_epochs=0, learning_rate=5e-4)
 
 RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, FAST, MICRO, WIDE, NOTEBOOK, ADAPT)}

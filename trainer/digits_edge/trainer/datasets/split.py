@@ -15,6 +15,7 @@ from .dataset import Dataset
 
 ENOUGH: Final = 20  # pictures of a class: with fewer, own pictures are judged by folds
 FOLDS: Final = 5
+REHEARSED: Final = 2000  # pictures, at least, and two for each of one's own: more take longer and help little
 OWN_SHARE: Final = 1 / 3  # of the pictures of an epoch, at least, if others are rehearsed
 
 
@@ -48,6 +49,7 @@ class Split:
         if not self.rehearsed:
             return self.train
         own, others = self.train[self.is_own(self.train)], self.train[~self.is_own(self.train)]
+        others = others[: max(REHEARSED, 2 * len(own))]
         count = max(len(own), round(len(others) * OWN_SHARE / (1 - OWN_SHARE)))
         return np.concatenate([np.resize(own, count + -(len(others) + count) % batch_size), others])
 
