@@ -55,9 +55,9 @@ def judge(parts: Split, also: str, max_forgetting: float, before: Logits, after:
     if lost > allowed:
         needed = math.ceil(1e4 * lost / rehearsed.pictures) / 1e4
         raise GateFailed(
-            f"nothing was written: {lost} of {rehearsed.pictures:,} validation pictures of {adaptation.also} were forgotten, "
-            f"--max-forgetting {max_forgetting:g} allows {allowed}; to try next: --set learning_rate with half of it, "
-            f"more pictures to rehearse with --also, or --max-forgetting {needed:g}",
+            f"nothing was written: {lost} of {rehearsed.pictures:,} validation pictures of {adaptation.also} were "
+            f"forgotten, --max-forgetting {max_forgetting:g} allows {allowed}; to try next: "
+            f"a lower --set learning_rate, more pictures to rehearse with --also, or --max-forgetting {needed:g}",
             {"verdict": "refused", "adaptation": asdict(adaptation)},
         )
     return adaptation
