@@ -73,6 +73,8 @@ def main() -> None:
         formats = [word for name in FORMATS.get(model, ()) for word in ("--format", name)]
         words = ("--int8", *formats, "--out", Path("artifacts", model))
         digits_edge("export", run_folder(model, SEEDS[0]), *words, threads=os.cpu_count())
+        with replacing(Path("artifacts", model, "model.keras")) as file:  # for train --init
+            file.write((run_folder(model, SEEDS[0]) / "model.keras").read_bytes())
     default = Path("runtime", "digits_edge", "runtime", "default.onnx")
     with replacing(default) as file:
         file.write(Path("artifacts", "compact", "model.int8.onnx").read_bytes())

@@ -17,7 +17,7 @@ ORDER = {
     "picture numbers teaching classifier collector batch",
     "common": "progress silence numerics tables labels_csv atomic_folder keras_backend keras_files keras_models "
     "keras_outputs model_cost",
-    "trainer": "recipes datasets run_info plots fitting run options results run_list pipeline",
+    "trainer": "recipes released datasets run_info adaptation plots fitting run options results run_list pipeline",
     "export": "engines verify convert quantize codegen benchmark formats options source result report next_command "
     "pipeline inspect",
     "cli": "options output extras health labelling commands app __main__",

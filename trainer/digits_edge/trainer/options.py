@@ -14,6 +14,7 @@ from digits_edge.runtime.metadata import Preprocess
 from .datasets.corrections import AS_STORED, Corrections
 from .fitting.checkpoint import checkpoint_path
 from .recipes import Recipe
+from .released import LABELS, is_released, model_file
 from .run import Run
 from .run_info import KIND, MARKER
 
@@ -33,8 +34,10 @@ class TrainOptions:
         preprocess: How photographs will become pixels, or None to decide by the data.
         size: Size of the pictures, (H, W) or (H, W, 3), to which others are resized; None to take it from the data.
         corrections: What to do with pixels that are not stored as models take them.
-        init: Keras model or run to start from, with its network and weights; None for the recipe's network with fresh
-            weights.
+        init: Keras model or run to start from, with its network and weights, or `compact`, `micro` or `notebook` for a
+            released model; None for the recipe's network with fresh weights.
+        also: SPEC of pictures to rehearse, so that the model to start from does not forget them; None for none.
+        max_forgetting: Share of their validation part that may be lost, rounded up to whole pictures.
         teacher: Keras model or run to distil from, or None.
         seed: Seed for initial weights, order, augmentation and dropout.
         split_seed: Seed for the split into training and validation.
@@ -60,6 +63,8 @@ class TrainOptions:
     size: tuple[int, ...] | None = None
     corrections: Corrections = AS_STORED
     init: Path | None = None
+    also: str | None = None
+    max_forgetting: float = 0.002
     teacher: Path | None = None
     seed: int = 7
     split_seed: int = 0
@@ -73,17 +78,22 @@ class TrainOptions:
         """Check all that can be checked before Keras is imported, which takes seconds.
 
         Raises:
-            UsageError: A number is out of range, a model to start from is missing, or `out` holds something else.
+            UsageError: A number is out of range, a model to start from is missing, there is nothing that could be
+                forgotten, or `out` holds something else.
             RunError: A run in `out` is in the way, or there is none to resume.
         """
         places = {"data": Path(self.data), "out": self.out.resolve(), "init": self.init, "teacher": self.teacher}
         for name, path in places.items():
             check_utf8(path.name if path else "", f"--{name}")
         for name, path in (("init", self.init), ("teacher", self.teacher)):
-            if path and path.suffix != ".keras":
+            if path and is_released(path):
+                model_file(path)
+            elif path and path.suffix != ".keras":
                 Run.open(path)
             elif path and not path.is_file():
                 raise UsageError(f"--{name}: expected a .keras file or a run, found nothing at {path}")
+        if self.also is not None:
+            self._check_also(self.also)
         if not 0 < self.validation_fraction < 1:
             raise UsageError(
                 f"--validation-fraction: expected a number between 0 and 1, received {self.validation_fraction:g}"
@@ -96,6 +106,30 @@ class TrainOptions:
         if self.resume and self.force:
             raise UsageError("--resume, --force: expected one of them, received both")
         self._check_out(self.out.resolve())
+
+    def _check_also(self, also: str) -> None:
+        if self.init is None:
+            raise UsageError("--also: expected a model that could forget these pictures: --init MODEL")
+        if also == self.data:
+            raise UsageError(
+                f"--data, --also: expected pictures of your own and others to rehearse, received {also} twice"
+            )
+        if not 0 <= self.max_forgetting <= 1:
+            raise UsageError(f"--max-forgetting: expected a number from 0 to 1, received {self.max_forgetting:g}")
+
+    @property
+    def labels(self) -> tuple[str, ...] | None:
+        """The classes that the model to start from knows, in its order; None if it does not say."""
+        if self.init is None or self.init.suffix == ".keras":
+            return None
+        return LABELS if is_released(self.init) else Run.open(self.init).info.labels
+
+    @property
+    def preprocess_of_init(self) -> Preprocess | None:
+        """How the model to start from takes photographs; None if it does not say."""
+        if self.init is None or self.init.suffix == ".keras":
+            return None
+        return "digit" if is_released(self.init) else Run.open(self.init).info.preprocess
 
     @staticmethod
     def check_shape(shape: tuple[int, ...], preprocess: Preprocess | None, where: str) -> None:

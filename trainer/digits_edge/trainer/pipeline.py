@@ -11,21 +11,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from digits_edge.common.atomic_folder import publishing
 from digits_edge.common.keras_backend import computed_in, on_device, precision
 from digits_edge.common.progress import say
-from digits_edge.runtime.errors import RunError, UsageError
+from digits_edge.runtime.errors import GateFailed, RunError, UsageError
 from digits_edge.runtime.system_info import cpu_name, versions
 
+from .adaptation import judge
 from .datasets.corrections import Corrections
 from .datasets.dataset import Dataset
 from .datasets.read import read_class_names, read_dataset
-from .datasets.split import Split, split
+from .datasets.split import Split, rehearsing, split, split_own
 from .datasets.suspicions import suspicions
 from .fitting.checkpoint import checkpoint_path, discard
 from .options import TrainOptions
+from .released import model_file
 from .run import Run
-from .run_info import KIND, MARKER, DatasetInfo, Metrics, RunInfo, SplitInfo
+from .run_info import KIND, MARKER, Adaptation, DatasetInfo, Metrics, RunInfo, SplitInfo
 
 if TYPE_CHECKING:
     import keras
@@ -45,6 +49,7 @@ def train(options: TrainOptions) -> Run:
 
     Raises:
         UsageError: An option is invalid, the device does not exist, or the output folder holds something else.
+        GateFailed: More of what is rehearsed was forgotten than is allowed.
         DatasetError: The data cannot be trained on.
         RunError: A finished or interrupted run is in the way, the run to resume has other settings, the model to start
             from or to distil from does not fit, or training diverged.
@@ -66,9 +71,10 @@ def train(options: TrainOptions) -> Run:
         with publishing(options.out, marker=MARKER, kind=KIND) as folder:
             options.check()  # again: another process may have finished a run there meanwhile
             with _resumable(options.out):
-                fitted = _fit(options, parts, model)
+                fitted, adaptation = _fit(options, parts, model)
                 metrics = write_results(folder, options, parts, model.network, fitted)
                 info = _describe(options, parts, model.network, device, fitted, metrics)
+                info = replace(info, adaptation=adaptation)
                 seconds = round(fitted.earlier_seconds + time.monotonic() - started, 1)
                 replace(info, wall_seconds=seconds).write(folder / MARKER)
     discard(checkpoint_path(options.out))
@@ -87,8 +93,10 @@ def _resumable(out: Path) -> Iterator[None]:
 
 
 def _read(options: TrainOptions) -> Split:
-    """Read the dataset and split it."""
+    """Read the dataset and split it; read and split what is rehearsed, and add it."""
     names = read_class_names(options.names) if options.names else None
+    if options.also is not None:
+        return _read_both(options, options.also, names or options.labels)
     dataset = read_dataset(
         options.data,
         names=names,
@@ -98,9 +106,44 @@ def _read(options: TrainOptions) -> Split:
         label_column=options.label_column,
     )
     options.check_shape(dataset.shape, dataset.preprocess, options.data)
-    parts = split(dataset, options.validation_fraction, options.split_seed)
+    return _said(split(dataset, options.validation_fraction, options.split_seed))
+
+
+def _read_both(options: TrainOptions, also: str, names: tuple[str, ...] | None) -> Split:
+    """Read one's own pictures and those to rehearse, which decide classes and size; each is split by itself."""
+    preprocess = options.preprocess or options.preprocess_of_init
+    others = read_dataset(
+        also,
+        names=names,
+        preprocess=preprocess,
+        shape=options.size,
+        corrections=Corrections(resize=options.size is not None),
+    )
+    options.check_shape(others.shape, others.preprocess, also)
+    own = read_dataset(
+        options.data,
+        names=others.labels,
+        preprocess=others.preprocess,
+        shape=others.shape,
+        corrections=_corrections(options),
+        label_column=options.label_column,
+        least_classes=1,
+    )
+    parts = [
+        split_own(own, options.validation_fraction, options.split_seed),
+        split(others, options.validation_fraction, options.split_seed),
+    ]
+    return rehearsing(*map(_said, parts))
+
+
+def _said(parts: Split) -> Split:
+    """Say how a dataset was split, and what looks wrong in it."""
+    dataset = parts.dataset
+    judging = f"{len(parts.validation):,} to validate with"
+    if parts.folds:
+        judging = f"few of a class: each is left out once, in {len(parts.folds)} folds, to judge by it"
     say(
-        f"{dataset.name}: {len(parts.train):,} pictures to train on, {len(parts.validation):,} to validate with, "
+        f"{dataset.name}: {len(parts.train):,} pictures to train on, {judging}, "
         f"{len(dataset.labels)} classes, {' x '.join(map(str, dataset.shape))} pixels"
     )
     for suspicion in suspicions(parts):
@@ -118,14 +161,16 @@ def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
 
     from .fitting.architectures import build
     from .fitting.outliers import OUTLIERS, outliers
-    from .fitting.saved_network import load_network
+    from .fitting.saved_network import freeze_statistics, load_network
     from .fitting.training_model import TrainingModel, compile_training_model
 
     recipe, dataset, classes = options.recipe, parts.dataset, len(parts.dataset.labels)
-    steps = recipe.epochs * -(-len(parts.train) // recipe.batch_size)
+    steps = recipe.epochs * -(-len(parts.epoch(recipe.batch_size)) // recipe.batch_size)
     keras.utils.set_random_seed(options.seed)
     if options.init:
         network = load_network(options.init, dataset.shape, classes)
+        if parts.rehearsed:
+            freeze_statistics(network)
     else:
         network = build(recipe.model, dataset.shape, classes, steps, precision(recipe.precision, device))
     teacher = _load_teacher(options.teacher, dataset) if options.teacher else None
@@ -152,18 +197,35 @@ def _load_teacher(path: Path, dataset: Dataset) -> keras.Model:
     return teacher
 
 
-def _fit(options: TrainOptions, parts: Split, model: TrainingModel) -> Fitted:
+def _fit(options: TrainOptions, parts: Split, model: TrainingModel) -> tuple[Fitted, Adaptation | None]:
+    """Fit the model; if something is rehearsed, judge what was learnt and what was forgotten."""
+    from digits_edge.common.keras_models import predict_logits
+
     from .fitting.fit import FitPlan, fit
+    from .fitting.folds import fold_logits, state
+    from .fitting.saved_network import freeze_statistics
 
     plan = FitPlan(
         model=model,
-        training=parts.dataset.take(parts.train),
+        training=parts.dataset.take(parts.epoch(options.recipe.batch_size)),
         validation=parts.dataset.take(parts.validation),
         seed=options.seed,
         checkpoint=checkpoint_path(options.out),
         settings=_settings(options, parts.dataset),
     )
-    return fit(plan, resume=options.resume)
+    if options.also is None:
+        return fit(plan, resume=options.resume), None
+    start, judged = state(plan), parts.judged
+    before = predict_logits(model.network, parts.dataset.pixels[judged])
+    fitted = fit(plan, resume=options.resume)
+    try:
+        after = np.concatenate([fitted.last.logits, *fold_logits(plan, parts, start)])
+        adaptation = judge(parts, options.also, options.max_forgetting, before, after)
+    except GateFailed:
+        discard(plan.checkpoint)  # there is nothing to resume
+        raise
+    freeze_statistics(model.network, False)
+    return fitted, adaptation
 
 
 def _settings(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
@@ -175,6 +237,7 @@ def _settings(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
         "data": dataset.name,
         "fingerprint": dataset.fingerprint,
         "init": _digest(options.init),
+        "also": options.also,
         "teacher": _digest(options.teacher),
         "seed": options.seed,
         "split_seed": options.split_seed,
@@ -187,8 +250,7 @@ def _digest(path: Path | None) -> str | None:
     """The name of a Keras model or run, with the beginning of the model's SHA-256."""
     if path is None:
         return None
-    file = path / "model.keras" if path.is_dir() else path
-    return f"{path.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
+    return f"{path.name} {hashlib.sha256(model_file(path).read_bytes()).hexdigest()[:12]}"
 
 
 def _describe(
@@ -199,7 +261,7 @@ def _describe(
 
     from digits_edge.common.model_cost import cost
 
-    dataset = parts.dataset
+    dataset = parts.own
     return RunInfo(
         name=options.out.resolve().name,
         created=datetime.now(UTC).isoformat(timespec="seconds"),

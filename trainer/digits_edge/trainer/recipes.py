@@ -258,4 +258,10 @@ FAST: Final = Recipe(
     augmentation=Augmentation(shift=1.5),
 )
 
-RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, FAST, MICRO, WIDE, NOTEBOOK)}
+# For a trained model that is to read some pictures of one's own as well: few, short and gentle
+# steps, since what is rehearsed is less than what it was trained on. The architecture is that of the model.
+ADAPT: Final = replace(
+    COMPACT, name="adapt", epochs=4, gentle_epochs=0, learning_rate=1e-4, augmentation=_ROBUST.gentle()
+)
+
+RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, FAST, MICRO, WIDE, NOTEBOOK, ADAPT)}

@@ -79,6 +79,31 @@ class Metrics:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """How a model answers some pictures that it was not trained on, before and after it was adapted."""
+
+    pictures: int
+    wrong_before: int
+    wrong: int
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """How a model was adapted to pictures of one's own while others were rehearsed; each part is judged apart."""
+
+    also: str  # name of the rehearsed dataset
+    rehearsed: Judged  # its validation part
+    max_forgetting: float  # how much of its accuracy might be lost
+    own: Judged  # one's own pictures that were held out; of folds, all of them
+    low: float  # 95 % confidence interval of the accuracy on one's own, from here …
+    high: float  # … to here
+    folds: (
+        int  # models that were trained to judge one's own pictures, each without some of them; 0 if some were held out
+    )
+    unjudged: tuple[str, ...]  # classes that one has no pictures of to judge by
+
+
+@dataclass(frozen=True)
 class RunInfo:
     """All of `run.json`, in the order of the file."""
 
@@ -103,6 +128,7 @@ class RunInfo:
     versions: dict[str, str]  # of Python and of the libraries
     wall_seconds: float  # all interrupted attempts included
     device: str  # e.g. `cpu:0` or `2 x gpu`
+    adaptation: Adaptation | None = None  # None if nothing was rehearsed
 
     @classmethod
     def read(cls, path: Path) -> RunInfo:
@@ -143,6 +169,8 @@ def parse(kind: Any, value: Any, key: str) -> Any:
         required = {field.name for field in fields(kind) if field.default is field.default_factory}  # without a default
         names = [name for name in hints if name in value or name in required]  # an older recipe has fewer fields
         return kind(**{name: parse(hints[name], value.get(name), f"{key}.{name}".lstrip(".")) for name in names})
+    if NoneType in arguments and kind not in _PLAIN:
+        return None if value is None else parse(arguments[0], value, key)
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(parse(arguments[0], item, key) for item in value)
     if get_origin(kind) is dict and isinstance(value, dict):

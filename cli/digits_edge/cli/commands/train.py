@@ -14,6 +14,7 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 from digits_edge.trainer.recipes import RECIPES, Architecture, Augmentation, Recipe
+from digits_edge.trainer.released import is_released
 
 from ..options import Data, Json, LabelColumn, Labels, PreprocessOption, shown
 from ..output import print_json, print_lines
@@ -30,8 +31,10 @@ EPILOG: Final = "\n\n".join(
 )
 
 RecipeName = Annotated[
-    Literal["compact", "fast", "micro", "wide", "notebook"],
-    typer.Option(help="Train by this recipe; all are listed below."),
+    Literal["compact", "fast", "micro", "wide", "notebook", "adapt"] | None,
+    typer.Option(
+        help="Train by this recipe; all are listed below. adapt if a released model is the start, else compact."
+    ),
 ]
 Model = Annotated[Architecture | None, typer.Option(help="Override the recipe's architecture.")]
 Epochs = Annotated[int | None, typer.Option(help="Override the recipe's number of epochs.")]
@@ -55,7 +58,28 @@ Invert = Annotated[bool, typer.Option("--invert", help="Invert pictures that are
 Scale = Annotated[
     int, typer.Option("--scale", metavar="WHITE", help="Take this value for white, e.g. 1 where pixels are 0 or 1.")
 ]
-Init = Annotated[Path | None, typer.Option(metavar="KERAS|RUN", help="Start from this model and its weights.")]
+Init = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="KERAS|RUN|NAME",
+        help="Start from this model and its weights: a Keras file, a run, or compact, micro or notebook, as released.",
+    ),
+]
+Also = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="Rehearse these pictures, so that the model to start from does not forget them; with --recipe adapt it is "
+        "sample unless given.",
+    ),
+]
+MaxForgetting = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        help="Refuse a model that has lost more than this share of the rehearsed validation pictures, net.",
+    ),
+]
 Teacher = Annotated[
     Path | None, typer.Option(metavar="KERAS|RUN", help="Distil: learn this model's answers as well as the labels.")
 ]
@@ -82,12 +106,14 @@ Force = Annotated[
 
 def command(
     data: Data = "sample",
-    recipe: RecipeName = "compact",
+    recipe: RecipeName = None,
     model: Model = None,
     epochs: Epochs = None,
     batch_size: BatchSize = None,
     changes: Changes = None,
     init: Init = None,
+    also: Also = None,
+    max_forgetting: MaxForgetting = 0.002,
     teacher: Teacher = None,
     seed: Seed = 7,
     split_seed: SplitSeed = 0,
@@ -117,10 +143,15 @@ def command(
     digits-edge train --data mnist --recipe micro --set epochs=80 --set augmentation.rotation=20
 
     digits-edge train --data pictures --size 32x32x3
+
+    digits-edge train --init compact --data mine
     """
     from digits_edge.trainer import TrainOptions, train
     from digits_edge.trainer.datasets.corrections import Corrections
 
+    recipe = recipe or ("adapt" if init and is_released(init) else "compact")
+    if recipe == "adapt":
+        init, also = init or Path("compact"), also or "sample"
     if init is not None and model is not None:
         raise UsageError("--init, --model: expected one of them, received both (--init brings its network)")
     own = {"model": model, "epochs": epochs, "batch_size": batch_size}
@@ -134,6 +165,8 @@ def command(
         size=_shape(size) if size else None,
         corrections=Corrections(transpose=transpose, invert=invert, white=scale),
         init=init,
+        also=also,
+        max_forgetting=max_forgetting,
         teacher=teacher,
         seed=seed,
         split_seed=split_seed,
@@ -151,11 +184,15 @@ def _print(run: Run, json: bool) -> None:
     if json:
         print_json({"run": str(path), **run.info.to_json()})
         return
+    from digits_edge.trainer.adaptation import described
+
     info, metrics = run.info, run.info.metrics
     print_lines(
         f"{path}: {info.parameters:,} parameters, validation accuracy {metrics.val_accuracy:.2%} "
         f"({metrics.val_wrong} wrong of {info.split.validation:,}), {info.wall_seconds:.0f} s"
     )
+    if info.adaptation:
+        print_lines(*described(info.adaptation, info.dataset.name))
     print_lines(f"plots: {path / 'plots'}; next: digits-edge export {shlex.quote(str(path))} --int8")
 
 

@@ -65,7 +65,7 @@ class Dataset:
 
 
 def encode(
-    classes: npt.NDArray[Any], names: Sequence[str] | None, where: str
+    classes: npt.NDArray[Any], names: Sequence[str] | None, where: str, least: int = 2
 ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
     """Turn the classes in a file, int64[N] or str[N], into targets int64[N] and the labels that they index.
 
@@ -75,7 +75,7 @@ def encode(
     present, targets = np.unique(classes, return_inverse=True)
     for label in present:
         check_utf8(str(label), where)
-    if len(present) < 2:
+    if len(present) < least:
         raise DatasetError(f"{where}: expected at least two classes, found {_listed(map(str, present)) or 'none'}")
     if names is not None:
         places = np.asarray(places_of(present.tolist(), names, where), np.int64)

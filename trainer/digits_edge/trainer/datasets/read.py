@@ -64,6 +64,7 @@ def read_dataset(
     shape: tuple[int, ...] | None = None,
     corrections: Corrections = AS_STORED,
     label_column: str | None = None,
+    least_classes: int = 2,
 ) -> Dataset:
     """Read labelled pictures. What is guessed, left out or scaled is said in one line on stderr.
 
@@ -77,6 +78,7 @@ def read_dataset(
         shape: Size of a picture, (H, W) or (H, W, 3), or None to take it from the data.
         corrections: What to do with pixels that are not stored as models take them.
         label_column: Name or number (from 1) of the label column of a CSV or parquet file, or None to find it.
+        least_classes: Number of classes that must have pictures.
 
     Returns:
         The pictures with their targets and class names.
@@ -104,7 +106,7 @@ def read_dataset(
     if shape and pixels.shape[1:] != shape:
         expected, received = (" x ".join(map(str, sides)) for sides in (shape, pixels.shape[1:]))
         raise DatasetError(f"{spec}: expected pictures of {expected}, found {received}")
-    targets, labels = encode(classes, names or found.names, spec)
+    targets, labels = encode(classes, names or found.names, spec, least_classes)
     return Dataset(
         pixels=pixels,
         targets=targets,

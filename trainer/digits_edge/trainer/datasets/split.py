@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,14 +13,50 @@ from digits_edge.runtime.errors import DatasetError, UsageError
 
 from .dataset import Dataset
 
+ENOUGH: Final = 20  # pictures of a class: with fewer, own pictures are judged by folds
+FOLDS: Final = 5
+REHEARSED: Final = 2000  # pictures, at least, and two for each of one's own: more take longer and help little
+OWN_SHARE: Final = 1 / 3  # of the pictures of an epoch, at least, if others are rehearsed
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A dataset in two parts."""
+    """A dataset in two parts, to which a rehearsed one may have been added in two parts, too."""
 
     dataset: Dataset
     train: npt.NDArray[np.int64]  # row numbers, [N]
     validation: npt.NDArray[np.int64]  # row numbers, [M]; none is in both parts
+    rehearsed: int = 0  # the last rows of the dataset, which were added so that they are not forgotten
+    folds: tuple[npt.NDArray[np.int64], ...] = ()  # of own training rows, each held out once to judge by it
+
+    @property
+    def own(self) -> Dataset:
+        """The dataset without what is rehearsed."""
+        count = len(self.dataset) - self.rehearsed
+        return replace(self.dataset, pixels=self.dataset.pixels[:count], targets=self.dataset.targets[:count])
+
+    @property
+    def judged(self) -> npt.NDArray[np.int64]:
+        """The rows of the validation part, and then those of the folds."""
+        return np.concatenate([self.validation, *self.folds])
+
+    def is_own(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Which of some rows are not rehearsed ones."""
+        return rows < len(self.dataset) - self.rehearsed
+
+    def epoch(self, batch_size: int) -> npt.NDArray[np.int64]:
+        """The rows of an epoch: own ones are repeated among rehearsed ones, up to whole batches."""
+        if not self.rehearsed:
+            return self.train
+        own, others = self.train[self.is_own(self.train)], self.train[~self.is_own(self.train)]
+        others = others[: max(REHEARSED, 2 * len(own))]
+        count = max(len(own), round(len(others) * OWN_SHARE / (1 - OWN_SHARE)))
+        return np.concatenate([np.resize(own, count + -(len(others) + count) % batch_size), others])
+
+    def without(self, fold: npt.NDArray[np.int64]) -> Split:
+        """The same split with the rows of a fold at the end of the validation part."""
+        kept = self.train[~np.isin(self.train, fold)]
+        return replace(self, train=kept, validation=np.concatenate([self.validation, fold]), folds=())
 
 
 def split(dataset: Dataset, fraction: float, seed: int) -> Split:
@@ -51,6 +88,32 @@ def split(dataset: Dataset, fraction: float, seed: int) -> Split:
     except ValueError as error:
         raise DatasetError(f"{dataset.name}: {len(dataset)} pictures cannot be split like this: {error}") from None
     return _checked(Split(dataset, *parts), counts)
+
+
+def split_own(dataset: Dataset, fraction: float, seed: int) -> Split:
+    """Split pictures that are added to what a model knows; with few of a class, all are trained on, and folds judge."""
+    counts = np.bincount(dataset.targets)
+    if dataset.held_out or counts[counts > 0].min() >= ENOUGH:
+        return split(dataset, fraction, seed)
+    if len(dataset) < 2:
+        raise DatasetError(f"{dataset.name}: expected at least 2 pictures, found {len(dataset)}")
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    order = order[np.argsort(dataset.targets[order], kind="stable")]  # by class, at random within each
+    folds = tuple(np.sort(order[first::FOLDS]) for first in range(min(FOLDS, len(dataset))))
+    return Split(dataset, np.arange(len(dataset)), np.arange(0), folds=folds)
+
+
+def rehearsing(own: Split, others: Split) -> Split:
+    """Add a split dataset of the same classes to one's own, so that it is not forgotten."""
+    both, first = (own.dataset, others.dataset), len(own.dataset)
+    pixels, targets = (np.concatenate([getattr(one, name) for one in both]) for name in ("pixels", "targets"))
+    return Split(
+        replace(own.dataset, pixels=pixels, targets=targets, held_out=0),
+        np.concatenate([own.train, others.train + first]),
+        np.concatenate([own.validation, others.validation + first]),
+        rehearsed=len(others.dataset),
+        folds=own.folds,
+    )
 
 
 def _checked(parts: Split, counts: npt.NDArray[np.int64]) -> Split:

@@ -125,8 +125,8 @@ def _snapshot(plan: FitPlan, epoch: int) -> Snapshot:
     return Snapshot(epoch, network.get_weights(), predict_logits(network, plan.validation[0]))
 
 
-def _state(plan: FitPlan) -> list[Any]:
-    """All Keras variables that training changes."""
+def state_of(plan: FitPlan) -> list[Any]:
+    """All Keras variables that training the plan's model changes."""
     return [*plan.model.variables, *plan.model.optimizer.variables]
 
 
@@ -136,7 +136,7 @@ def _save(plan: FitPlan, fitted: Fitted, seconds: float) -> None:
         history=fitted.recorder.history,
         batches=fitted.recorder.batches,
         seconds=seconds,
-        state=[keras.ops.convert_to_numpy(variable) for variable in _state(plan)],
+        state=[keras.ops.convert_to_numpy(variable) for variable in state_of(plan)],
         best=[*fitted.best.weights, fitted.best.logits],
         best_epoch=fitted.best.epoch,
     ).save(plan.checkpoint)
@@ -147,7 +147,7 @@ def _restore(plan: FitPlan) -> Fitted:
     checkpoint = Checkpoint.load(plan.checkpoint)
     checkpoint.check(plan.settings)
     try:
-        for variable, value in zip(_state(plan), checkpoint.state, strict=True):
+        for variable, value in zip(state_of(plan), checkpoint.state, strict=True):
             variable.assign(value)
     except ValueError:
         raise RunError(

@@ -10,19 +10,20 @@ from digits_edge.common.keras_models import load_model
 from digits_edge.common.keras_outputs import probes, with_logits
 from digits_edge.runtime.errors import RunError, first_line
 
+from ..released import model_file
+
 if TYPE_CHECKING:
     import keras
 
 
 def load_network(path: Path, shape: tuple[int, ...], classes: int) -> keras.Model:
-    """Load a `.keras` file or a run's model, without its softmax.
+    """Load a `.keras` file, a run's model or a released one, without its softmax.
 
     Raises:
         RunError: The file is damaged, does not fit these pictures and classes, does not end in a dense layer or its
             softmax, or has no trainable weights.
     """
-    if path.is_dir():
-        path /= "model.keras"
+    path = model_file(path)
     expected = ((None, *shape, *((1,) if len(shape) == 2 else ())), (None, classes))
     try:
         model = load_model(path)
@@ -40,3 +41,13 @@ def load_network(path: Path, shape: tuple[int, ...], classes: int) -> keras.Mode
     if not model.trainable_variables:
         raise RunError(f"{path}: expected a model with trainable weights, received a frozen one")
     return model
+
+
+def freeze_statistics(network: keras.Model, frozen: bool = True) -> None:
+    """Keep batch normalisation as it is while the network is trained on: few pictures have no statistics.
+
+    Its scales and shifts are kept, too. With `frozen` False it is as it was before.
+    """
+    for layer in network.layers:
+        if isinstance(layer, import_keras().layers.BatchNormalization):
+            layer.trainable = not frozen

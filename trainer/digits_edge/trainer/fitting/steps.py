@@ -28,7 +28,8 @@ def training_steps(model: TrainingModel, pixels: npt.NDArray[np.uint8], targets:
     if keras.backend.backend() == "jax":
         return _scans(model, pixels, targets)
 
-    model.make_train_function(force=True)
+    model.make_train_function(force=model.traced != model.augmentation)
+    model.traced = model.augmentation
 
     def steps(rows: Rows, batch_size: int) -> Iterator[Metrics]:
         for start in range(0, len(rows), batch_size):

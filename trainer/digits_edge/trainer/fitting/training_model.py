@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from ..recipes import Recipe
+from ..recipes import Augmentation, Recipe
 from .augmentation import Tensor, augment
 
 OUTLIER_WEIGHT: Final = 0.3  # weight of the outliers' loss
@@ -36,6 +36,7 @@ class TrainingModel(keras.Model):  # type: ignore[misc]
         self.teacher = teacher
         self.outliers = None if outliers is None else ops.convert_to_tensor(outliers)
         self.augmentation = recipe.augmentation
+        self.traced: Augmentation | None = None  # the augmentation that the training step was last compiled with
         self.recipe = recipe
         if teacher:
             teacher.trainable = False

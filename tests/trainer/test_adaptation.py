@@ -1,0 +1,161 @@
+"""A trained model is adapted to pictures of one's own: nothing is forgotten, and what is known of it is said."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from digits_edge.common.keras_models import load_model, predict_logits
+from digits_edge.common.labels_csv import NAME
+from digits_edge.runtime.errors import GateFailed
+from digits_edge.runtime.picture.png import encode
+from digits_edge.trainer import Run
+from digits_edge.trainer.adaptation import described, judge, wilson
+from digits_edge.trainer.datasets.split import ENOUGH, REHEARSED, rehearsing, split, split_own
+from digits_edge.trainer.fitting.checkpoint import checkpoint_path
+from digits_edge.trainer.released import NAMES, model_file
+
+SHORT = ("--epochs", 1, "--set", "outliers=0", "--set", "augmentation.elastic=0")
+
+
+@pytest.fixture
+def mine(tmp_path, digits):
+    """A folder with six sevens and four ones, crossed out, as `digits-edge label` leaves it."""
+    folder, lines = tmp_path / "mine", ["file,label"]
+    folder.mkdir()
+    for row in [*np.flatnonzero(digits.targets == 7)[:6], *np.flatnonzero(digits.targets == 1)[:4]]:
+        pixels = digits.pixels[row].copy()
+        pixels[14, 7:21] = 255
+        (folder / f"{row}.png").write_bytes(encode(pixels))
+        lines.append(f"{row}.png,{digits.targets[row]}")
+    (folder / NAME).write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_released_model_is_there_and_reads(name, digits, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    file = model_file(Path(name))
+    model = load_model(file)
+    assert (predict_logits(model, digits.pixels).argmax(axis=1) == digits.targets).mean() > 0.985
+    assert file.stat().st_size < 4 * model.count_params() + 100_000  # no optimizer's state
+
+
+def test_what_has_the_name_of_a_released_model_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "compact").mkdir()
+    assert str(model_file(Path("compact"))) == "compact/model.keras"
+
+
+def test_few_pictures_are_judged_by_folds_and_the_old_ones_apart(mine, digits_npz, tmp_path, digits_edge):
+    words = ("--init", "compact", "--data", mine, "--also", digits_npz, *SHORT, "--max-forgetting", 0.05)
+    done = digits_edge("train", *words, "--out", tmp_path / "run", "--json")
+    assert done.code == 0, done.err
+    info = json.loads(done.out)
+    judged = info["adaptation"]
+    assert info["recipe"]["name"] == "adapt"
+    assert info["init"] == "compact"
+    assert judged["folds"] == 5
+    assert judged["own"]["pictures"] == 10  # each once
+    assert judged["rehearsed"]["pictures"] == 400 == info["split"]["validation"]
+    assert judged["unjudged"] == list("02345689")
+    assert 0 < judged["low"] < 1 - judged["own"]["wrong"] / 10 <= judged["high"] <= 1
+    assert "fold 5 of 5" in done.err
+    run = Run.open(tmp_path / "run")
+    pixels, targets = run.validation()
+    model = keras.models.load_model(run.model_path)
+    assert (predict_logits(model, pixels).argmax(axis=1) != targets).sum() == judged["rehearsed"]["wrong"]
+    assert all(layer.trainable for layer in model.layers)
+    assert info["dataset"]["pictures"] == 10
+
+
+def test_what_forgets_is_refused_and_leaves_nothing(mine, digits_npz, tmp_path, digits_edge):
+    words = ("--init", "micro", "--data", mine, "--also", digits_npz, *SHORT, "--set", "learning_rate=1")
+    done = digits_edge("train", *words, "--out", tmp_path / "run", "--max-forgetting", 0)
+    assert done.code == 1
+    last = done.err.splitlines()[-1]
+    assert "validation pictures of digits.npz were forgotten, --max-forgetting 0 allows 0; to try next: " in last
+    assert not (tmp_path / "run").exists()
+    assert not checkpoint_path(tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--also", "sample"), "--also: expected a model that could forget these pictures: --init MODEL"),
+        (
+            ("--init", "compact"),
+            "--data, --also: expected pictures of your own and others to rehearse, received sample",
+        ),
+        (
+            ("--init", "compact", "--data", "x", "--max-forgetting", 2),
+            "--max-forgetting: expected a number from 0 to 1",
+        ),
+        (("--init", "compcat"), "compcat: expected a finished run"),
+    ],
+)
+def test_what_cannot_be_adapted_is_one_line(tmp_path, refused, words, expected):
+    words = words if "--data" in words or "--init" in words else ("--data", tmp_path / "x.csv", *words)
+    assert expected in refused("train", "--out", tmp_path / "run", *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_of_a_class_that_the_model_does_not_know_are_refused(mine, tmp_path, refused):
+    (mine / NAME).write_text((mine / NAME).read_text().replace(",1\n", ",tick\n"))
+    said = refused("train", "--init", "compact", "--data", mine, "--out", tmp_path / "run")
+    assert "expected classes among '0', '1', '2'" in said
+    assert said.endswith("found 'tick'")
+
+
+def test_with_enough_of_each_class_some_are_held_out(digits):
+    own = replace(digits, pixels=digits.pixels[::10], targets=digits.targets[::10])  # 20 a class
+    parts = split_own(own, 0.2, 0)
+    assert not parts.folds
+    assert len(parts.validation) == 40
+    fewer = replace(own, pixels=own.pixels[1:], targets=own.targets[1:])
+    assert np.bincount(fewer.targets).min() == ENOUGH - 1
+    parts = split_own(fewer, 0.2, 0)
+    assert len(parts.train) == 199
+    assert not len(parts.validation)
+    assert sorted(np.concatenate(parts.folds)) == list(range(199))
+    assert all(np.bincount(fewer.targets[fold]).min() >= 3 for fold in parts.folds)  # each class in each fold
+
+
+def test_an_epoch_has_own_pictures_often_enough_and_whole_batches(digits):
+    few = replace(digits, pixels=digits.pixels[:7], targets=digits.targets[:7])
+    parts = rehearsing(split_own(few, 0.2, 0), split(digits, 0.2, 0))
+    rows = parts.epoch(128)
+    assert len(rows) % 128 == 0
+    assert 1 / 3 <= parts.is_own(rows).mean() < 0.4
+    assert set(rows[~parts.is_own(rows)]) <= set(parts.train)
+    assert len(rows) < 2 * REHEARSED
+    fold = parts.folds[0]
+    assert not set(parts.without(fold).epoch(128)) & set(fold)
+    assert len(parts.without(fold).epoch(128)) == len(rows)  # or each fold is compiled anew
+    assert parts.own.fingerprint == few.fingerprint
+
+
+def test_each_part_is_judged_apart(digits):
+    few = replace(digits, pixels=digits.pixels[:7], targets=digits.targets[:7])
+    parts = rehearsing(split_own(few, 0.2, 0), split(digits, 0.2, 0))
+    right = np.eye(10, dtype=np.float32)[parts.dataset.targets[parts.judged]]
+    own = parts.is_own(parts.judged)
+    worse, better = right.copy(), right.copy()
+    worse[np.flatnonzero(~own)[:3]] = worse[np.flatnonzero(~own)[:3], ::-1]
+    better[own] = better[own][:, ::-1]
+    learnt = judge(parts, "a/old.npz", 0.002, before=better, after=right)
+    assert (learnt.own.wrong_before, learnt.own.wrong, learnt.rehearsed.wrong) == (7, 0, 0)
+    assert "old.npz: 100.00% before" in list(described(learnt, "mine"))[-1]
+    with pytest.raises(GateFailed, match=r"3 of 400 .* allows 1; .* or --max-forgetting 0\.0075"):
+        judge(parts, "old", 0.002, before=right, after=worse)
+    assert judge(parts, "old", 0.0075, before=right, after=worse).rehearsed.wrong == 3
+
+
+def test_the_interval_is_wilsons():
+    assert np.allclose(wilson(10, 10), (0.7225, 1), atol=1e-4)
+    assert np.allclose(wilson(19, 20), (0.7639, 0.9911), atol=1e-4)
