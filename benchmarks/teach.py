@@ -28,14 +28,15 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 
 from digits_edge.runtime import Classifier, teaching
+from digits_edge.runtime.metadata import Contract
 from digits_edge.runtime.picture.mnist_form import bounding_box
 from digits_edge.trainer.datasets.idx import read_array
 
 EXAMPLES = (1, 3, 5, 10)
 FACTORS = (0.5, 0.7, 1.4, 2)
-CHOSEN = ("REACH", "DOUBT_REACH", "FAINT", "BLUR")
+CHOSEN = ("REACH", "WHOLE", "DOUBT_REACH", "FAINT", "BLUR")
 HANDS = 4
-EACH = 60  # pictures of each sign in each hand
+EACH = 40  # pictures of each sign in each hand
 SIDE = 160  # pixels of a drawn page
 TYPICAL = 500  # pictures of the larger sets
 
@@ -90,17 +91,14 @@ def draw(sign: str, seed: int, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(page)
 
 
-Kind = tuple[np.ndarray, np.ndarray, np.ndarray]  # pixels uint8[N, 28, 28], labels, and whose hand
-
-
-def strokes(classifier: Classifier, *signs: str, first: int = 0) -> Kind:
+def strokes(classifier: Classifier, *signs: str, first: int = 0) -> Judged:
     """Drawn signs in four hands from the first one on, found as in any picture."""
     rng = np.random.default_rng(1 + first)
     rows = [(draw(sign, h, rng), sign, h) for h in range(first, first + HANDS) for sign in signs for _ in range(EACH)]
     return _found(classifier, [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows])
 
 
-def low_resolution(classifier: Classifier) -> Kind:
+def low_resolution(classifier: Classifier) -> Judged:
     """scikit-learn's digits, 8 x 8."""
     some = np.random.default_rng(2).permutation(len(load_digits().target))[:TYPICAL]
     return _found(classifier, enlarged_load_digits()[some], load_digits().target[some].astype(str), [0] * TYPICAL)
@@ -119,7 +117,7 @@ def enlarged(picture: np.ndarray, down: float = 3, across: float = 3, lean: floa
     return np.clip(grey, 0, 255).astype(np.uint8)
 
 
-def restyled(classifier: Classifier, change: Callable[[np.ndarray], np.ndarray], seed: int) -> Kind:
+def restyled(classifier: Classifier, change: Callable[[np.ndarray], np.ndarray], seed: int) -> Judged:
     """Some of MNIST's training digits, changed."""
     pictures, targets = mnist_data()
     some = np.random.default_rng(seed).permutation(len(targets))[:TYPICAL]
@@ -127,39 +125,43 @@ def restyled(classifier: Classifier, change: Callable[[np.ndarray], np.ndarray],
     return _found(classifier, made, targets[some].astype(str), [0] * TYPICAL)
 
 
-def _found(classifier: Classifier, pictures: object, labels: object, hands: object) -> Kind:
+def _found(classifier: Classifier, pictures: object, labels: object, hands: object) -> Judged:
     found = [classifier.find(picture).pixels for picture in pictures]
     kept = [place for place, pixels in enumerate(found) if pixels is not None]
-    return np.stack([found[i] for i in kept]), np.asarray(labels)[kept], np.asarray(hands)[kept]
+    return judged(classifier, np.stack([found[i] for i in kept]), np.asarray(labels)[kept], np.asarray(hands)[kept])
 
 
-class Network:
-    """A classifier's network, which is asked once about each picture."""
+class Judged(NamedTuple):
+    """Pictures and what the network makes of them."""
 
-    def __init__(self, classifier: Classifier) -> None:
-        self.classifier = classifier
-        self.known: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    pixels: np.ndarray
+    labels: np.ndarray
+    hands: np.ndarray
+    probabilities: np.ndarray
+    features: np.ndarray
 
-    def __call__(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities and features of pixels uint8[N, 28, 28]."""
-        keys = [picture.tobytes() for picture in pixels]
-        new = [row for row, key in enumerate(keys) if key not in self.known]
-        if new:
-            self.known |= zip((keys[row] for row in new), zip(*self.classifier._features(pixels[new]), strict=True))
-        probabilities, features = zip(*(self.known[key] for key in keys), strict=True)
-        return np.stack(probabilities), np.stack(features)
+    def rows(self, rows: np.ndarray) -> Judged:
+        """Some of them."""
+        return Judged(*(array[rows] for array in self))
 
-    def taught(self, pixels: np.ndarray, labels: np.ndarray) -> teaching.Taught:
-        """What it is taught by these examples."""
-        return teaching.Taught.by(self, self.classifier.contract, labels.tolist(), pixels.copy())
+    def answers(self, contract: Contract, taught: teaching.Taught | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Which get their label, and which of the answers are accepted, bool[N] each."""
+        blended = taught.blend(self.probabilities, self.features, self.pixels) if taught else self.probabilities
+        names = np.array(taught.classes if taught else contract.labels)
+        return names[blended.argmax(axis=1)] == self.labels, contract.accepts(blended)
 
-    def accuracy(self, pixels: np.ndarray, labels: np.ndarray, taught: teaching.Taught | None = None) -> float:
-        """The share of pixels uint8[N, 28, 28] that get their label, in percent."""
-        answers, features = self(pixels)
-        if taught:
-            answers = taught.blend(answers, features, pixels)
-        names = np.array(taught.classes if taught else self.classifier.labels)
-        return 100 * float((names[answers.argmax(axis=1)] == labels).mean())
+
+def judged(classifier: Classifier, pixels: np.ndarray, labels: np.ndarray, hands: np.ndarray | None = None) -> Judged:
+    """Pictures, seen by a network."""
+    hands = np.zeros(len(pixels)) if hands is None else hands
+    return Judged(pixels, labels, hands, *classifier._features(pixels))
+
+
+def teach(classifier: Classifier, examples: Judged) -> teaching.Taught:
+    """What a classifier is taught by examples."""
+    golden = classifier._features(classifier.contract.golden.pixels)
+    answers = iter([golden, (examples.probabilities, examples.features)])
+    return teaching.Taught.by(lambda _: next(answers), classifier.contract, examples.labels.tolist(), examples.pixels)
 
 
 class Measured(NamedTuple):
@@ -167,35 +169,34 @@ class Measured(NamedTuple):
 
     before: float
     after: float
+    relied: float  # right and accepted, after
     lost: float  # on the test pictures, at worst
 
     def __str__(self) -> str:
         return f"{self.before:.1f} → {self.after:.1f} ({self.lost:+.2f})"
 
 
-def measure(network: Network, kind: Kind, test: tuple[np.ndarray, np.ndarray], draws: int) -> list[Measured]:
+def measure(classifier: Classifier, kind: Judged, test: Judged, draws: int) -> list[Measured]:
     """Before and after each number of examples."""
-    pixels, labels, hands = kind
-    untaught, measured = network.accuracy(*test), []
+    contract, measured = classifier.contract, []
     for count in EXAMPLES:
-        before, after, lost = [], [], []
+        shares = []
         for draw in range(draws):
-            for writer in np.unique(hands):
-                rng, own = np.random.default_rng([draw, writer]), np.flatnonzero(hands == writer)
-                groups = [rng.permutation(own[labels[own] == label])[:count] for label in np.unique(labels[own])]
-                chosen = np.concatenate(groups)
-                rest = np.setdiff1d(own, chosen)
-                learnt = network.taught(pixels[chosen], labels[chosen])
-                before.append(network.accuracy(pixels[rest], labels[rest]))
-                after.append(network.accuracy(pixels[rest], labels[rest], learnt))
-                lost.append(network.accuracy(*test, learnt) - untaught)
-        measured.append(Measured(float(np.mean(before)), float(np.mean(after)), min(lost)))
+            for writer in np.unique(kind.hands):
+                rng, own = np.random.default_rng([draw, int(writer)]), np.flatnonzero(kind.hands == writer)
+                groups = [own[kind.labels[own] == label] for label in np.unique(kind.labels[own])]
+                chosen = np.concatenate([rng.permutation(group)[:count] for group in groups])
+                rest, learnt = kind.rows(np.setdiff1d(own, chosen)), teach(classifier, kind.rows(chosen))
+                right, accepted = rest.answers(contract, learnt)
+                lost = test.answers(contract, learnt)[0].mean() - test.answers(contract)[0].mean()
+                shares.append([rest.answers(contract)[0].mean(), right.mean(), (right & accepted).mean(), lost])
+        before, after, relied, lost = 100 * np.array(shares).T
+        measured.append(Measured(before.mean(), after.mean(), relied.mean(), lost.min()))
     return measured
 
 
-def choose(network: Network, test: tuple[np.ndarray, np.ndarray], draws: int) -> None:
+def choose(classifier: Classifier, test: Judged, draws: int) -> None:
     """Print what other constants would teach, on average over kinds and numbers of examples, and lose at worst."""
-    classifier = network.classifier
     kinds = [
         strokes(classifier, "0", "4", first=HANDS),
         *(strokes(classifier, sign, first=HANDS) for sign in ("E", "H", "cross")),
@@ -204,18 +205,16 @@ def choose(network: Network, test: tuple[np.ndarray, np.ndarray], draws: int) ->
         restyled(classifier, lambda picture: enlarged(picture, down=1.2), 6),
         restyled(classifier, lambda picture: ndimage.grey_dilation(enlarged(picture), (11, 11)), 7),
     ]
-    print(
-        "| constants | right after, in % | training digits, in points, at worst | right after, by kind |\n|---|--:|--:|---|"
-    )
+    print("| constants | right after, in % | and accepted | training digits, in points, at worst | right, by kind |")
+    print("|---|--:|--:|--:|---|")
     values = {name: getattr(teaching, name) for name in CHOSEN}
     for name, factor in [("REACH", 1), *((name, factor) for name in CHOSEN for factor in FACTORS)]:
         setattr(teaching, name, values[name] * factor)
-        rows = [measure(network, kind, test, draws) for kind in kinds]
+        rows = [measure(classifier, kind, test, draws) for kind in kinds]
         setattr(teaching, name, values[name])
-        after = np.mean([[cell.after for cell in row] for row in rows], axis=1)
-        lost = min(cell.lost for row in rows for cell in row)
-        each = " ".join(f"{mean:.1f}" for mean in after)
-        print(f"| {name} = {values[name] * factor:.3g} | {after.mean():.2f} | {lost:+.3f} | {each} |", flush=True)
+        each = np.array(rows).mean(axis=1)
+        mean, lost, kinds_ = each.mean(axis=0), np.array(rows)[..., -1].min(), " ".join(f"{row[1]:.1f}" for row in each)
+        print(f"| {name} = {values[name] * factor:.3g} | {mean[1]:.2f} | {mean[2]:.2f} | {lost:+.3f} | {kinds_} |")
 
 
 def cost(classifier: Classifier, pixels: np.ndarray, labels: np.ndarray) -> list[str]:
@@ -242,11 +241,10 @@ def main() -> None:
     classifier = Classifier.load(arguments.bundle)
     part = "train" if arguments.choose else "t10k"
     images, labels = (min(arguments.data.glob(f"{part}-{kind}*")) for kind in ("images", "labels"))
-    test = read_array(images)[:10_000], read_array(labels)[:10_000].astype(str)
-    network = Network(classifier)
-    print(f"{classifier.name}, {part} before: {network.accuracy(*test):.2f} %\n")
+    test = judged(classifier, read_array(images)[:10_000], read_array(labels)[:10_000].astype(str))
+    print(f"{classifier.name}, {part} before: {100 * test.answers(classifier.contract)[0].mean():.2f} %\n")
     if arguments.choose:
-        choose(network, test, arguments.draws)
+        choose(classifier, test, arguments.draws)
         return
     kinds = {
         "sevens with a bar, ones with a flag": strokes(classifier, "7", "1"),
@@ -258,8 +256,10 @@ def main() -> None:
     print("| taught, in % (t10k, in points) |", " | ".join(f"{count} each" for count in EXAMPLES), "|")
     print("|---|" + "--:|" * len(EXAMPLES))
     for name, kind in kinds.items():
-        print(f"| {name} |", " | ".join(map(str, measure(network, kind, test, arguments.draws))), "|", flush=True)
-    print("\nmicroseconds a picture, and more with 10, 100, 1,000 examples:", *cost(classifier, *test))
+        print(f"| {name} |", " | ".join(map(str, measure(classifier, kind, test, arguments.draws))), "|", flush=True)
+    print(
+        "\nmicroseconds a picture, and more with 10, 100, 1,000 examples:", *cost(classifier, test.pixels, test.labels)
+    )
 
 
 if __name__ == "__main__":

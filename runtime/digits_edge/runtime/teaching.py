@@ -28,10 +28,11 @@ if TYPE_CHECKING:
 MOST: Final = 1000  # examples
 LONGEST: Final = 100  # characters of a label
 LARGEST: Final = 2**28  # bytes of a file, and of the pixels in it
-REACH: Final = 0.14  # cosine distance of pixels at which an example ends to count, if the features are the same
+REACH: Final = 0.1  # cosine distance of pixels at which an example ends to count, if the features are the same
+WHOLE: Final = 0.4  # nearness from which on the network no longer counts
 DOUBT_REACH: Final = 8.0  # how much surer of another class the network may be, in log odds
 SURE: Final = 0.999  # score from which on examples of the same class add nothing
-FAINT: Final = 0.1  # of the usual length of the features: shorter ones resemble each other
+FAINT: Final = 0.2  # of the usual length of the features: shorter ones resemble each other
 SIDE: Final = 14  # rows and columns in which pixels are compared
 BLUR: Final = 0.575  # standard deviation of the blur before, in these rows and columns
 TINY: Final = 1e-7
@@ -180,22 +181,25 @@ class Taught:
             return blended
         looks = self._eye.shapes(pixels[rows]) @ self._seen.shapes[some].T
         weights = np.maximum(0, near[:, some] - (1 - looks) / REACH)
-        share = weights.max(axis=1, keepdims=True)
+        share = np.minimum(1, weights.max(axis=1, keepdims=True) / WHOLE)
         votes = weights @ self._votes[some] / np.maximum(weights.sum(axis=1, keepdims=True), TINY)
         blended[rows] = np.where(share > 0, (1 - share) * blended[rows] + share * votes, blended[rows])
         return blended
 
     def _open(self, probabilities: Floats) -> list[int]:
         """The rows in which an example of another class could be near, or of the same where the network is not sure."""
-        rows = []
-        for row, answer in enumerate(probabilities.tolist()):  # for few pictures faster than numpy, for many no matter
+        if len(probabilities) == 1:  # the same as below, in a fifth of the time
+            (answer,) = probabilities.tolist()
             best = max(answer)
-            if best < self._surest or any(
-                one + TINY > best * least and (one < best or best < SURE)
-                for one, least in zip(answer, self._least, strict=True)
-            ):
-                rows.append(row)
-        return rows
+            if best >= self._surest:
+                for one, least in zip(answer, self._least, strict=True):
+                    if one + TINY > best * least and (one < best or best < SURE):
+                        return [0]
+                return []
+            return [0]
+        tops = probabilities.max(axis=1, keepdims=True)
+        likely = (probabilities + TINY > tops * self._least) & ((probabilities < tops) | (tops < SURE))
+        return np.flatnonzero(likely.any(axis=1) | (tops[:, 0] < self._surest)).tolist()
 
     def examples(self) -> tuple[Example, ...]:
         """The examples, with what the network alone takes them for and what speaks against them."""

@@ -22,8 +22,7 @@ def command(
         Path,
         typer.Argument(
             metavar="FOLDER",
-            help="A folder of pictures with a labels.csv, as digits-edge label writes it, or with one sub-folder of pictures "
-            "per class.",
+            help="Pictures with a labels.csv, as digits-edge label writes it, or in one sub-folder per class.",
         ),
     ],
     save: Annotated[Path, typer.Option(metavar="NPZ", help="Write the examples to this file.")],
