@@ -357,7 +357,7 @@ function drawExample(example) {
   button.title = `Forget this ${example.label}`;
   button.append(canvas, example.label);
   button.addEventListener("click", () => {
-    complain(learn(examples.filter((one) => one !== example)));
+    object(learn(examples.filter((one) => one !== example)));
     readAgain();
   });
   item.append(button);
@@ -386,6 +386,11 @@ function readAgain() {
 
 function complain(words) {
   element("trouble").textContent = words;
+}
+
+/** Say what is wrong with what was taught, if anything. */
+function object(words) {
+  element("objection").textContent = words;
 }
 
 function setBusy(busy) {
@@ -446,7 +451,7 @@ element("copy").addEventListener("click", async ({ target }) => {
 element("teach").addEventListener("submit", (event) => {
   event.preventDefault();
   const trouble = teach(element("truth").value.trim());
-  complain(trouble);
+  object(trouble);
   if (trouble) return;
   element("truth").value = "";
   readAgain();
@@ -462,15 +467,15 @@ element("load").addEventListener("change", async ({ target }) => {
   const [file] = target.files;
   if (!file) return;
   try {
-    complain(learn(plus(await fromNpz(new Uint8Array(await file.arrayBuffer()), model.shape))));
+    object(learn(plus(await fromNpz(new Uint8Array(await file.arrayBuffer()), model.shape))));
   } catch {
-    complain(`${file.name}: expected examples for this model, as this page or digits-edge saves them.`);
+    object(`${file.name}: expected examples for this model, as this page or digits-edge saves them.`);
   }
   target.value = "";
   readAgain();
 });
 element("forget").addEventListener("click", () => {
-  complain(learn([]));
+  object(learn([]));
   readAgain();
 });
 element("file").addEventListener("change", ({ target }) => {
