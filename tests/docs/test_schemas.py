@@ -139,6 +139,19 @@ def test_read(tmp_path, trained, digits_edge):
     check("read", lines)
 
 
+def test_teach(tmp_path, trained, exported, digits_edge):
+    pixels, targets = trained.validation()
+    (tmp_path / "mine").mkdir()
+    rows = [f"{row}.png,{'7' if row else '1'}" for row in range(3)]
+    for row in range(3):
+        Image.fromarray(pixels[targets == 1][row]).save(tmp_path / f"mine/{row}.png")
+    (tmp_path / "mine/labels.csv").write_text("\n".join(["file,label", *rows]) + "\n")
+    words = ("--save", tmp_path / "mine.npz", "--bundle", exported.path, "--json")
+    document = json.loads(digits_edge("teach", tmp_path / "mine", *words).out)
+    assert document["doubts"]
+    check("teach", document)
+
+
 def test_doctor(digits_edge, monkeypatch):
     monkeypatch.setattr(health, "PARTS", (health.RUNTIME,))  # TensorFlow takes seconds
     check("doctor", json.loads(digits_edge("doctor", "--json").out))
