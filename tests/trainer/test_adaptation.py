@@ -117,13 +117,18 @@ def test_with_enough_of_each_class_some_are_held_out(digits):
     parts = split_own(own, 0.2, 0)
     assert not parts.folds
     assert len(parts.validation) == 40
+    both = rehearsing(parts, split(digits, 0.2, 0))
+    assert len(both.validation) == 400
+    assert sorted(both.judged) == sorted(parts.validation)
+    assert not set(both.judged) & set(both.train)
     fewer = replace(own, pixels=own.pixels[1:], targets=own.targets[1:])
     assert np.bincount(fewer.targets).min() == ENOUGH - 1
     parts = split_own(fewer, 0.2, 0)
     assert len(parts.train) == 199
     assert not len(parts.validation)
-    assert sorted(np.concatenate(parts.folds)) == list(range(199))
-    assert all(np.bincount(fewer.targets[fold]).min() >= 3 for fold in parts.folds)  # each class in each fold
+    assert sorted(parts.judged) == list(range(199))
+    assert parts.folds == 5
+    assert all(np.bincount(fewer.targets[fold]).min() >= 3 for fold in parts.held_out)  # each class in each fold
 
 
 def test_an_epoch_has_own_pictures_often_enough_and_whole_batches(digits):
@@ -134,7 +139,7 @@ def test_an_epoch_has_own_pictures_often_enough_and_whole_batches(digits):
     assert 1 / 3 <= parts.is_own(rows).mean() < 0.4
     assert set(rows[~parts.is_own(rows)]) <= set(parts.train)
     assert len(rows) < 2 * REHEARSED
-    fold = parts.folds[0]
+    fold = parts.held_out[0]
     assert not set(parts.without(fold).epoch(128)) & set(fold)
     assert len(parts.without(fold).epoch(128)) == len(rows)  # or each fold is compiled anew
     assert parts.own.fingerprint == few.fingerprint
@@ -143,17 +148,15 @@ def test_an_epoch_has_own_pictures_often_enough_and_whole_batches(digits):
 def test_each_part_is_judged_apart(digits):
     few = replace(digits, pixels=digits.pixels[:7], targets=digits.targets[:7])
     parts = rehearsing(split_own(few, 0.2, 0), split(digits, 0.2, 0))
-    right = np.eye(10, dtype=np.float32)[parts.dataset.targets[parts.judged]]
-    own = parts.is_own(parts.judged)
-    worse, better = right.copy(), right.copy()
-    worse[np.flatnonzero(~own)[:3]] = worse[np.flatnonzero(~own)[:3], ::-1]
-    better[own] = better[own][:, ::-1]
-    learnt = judge(parts, "a/old.npz", 0.002, before=better, after=right)
+    old, own = (np.eye(10, dtype=np.float32)[parts.dataset.targets[rows]] for rows in (parts.validation, parts.judged))
+    worse = old.copy()
+    worse[:3] = worse[:3, ::-1]
+    learnt = judge(parts, "a/old.npz", 0.002, rehearsed=(old, old), own=(own[:, ::-1], own))
     assert (learnt.own.wrong_before, learnt.own.wrong, learnt.rehearsed.wrong) == (7, 0, 0)
     assert "old.npz: 100.00% before" in list(described(learnt, "mine"))[-1]
     with pytest.raises(GateFailed, match=r"3 of 400 .* allows 1; .* or --max-forgetting 0\.0075"):
-        judge(parts, "old", 0.002, before=right, after=worse)
-    assert judge(parts, "old", 0.0075, before=right, after=worse).rehearsed.wrong == 3
+        judge(parts, "old", 0.002, rehearsed=(old, worse), own=(own, own))
+    assert judge(parts, "old", 0.0075, rehearsed=(old, worse), own=(own, own)).rehearsed.wrong == 3
 
 
 def test_the_interval_is_wilsons():

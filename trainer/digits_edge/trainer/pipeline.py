@@ -141,7 +141,7 @@ def _said(parts: Split) -> Split:
     dataset = parts.dataset
     judging = f"{len(parts.validation):,} to validate with"
     if parts.folds:
-        judging = f"few of a class: each is left out once, in {len(parts.folds)} folds, to judge by it"
+        judging = f"few of a class: each is left out once, in {parts.folds} folds, to judge by it"
     say(
         f"{dataset.name}: {len(parts.train):,} pictures to train on, {judging}, "
         f"{len(dataset.labels)} classes, {' x '.join(map(str, dataset.shape))} pixels"
@@ -215,12 +215,15 @@ def _fit(options: TrainOptions, parts: Split, model: TrainingModel) -> tuple[Fit
     )
     if options.also is None:
         return fit(plan, resume=options.resume), None
-    start, judged = state(plan), parts.judged
-    before = predict_logits(model.network, parts.dataset.pixels[judged])
+    start, own = state(plan), parts.dataset.pixels[parts.judged]
+    before = [predict_logits(model.network, pixels) for pixels in (plan.validation[0], own)]
     fitted = fit(plan, resume=options.resume)
     try:
-        after = np.concatenate([fitted.last.logits, *fold_logits(plan, parts, start)])
-        adaptation = judge(parts, options.also, options.max_forgetting, before, after)
+        after = (
+            np.concatenate([*fold_logits(plan, parts, start)]) if parts.folds else predict_logits(model.network, own)
+        )
+        answers = (before[0], fitted.last.logits), (before[1], after)
+        adaptation = judge(parts, options.also, options.max_forgetting, *answers)
     except GateFailed:
         discard(plan.checkpoint)  # there is nothing to resume
         raise
