@@ -132,8 +132,8 @@ def _provenance(provenance: dict[str, Any]) -> str:
         origin, model = (f"from {run['init']} ", "") if run["init"] else ("", f"model {recipe['model']}, ")
         rehearsed = f" and, to rehearse, {adaptation['also']}" if (adaptation := run.get("adaptation")) else ""
         return (
-            f"Trained {origin}on {data['name']}{rehearsed} ({split['training']:,} pictures; {split['validation']:,} more "
-            f"were held out for validation, split seed {split['seed']}) with recipe {recipe['name']}, {model}"
+            f"Trained {origin}on {data['name']}{rehearsed} ({split['training']:,} pictures; {split['validation']:,} "
+            f"more were held out for validation, split seed {split['seed']}) with recipe {recipe['name']}, {model}"
             f"{recipe['epochs']} epochs, batch size {recipe['batch_size']}, seed {run['seed']}, on {run['device']} "
             f"with Keras's {run['backend']} backend. Data fingerprint {data['fingerprint'][:16]}…\n\n{exported}"
         )
