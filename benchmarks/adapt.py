@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import os
+import io
 import tempfile
 import time
 from dataclasses import replace
@@ -59,7 +59,7 @@ def adapted(recipe: Recipe, init: str, folder: Path, **pictures: np.ndarray) -> 
     options = TrainOptions(
         str(folder / "own.npz"), recipe, run, init=Path(init), also="sample", max_forgetting=1, force=True
     )
-    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stderr(nowhere):
+    with contextlib.redirect_stderr(io.StringIO()):
         return train(options)
 
 
@@ -83,11 +83,8 @@ def measure(recipe: Recipe, init: str, kind: Kind, test: Test | None, folder: Pa
             rng, own = np.random.default_rng([count, writer]), np.flatnonzero(hands == writer)
             groups = [rng.permutation(own[labels[own] == label]) for label in np.unique(labels[own])]
             chosen, rest = (np.concatenate([group[part] for group in groups]) for part in np.s_[:count, count:])
-            parts = {"train": chosen, "val": rest}
-            arrays = {
-                f"{a}_{part}": v[rows] for part, rows in parts.items() for a, v in (("x", pixels), ("y", targets))
-            }
-            run = adapted(recipe, init, folder, **arrays)
+            learnt = {"x_train": pixels[chosen], "y_train": targets[chosen]}
+            run = adapted(recipe, init, folder, **learnt, x_val=pixels[rest], y_val=targets[rest])
             judged = run.info.adaptation.own
             shares.append([100 - 100 * wrong / judged.pictures for wrong in (judged.wrong_before, judged.wrong)])
             lost.append(accuracy(run.model_path, *test) - unchanged if test else change(run.info.adaptation.rehearsed))
@@ -98,7 +95,7 @@ def measure(recipe: Recipe, init: str, kind: Kind, test: Test | None, folder: Pa
 
 def seconds(recipe: Recipe, init: str, kind: Kind, folder: Path) -> None:
     """Print the processor's and the clock's seconds of fine-tuning on 20 pictures, and of an epoch of `compact`."""
-    pixels, labels, hands = (part[np.concatenate([np.arange(10), np.arange(EACH, EACH + 10)])] for part in kind)
+    pixels, labels = (part[np.concatenate([np.arange(10), np.arange(EACH, EACH + 10)])] for part in kind[:2])
     own = {"x_train": pixels, "y_train": labels.astype(np.int64)}
     epochs = [replace(RECIPES["compact"], epochs=count) for count in (1, 3)]
     runs = {

@@ -76,8 +76,11 @@ def test_few_pictures_are_judged_by_folds_and_the_old_ones_apart(mine, digits_np
 
 def test_what_forgets_is_refused_and_leaves_nothing(mine, digits_npz, tmp_path, digits_edge):
     words = ("--init", "micro", "--data", mine, "--also", digits_npz, *SHORT, "--set", "learning_rate=1")
-    done = digits_edge("train", *words, "--out", tmp_path / "run", "--max-forgetting", 0)
+    done = digits_edge("train", *words, "--out", tmp_path / "run", "--max-forgetting", 0, "--json")
     assert done.code == 1
+    refused = json.loads(done.out)
+    assert not refused["published"]
+    assert refused["gate"]["adaptation"]["rehearsed"]["wrong"] > 4
     last = done.err.splitlines()[-1]
     assert "validation pictures of digits.npz were forgotten, --max-forgetting 0 allows 0; to try next: " in last
     assert not (tmp_path / "run").exists()
@@ -109,7 +112,7 @@ def test_pictures_of_a_class_that_the_model_does_not_know_are_refused(mine, tmp_
     (mine / NAME).write_text((mine / NAME).read_text().replace(",1\n", ",tick\n"))
     said = refused("train", "--init", "compact", "--data", mine, "--out", tmp_path / "run")
     assert "expected classes among '0', '1', '2'" in said
-    assert said.endswith("found 'tick'")
+    assert "found 'tick'; fine-tuning keeps the classes: teach a model a new one with Classifier.teach" in said
 
 
 def test_with_enough_of_each_class_some_are_held_out(digits):

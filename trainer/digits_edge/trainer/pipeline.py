@@ -16,12 +16,12 @@ import numpy as np
 from digits_edge.common.atomic_folder import publishing
 from digits_edge.common.keras_backend import computed_in, on_device, precision
 from digits_edge.common.progress import say
-from digits_edge.runtime.errors import GateFailed, RunError, UsageError
+from digits_edge.runtime.errors import DatasetError, GateFailed, RunError, UsageError
 from digits_edge.runtime.system_info import cpu_name, versions
 
 from .adaptation import judge
 from .datasets.corrections import Corrections
-from .datasets.dataset import Dataset
+from .datasets.dataset import Dataset, UnknownClass
 from .datasets.read import read_class_names, read_dataset
 from .datasets.split import Split, rehearsing, split, split_own
 from .datasets.suspicions import suspicions
@@ -120,15 +120,21 @@ def _read_both(options: TrainOptions, also: str, names: tuple[str, ...] | None) 
         corrections=Corrections(resize=options.size is not None),
     )
     options.check_shape(others.shape, others.preprocess, also)
-    own = read_dataset(
-        options.data,
-        names=others.labels,
-        preprocess=others.preprocess,
-        shape=others.shape,
-        corrections=_corrections(options),
-        label_column=options.label_column,
-        least_classes=1,
-    )
+    try:
+        own = read_dataset(
+            options.data,
+            names=others.labels,
+            preprocess=others.preprocess,
+            shape=others.shape,
+            corrections=_corrections(options),
+            label_column=options.label_column,
+            least_classes=1,
+        )
+    except UnknownClass as error:
+        raise DatasetError(
+            f"{error}; fine-tuning keeps the classes: teach a model a new one with Classifier.teach, or train on "
+            "pictures of all classes without --init"
+        ) from None
     parts = [
         split_own(own, options.validation_fraction, options.split_seed),
         split(others, options.validation_fraction, options.split_seed),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from digits_edge.runtime.errors import UsageError
+from digits_edge.runtime.errors import GateFailed, UsageError
 from digits_edge.trainer.recipes import RECIPES, Architecture, Augmentation, Recipe
 from digits_edge.trainer.released import is_released
 
@@ -176,7 +176,13 @@ def command(
         resume=resume,
         force=force,
     )
-    _print(train(options), json)
+    try:
+        run = train(options)
+    except GateFailed as refusal:
+        if json:
+            print_json({"published": False, "gate": refusal.gate})
+        raise
+    _print(run, json)
 
 
 def _print(run: Run, json: bool) -> None:
