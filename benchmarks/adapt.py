@@ -23,13 +23,14 @@ from pathlib import Path
 import numpy as np
 from teach import SIGNS, Kind, _found, draw, like_usps, low_resolution
 
-from digits_edge.common.keras_models import load_model, predict_logits
+from digits_edge.common.keras_models import predict_logits
 from digits_edge.runtime import Classifier
-from digits_edge.trainer import RECIPES, Recipe, Run, TrainOptions, train
+from digits_edge.trainer import RECIPES, Recipe, TrainOptions, read_dataset, train
 from digits_edge.trainer.datasets import split
 from digits_edge.trainer.datasets.idx import read_array
-from digits_edge.trainer.released import model_file
-from digits_edge.trainer.run_info import Judged
+from digits_edge.trainer.fitting.fit import FitPlan, fit, state_of
+from digits_edge.trainer.fitting.folds import state
+from digits_edge.trainer.pipeline import _build as build
 
 COUNTS = (5, 10, 20)
 EACH = 60  # pictures of each sign in each hand
@@ -52,61 +53,70 @@ def written(classifier: Classifier, signs: str, hands: tuple[int, ...]) -> Kind:
     return _found(classifier, *([row[part] for row in rows] for part in range(3)))
 
 
-def adapted(recipe: Recipe, init: str, folder: Path, **pictures: np.ndarray) -> Run:
-    """A released model, fine-tuned; without a validation part, the pictures are judged by folds."""
-    np.savez(folder / "own.npz", **pictures)
-    run = folder / "run"
-    options = TrainOptions(
-        str(folder / "own.npz"), recipe, run, init=Path(init), also="sample", max_forgetting=1, force=True
-    )
-    with contextlib.redirect_stderr(io.StringIO()):
-        return train(options)
+class Learner:
+    """A released model that is fine-tuned again and again, each time from its start, as `digits-edge train` does."""
+
+    def __init__(self, recipe: Recipe, init: str) -> None:
+        options = TrainOptions("own", recipe, Path("run"), init=Path(init), also="sample")
+        self.others = split.split(read_dataset("sample"), options.validation_fraction, options.split_seed)
+        self.model = build(options, split.rehearsing(self.others, self.others), "cpu")
+        self.plan = FitPlan(self.model, ((), ()), ((), ()), options.seed, Path(), {})
+        self.start = state(self.plan)
+
+    def learn(
+        self, pixels: np.ndarray, targets: np.ndarray, chosen: np.ndarray, rest: np.ndarray
+    ) -> tuple[float, float]:
+        """Start anew and fine-tune on the chosen pictures; accuracy on the rest before and after."""
+        for variable, value in zip(state_of(self.plan), self.start, strict=True):
+            variable.assign(value)
+        before = self.accuracy(pixels[rest], targets[rest])
+        own = replace(self.others.dataset, pixels=pixels, targets=targets)
+        parts = split.rehearsing(split.Split(own, chosen, rest), self.others)
+        training = parts.dataset.take(parts.epoch(self.model.recipe.batch_size))
+        with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
+            fit(replace(self.plan, training=training, validation=own.take(rest), checkpoint=Path(folder, "fit.npz")))
+        return before, self.accuracy(pixels[rest], targets[rest])
+
+    def accuracy(self, pixels: np.ndarray, targets: np.ndarray) -> float:
+        """In percent, as the model is now."""
+        return 100 * float((predict_logits(self.model.network, pixels).argmax(axis=1) == targets).mean())
 
 
-def accuracy(file: Path, pixels: np.ndarray, targets: np.ndarray) -> float:
-    """In percent."""
-    return 100 * float((predict_logits(load_model(file), pixels).argmax(axis=1) == targets).mean())
-
-
-def change(judged: Judged) -> float:
-    """Of the accuracy, in points."""
-    return 100 * (judged.wrong_before - judged.wrong) / judged.pictures
-
-
-def measure(recipe: Recipe, init: str, kind: Kind, test: Test | None, folder: Path) -> list[str]:
+def measure(learner: Learner, kind: Kind, test: Test, counts: tuple[int, ...]) -> list[str]:
     """A row of the table: before and after each number of pictures, with the worst change on the test pictures."""
     (pixels, labels, hands), cells = kind, []
-    unchanged, targets = test and accuracy(model_file(Path(init)), *test), labels.astype(np.int64)
-    for count in COUNTS:
+    unchanged, targets = learner.accuracy(*test), labels.astype(np.int64)
+    for count in counts:
         shares, lost = [], []
         for writer in np.unique(hands):
             rng, own = np.random.default_rng([count, writer]), np.flatnonzero(hands == writer)
             groups = [rng.permutation(own[labels[own] == label]) for label in np.unique(labels[own])]
             chosen, rest = (np.concatenate([group[part] for group in groups]) for part in np.s_[:count, count:])
-            learnt = {"x_train": pixels[chosen], "y_train": targets[chosen]}
-            run = adapted(recipe, init, folder, **learnt, x_val=pixels[rest], y_val=targets[rest])
-            judged = run.info.adaptation.own
-            shares.append([100 - 100 * wrong / judged.pictures for wrong in (judged.wrong_before, judged.wrong)])
-            lost.append(accuracy(run.model_path, *test) - unchanged if test else change(run.info.adaptation.rehearsed))
+            shares.append(learner.learn(pixels, targets, chosen, rest))
+            lost.append(learner.accuracy(*test) - unchanged)
         before, after = np.mean(shares, axis=0)
         cells.append(f"{before:.1f} → {after:.1f} ({min(lost):+.2f})")
     return cells
 
 
-def seconds(recipe: Recipe, init: str, kind: Kind, folder: Path) -> None:
-    """Print the processor's and the clock's seconds of fine-tuning on 20 pictures, and of an epoch of `compact`."""
+def seconds(kind: Kind, folder: Path) -> None:
+    """Print the clock's and the processor's seconds of fine-tuning on 20 pictures, and of an epoch of `compact`."""
     pixels, labels = (part[np.concatenate([np.arange(10), np.arange(EACH, EACH + 10)])] for part in kind[:2])
-    own = {"x_train": pixels, "y_train": labels.astype(np.int64)}
-    epochs = [replace(RECIPES["compact"], epochs=count) for count in (1, 3)]
-    runs = {
-        "20 pictures, with folds": lambda: adapted(recipe, init, folder, **own),
-        "20 pictures, held out": lambda: adapted(recipe, init, folder, **own, x_val=pixels, y_val=own["y_train"]),
-        "compact, 1 epoch of sample": lambda: train(TrainOptions("sample", epochs[0], folder / "run", force=True)),
-        "compact, 3 epochs of sample": lambda: train(TrainOptions("sample", epochs[1], folder / "run", force=True)),
+    np.savez(folder / "own.npz", x=pixels, y=labels.astype(np.int64))
+    own, compact = str(folder / "own.npz"), RECIPES["compact"]
+    jobs = {
+        "20 pictures, with folds": TrainOptions(
+            own, RECIPES["adapt"], folder / "a", init=Path("compact"), also="sample"
+        ),
+        "compact, 1 epoch of sample": TrainOptions("sample", replace(compact, epochs=1, gentle_epochs=0), folder / "b"),
+        "compact, 3 epochs of sample": TrainOptions(
+            "sample", replace(compact, epochs=3, gentle_epochs=0), folder / "c"
+        ),
     }
-    for name, run in runs.items():
+    for name, options in jobs.items():
         clock, processor = time.perf_counter(), time.process_time()
-        run()
+        with contextlib.redirect_stderr(io.StringIO()):
+            train(options)
         print(f"{name}: {time.perf_counter() - clock:.0f} s, of the processor {time.process_time() - processor:.0f} s")
 
 
@@ -124,25 +134,26 @@ def main() -> None:
     recipe, classifier = RECIPES["adapt"], Classifier.load()
     for change in arguments.set:
         recipe = recipe.override(*change.split("="))
-    images, labels = (min(arguments.data.glob(f"t10k-{kind}*")) for kind in ("images", "labels"))
-    test = read_array(images), read_array(labels).astype(np.int64)
     SIGNS.update(OTHER_SIGNS)
-    with tempfile.TemporaryDirectory() as folder:
-        if arguments.time:
-            seconds(recipe, arguments.init, written(classifier, "71", HANDS[:1]), Path(folder))
-            return
-        kinds = {"other signs": lambda: written(classifier, "0249", OTHER_HANDS)}
-        if not arguments.choose:
-            kinds = {
-                "sevens with a bar, ones with a flag": lambda: written(classifier, "71", HANDS),
-                "load_digits": lambda: low_resolution(classifier),
-                "like USPS": lambda: like_usps(classifier),
-            }
-        print("| learnt, in % (t10k, in points) |", " | ".join(f"{count} each" for count in COUNTS), "|")
-        print("|---|" + "--:|" * len(COUNTS))
-        for name, kind in kinds.items():
-            cells = measure(recipe, arguments.init, kind(), None if arguments.choose else test, Path(folder))
-            print(f"| {name} |", " | ".join(cells), "|", flush=True)
+    if arguments.time:
+        with tempfile.TemporaryDirectory() as folder:
+            seconds(written(classifier, "71", HANDS[:1]), Path(folder))
+        return
+    learner = Learner(recipe, arguments.init)
+    images, labels = (min(arguments.data.glob(f"t10k-{kind}*")) for kind in ("images", "labels"))
+    test, counts = (read_array(images), read_array(labels).astype(np.int64)), COUNTS
+    kinds = {
+        "sevens with a bar, ones with a flag": lambda: written(classifier, "71", HANDS),
+        "load_digits": lambda: low_resolution(classifier),
+        "like USPS": lambda: like_usps(classifier),
+    }
+    if arguments.choose:
+        kinds, counts = {"other signs": lambda: written(classifier, "0249", OTHER_HANDS)}, COUNTS[1:2]
+        test = learner.others.dataset.take(learner.others.validation)
+    print("| learnt, in % (the test pictures, in points) |", " | ".join(f"{count} each" for count in counts), "|")
+    print("|---|" + "--:|" * len(counts))
+    for name, kind in kinds.items():
+        print(f"| {name} |", " | ".join(measure(learner, kind(), test, counts)), "|", flush=True)
 
 
 if __name__ == "__main__":

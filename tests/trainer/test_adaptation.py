@@ -72,6 +72,41 @@ def test_few_pictures_are_judged_by_folds_and_the_old_ones_apart(mine, digits_np
     assert (predict_logits(model, pixels).argmax(axis=1) != targets).sum() == judged["rehearsed"]["wrong"]
     assert all(layer.trainable for layer in model.layers)
     assert info["dataset"]["pictures"] == 10
+    exported = digits_edge("export", run.path, "--int8", "--format", "onnx", "--no-benchmark", "--json")
+    assert exported.code == 0, exported.err
+    gate = json.loads(exported.out)["gate"]
+    assert gate["judged_by"] == "the 400 pictures of the validation split of digits.npz"
+    assert gate["pictures"] == 400
+    assert gate["own"]["pictures"] == 10
+    assert gate["own"]["trained_on"]
+    assert [check["limit"] for check in gate["rungs"][-1]["own"]["checks"]] == ["min_agreement"]
+    report = (run.path / "bundle/report.md").read_text(encoding="utf-8")
+    assert "| own: changed labels " in report
+    assert f"some of them answer {10 - judged['own']['wrong']} of 10 right" in report
+    assert "own: accuracy" not in report
+    assert "10 pictures of mine" in (run.path / "bundle/report.html").read_text(encoding="utf-8")
+    told = digits_edge("evaluate", run.path, "--data", mine)
+    assert "warning: the models were trained on all of mine" in told.err
+
+
+def test_held_out_pictures_are_judged_apart(digits, digits_npz, tmp_path, digits_edge):
+    own = tmp_path / "own.npz"
+    rows = np.flatnonzero(digits.targets < 2)
+    np.savez(own, x=digits.pixels[rows], y=digits.targets[rows])  # 200 a class
+    words = ("--init", "micro", "--data", own, "--also", digits_npz, *SHORT, "--max-forgetting", 0.05)
+    done = digits_edge("train", *words, "--out", tmp_path / "run", "--json")
+    assert done.code == 0, done.err
+    info = json.loads(done.out)
+    assert info["adaptation"]["folds"] == 0
+    assert info["adaptation"]["own"]["pictures"] == 80 == len(Run.open(tmp_path / "run").own()[0])
+    assert info["split"]["validation"] == 400 == info["adaptation"]["rehearsed"]["pictures"]
+    exported = digits_edge("export", tmp_path / "run", "--format", "onnx", "--no-benchmark", "--json")
+    assert exported.code == 0, exported.err
+    judged = json.loads(exported.out)["gate"]["rungs"][0]["own"]
+    assert judged["pictures"] == 80
+    assert judged["keras_wrong"] == info["adaptation"]["own"]["wrong"] == judged["wrong"]
+    assert (judged["low"], judged["high"]) == wilson(80 - judged["wrong"], 80)
+    assert "own: 95 % interval" in (tmp_path / "run/bundle/report.md").read_text(encoding="utf-8")
 
 
 def test_what_forgets_is_refused_and_leaves_nothing(mine, digits_npz, tmp_path, digits_edge):
