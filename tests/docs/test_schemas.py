@@ -100,6 +100,18 @@ def test_export_and_inspect(own_run, digits_edge):
         check("inspect", json.loads(digits_edge("inspect", path, "--json").out))
 
 
+def test_an_adapted_model(tiny, digits_npz, tmp_path, digits_edge):
+    words = ("--init", "micro", "--data", tiny, "--also", digits_npz, "--epochs", 1, "--max-forgetting", 1)
+    trained = digits_edge("train", *words, "--out", tmp_path / "run", "--set", "outliers=0", "--json")
+    assert trained.code == 0, trained.err
+    check("train", json.loads(trained.out))
+    exported = digits_edge("export", tmp_path / "run", "--no-benchmark", "--format", "onnx", "--json")
+    assert exported.code == 0, exported.err
+    check("export", json.loads(exported.out))
+    manifest = json.loads((tmp_path / "run/bundle/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["gate"]["own"]["pictures"] == 100
+
+
 def test_a_bundle_with_everything(exported):
     check("manifest", exported.manifest)
 
