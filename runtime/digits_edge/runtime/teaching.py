@@ -3,8 +3,8 @@
 An answer is blended with the labels of the examples that are near, as in a cache model (Orhan, "A Simple Cache Model
 for Image Recognition", 2018). An example is near if features and pixels resemble its own, and if the network is hardly
 surer of another class than it was there. Nothing else changes: the probabilities of all other pictures are the
-network's own, bit for bit. benchmarks/teach.py measures what is learnt and what is forgotten; --choose there
-shows how the constants were chosen.
+network's own, bit for bit. benchmarks/teach.py measures what is learnt and what is forgotten, and its
+option --choose how the constants were chosen.
 """
 
 from __future__ import annotations
@@ -167,8 +167,10 @@ class Taught:
 
     def blend(self, probabilities: Floats, features: Floats, pixels: Pixels) -> Floats:
         """The probabilities float32[N, len(classes)] of pictures to which the network gives these."""
-        blended = np.zeros((len(probabilities), len(self.classes)), np.float32)
-        blended[:, : probabilities.shape[1]] = probabilities
+        blended = probabilities
+        if len(self.classes) > probabilities.shape[1]:
+            blended = np.zeros((len(probabilities), len(self.classes)), np.float32)
+            blended[:, : probabilities.shape[1]] = probabilities
         rows = self._open(probabilities)
         if not rows:
             return blended
@@ -182,6 +184,7 @@ class Taught:
         weights = np.maximum(0, near[:, some] - (1 - looks) / REACH)
         share = np.minimum(1, weights.max(axis=1, keepdims=True) / WHOLE)
         votes = weights @ self._votes[some] / np.maximum(weights.sum(axis=1, keepdims=True), TINY)
+        blended = blended.copy()
         blended[rows] = np.where(share > 0, (1 - share) * blended[rows] + share * votes, blended[rows])
         return blended
 
