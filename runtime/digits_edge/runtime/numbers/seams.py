@@ -88,8 +88,8 @@ def _network() -> Callable[[npt.NDArray[np.uint8]], Floats]:
     return lambda tiles: session.run(None, {"image": tiles})[0]
 
 
-def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.int64]]]:
-    """Paths int64[H] from top to bottom that are cheaper than their neighbours, with mean costs, from left to right."""
+def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.intp]]]:
+    """Paths int[H] from top to bottom that are cheaper than their neighbours, with mean costs, from left to right."""
     height, width = cost.shape
     down, above = _sweep(cost)
     up, below = (part[::-1] for part in _sweep(cost[::-1]))
@@ -106,16 +106,16 @@ def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.int64]]]:
                 path[y + 1] = path[y] + below[y, path[y]]
             worst = np.sort(cost[np.arange(height), path])[-WORST:]
             found.append((float(worst.mean()), path))
-    kept: list[tuple[float, npt.NDArray[np.int64]]] = []
+    kept: list[tuple[float, npt.NDArray[np.intp]]] = []
     for one in sorted(found, key=lambda one: one[0]):
         if all(np.abs(one[1] - other).mean() > APART for _, other in kept):
             kept.append(one)
     return sorted(kept, key=lambda one: float(one[1].mean()))
 
 
-def _sweep(cost: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
+def _sweep(cost: Floats) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The least cost of a path from the first row to each pixel, float32[H, W], and its last step: -1, 0 or 1."""
-    total, steps = cost.copy(), np.zeros(cost.shape, np.int64)
+    total, steps = cost.copy(), np.zeros(cost.shape, np.intp)
     for row in range(1, len(cost)):
         framed = np.pad(total[row - 1], 1, constant_values=np.inf)
         ways = np.stack([framed[1:-1], framed[:-2] + SLANTED, framed[2:] + SLANTED])
