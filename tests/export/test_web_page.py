@@ -6,7 +6,6 @@ import base64
 import io
 import math
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from networks import mean
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page
 from written_numbers import Digits, number
 
 from digits_edge.export.codegen.int8_network import Int8Network, Multiplier, Requantization
@@ -31,7 +30,6 @@ from digits_edge.runtime.teaching import load
 from digits_edge.trainer.datasets.dataset import Dataset
 
 RELEASED: Final = Path(__file__).parents[2] / "artifacts" / "micro"
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE: Final = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 Stroke = Sequence[tuple[float, float]]
 
@@ -77,19 +75,6 @@ def address(model: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> 
     path = tmp_path_factory.mktemp("web") / "index.html"
     path.write_bytes(web_page.page(model))
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser here: expected one of {', '.join(BROWSERS)}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox"]
-        )  # a container's root has none
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
