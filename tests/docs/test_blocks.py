@@ -95,7 +95,10 @@ def stand_ins(trained, digits, monkeypatch):
             read_dataset(options.source.data, names=options.source.names)
         released = "micro" if {"c", "web"} & set(options.formats) else "compact"
         shutil.copytree(
-            ROOT / "artifacts" / released, options.out, ignore=lambda *_: ["MODEL_CARD.md", "model.keras"], dirs_exist_ok=True
+            ROOT / "artifacts" / released,
+            options.out,
+            ignore=lambda *_: ["MODEL_CARD.md", "model.keras"],
+            dirs_exist_ok=True,
         )
         return Bundle.open(options.out)
 
