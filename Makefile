@@ -40,7 +40,7 @@ test: lint docs $(BARE)/.installed $(DEVICE)/.installed  ## lint, types, documen
 test-isa: $(VENV)/.installed  ## the same answers on a CPU without VNNI; needs qemu-x86_64 (Debian: qemu-user)
 	$(BIN)/pytest -m isa
 
-test-arm64: $(VENV)/.installed  ## the same answers on 64-bit Arm; needs qemu-aarch64 (Debian: qemu-user), apt, network
+test-arm64: $(VENV)/.installed  ## the same answers on 64-bit Arm, and of the C on 32-bit Arm; needs qemu (Debian: qemu-user), apt, network
 	$(BIN)/pytest -m arm64
 
 test-c: $(VENV)/.installed  ## the C of an export on other machines; needs cross compilers and qemu (see CONTRIBUTING)

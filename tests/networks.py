@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers
 
+from digits_edge.export.codegen.c.library import library_files
 from digits_edge.export.codegen.c.sources import Sources, write_sources
 from digits_edge.export.codegen.int8_network import (
     Convolution,
@@ -20,9 +22,12 @@ from digits_edge.export.codegen.int8_network import (
     Requantization,
     Table,
 )
+from digits_edge.export.codegen.tflite_reader import read_network
 from digits_edge.export.convert.keras_model import KerasModelFile, read_facts
 from digits_edge.export.convert.tflite import to_tflite
+from digits_edge.export.engines.litert import TfliteModel
 from digits_edge.export.engines.tensor_spec import Quantization
+from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.metadata import Contract, Golden
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
@@ -33,6 +38,20 @@ STRICT = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "
 def released(name: str) -> bytes:
     """A released model's int8 TFLite."""
     return (ARTIFACTS / name / "model.int8.tflite").read_bytes()
+
+
+def write_library(name: str, folder: Path) -> Path:
+    """Write a released model's C with all that makes it a library, as an export does."""
+    data = released(name)
+    network, spec = read_network(data), TfliteModel.load(data, name).spec
+    contract = Bundle.open(ARTIFACTS / name).contract()
+    golden = contract.golden.pixels
+    contract = replace(contract, golden=Golden(golden, spec.probabilities(network.logits(golden))))
+    sources = write_sources(network, contract, spec.output)
+    for path, text in {**sources.files, **library_files(sources, contract, spec.output)}.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return folder
 
 
 def plain():

@@ -13,8 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the bottom up: a name may import itself and what stands before it, anywhere, in type hints and functions, too.
 ORDER = {
-    "runtime": "errors atomic_file files system_info ort fork_safety metadata model_limits session bundle prediction "
-    "picture numbers teaching classifier collector batch",
+    "runtime": "errors atomic_file files system_info protobuf ort fork_safety metadata network model_limits session "
+    "bundle prediction picture numbers teaching onnx_network c_library classifier collector batch",
     "common": "progress silence numerics tables labels_csv atomic_folder keras_backend keras_files keras_models "
     "keras_outputs model_cost",
     "trainer": "recipes released datasets run_info adaptation plots fitting run options results run_list pipeline",

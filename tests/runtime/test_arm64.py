@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from environments import debian
 from PIL import Image
 
 from digits_edge.runtime import Classifier
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.arm64
 ROOT = Path(__file__).parents[2]
 WHEELS = ("onnxruntime==1.23.*", "numpy", "pillow")  # onnxruntime 1.32 crashes under qemu 7.2, whichever CPU it is told
 PLATFORMS = ("manylinux_2_28_aarch64", "manylinux_2_27_aarch64", "manylinux_2_17_aarch64", "manylinux2014_aarch64")
-PACKAGES = ("libc6", "libgcc-s1", "libstdc++6", "zlib1g", "libexpat1", "libssl3", "libbz2-1.0", "liblzma5", "libffi8")
+PACKAGES = ("python3-minimal", "libpython3-stdlib", "libstdc++6")
 CPUS = ("cortex-a53", "cortex-a76")  # a Raspberry Pi 3's, and a Raspberry Pi 5's, which has dot products of int8
 
 RUN = """
@@ -51,10 +51,8 @@ def arm_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
     emulator = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
     if emulator is None:
         pytest.skip("qemu-aarch64 is not installed (Debian: apt-get install qemu-user)")
-    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
-        pytest.skip("an aarch64 Python is taken from Debian's packages, and there is no apt-get here")
     place = tmp_path_factory.mktemp("arm64")
-    python = debian(place)
+    python = debian(place, "arm64", PACKAGES).name
     wheels(place, python)
     shutil.copytree(
         ROOT / "runtime/digits_edge", place / "site/digits_edge", ignore=shutil.ignore_patterns("__pycache__")
@@ -66,39 +64,6 @@ def arm_python(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., str]:
         return run(*command, place / "root/usr/bin" / python, "-S", "-c", code, cwd=cwd)
 
     return call
-
-
-def debian(place: Path) -> str:
-    """Unpack arm64 packages into `root`; apt's own lists stay as they are. The name of its Python."""
-    for folder in ("lists/partial", "archives/partial", "packages", "root"):
-        (place / folder).mkdir(parents=True)
-    (place / "status").touch()
-    settings = {
-        "APT::Architecture": "arm64",
-        "APT::Architectures": "arm64",
-        "APT::Sandbox::User": "root",
-        "Dir::State": place,
-        "Dir::State::status": place / "status",
-        "Dir::Cache": place,
-        "Dir::Cache::archives": place / "archives",
-    }
-    options = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
-    update = subprocess.run(
-        ["apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if update.returncode:
-        pytest.skip(f"apt reaches no packages for arm64: {update.stderr.strip().splitlines()[-1]}")
-    found = re.search(r"python3\.\d+(?=-minimal)", run("apt-cache", *options, "depends", "python3-minimal", cwd=place))
-    assert found is not None
-    python = found[0]
-    parts = (f"{python}-minimal", f"lib{python}-minimal", f"lib{python}-stdlib")
-    run("apt-get", *options, "download", *parts, *PACKAGES, cwd=place / "packages")
-    for package in (place / "packages").iterdir():
-        run("dpkg-deb", "-x", package, place / "root", cwd=place)
-    return python
 
 
 def wheels(place: Path, python: str) -> None:

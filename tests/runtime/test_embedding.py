@@ -59,7 +59,7 @@ def known() -> tuple[Classifier, np.ndarray, np.ndarray]:
 
 
 def test_importing_the_runtime_brings_little_that_numpy_and_onnxruntime_do_not():
-    added = modules("from digits_edge.runtime import Classifier") - modules("import numpy, onnxruntime")
+    added = modules("from digits_edge.runtime import Classifier, onnx_network") - modules("import numpy, onnxruntime")
     slow = {
         "pathlib",
         "json",
@@ -84,7 +84,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 a = time.perf_counter()
 import numpy, onnxruntime
 b = time.perf_counter()
-from digits_edge.runtime import Classifier
+from digits_edge.runtime import Classifier, onnx_network
 c = time.perf_counter()
 print(b - a, c - b)
 """
@@ -223,7 +223,7 @@ def test_a_callers_session_options_are_used_as_they_are(tmp_path):
     options.intra_op_num_threads = 1
     options.enable_profiling = True
     options.profile_file_prefix = str(tmp_path / "profile")
-    session = Classifier.load(session_options=options)._session
+    session = Classifier.load(session_options=options)._network._session  # type: ignore[attr-defined]
     assert session is not None
     session.end_profiling()
     assert [path.name.startswith("profile") for path in tmp_path.iterdir()] == [True]
@@ -319,7 +319,7 @@ def test_a_copy_is_as_good_and_keeps_every_setting(known):
     mine = Classifier.load(threads=2, providers=[("CPUExecutionProvider", {})], min_score=0.25)
     for twin in (pickle.loads(pickle.dumps(mine)), copy.copy(mine), copy.deepcopy(mine)):
         np.testing.assert_allclose(twin.predict_proba(pixels), expected, atol=1e-6)
-        assert twin._settings == mine._settings
+        assert twin._network.settings == mine._network.settings  # type: ignore[union-attr, attr-defined]
         assert twin.contract.min_score == 0.25
 
 

@@ -10,7 +10,10 @@ Example:
     print(classifier.predict("photo.jpg").label)
 """
 
+import os
 from typing import TYPE_CHECKING
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # see ort.py
 
 from .classifier import Classifier
 from .errors import BundleError, DigitsEdgeError, IntegrityError, MissingExtra, PictureError, UsageError

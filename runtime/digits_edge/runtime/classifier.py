@@ -12,21 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from .errors import BundleError, PictureError, UsageError, reason_of
-from .metadata import Contract
-from .model_limits import CHUNK
-from .ort import ORT_ERRORS
+from .errors import BundleError, PictureError, UsageError
+from .metadata import Contract, checked_min_score
+from .network import CHUNK, FEATURES, PROBABILITIES, Network, is_library
 from .prediction import Prediction, SelfTest
-from .session import (
-    FEATURES,
-    Provider,
-    SessionSettings,
-    check_features,
-    checked_min_score,
-    has_threads,
-    open_session,
-    read_contract,
-)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,6 +23,7 @@ if TYPE_CHECKING:
 
     from .numbers.reading import Reading
     from .picture.finder import Finding
+    from .session import Provider
     from .teaching import Example, Taught
 
 SELF_TEST_TOLERANCE: Final = 0.05  # in probability, since integer kernels round differently on different CPUs
@@ -46,9 +36,9 @@ class Classifier:
     keeps no memory arena. It prints and writes nothing, and never uses the network.
     """
 
-    __slots__ = ("__weakref__", "_contract", "_model", "_session", "_settings", "_taught")
+    __slots__ = ("__weakref__", "_contract", "_network", "_taught")
 
-    _session: onnxruntime.InferenceSession | None  # None in a forked child until it is needed
+    _network: Network
     _taught: Taught | None
 
     def __init__(
@@ -64,13 +54,10 @@ class Classifier:
     ) -> None:
         if not isinstance(model, bytes):
             raise BundleError(f"{where}: expected a model's bytes, received {type(model).__name__}")
-        self._model = model
-        self._settings = SessionSettings(threads, providers, session_options, trust)
-        own = None if min_score is None else checked_min_score(min_score)
-        self._taught = None
-        session = self._open(where)
-        contract = read_contract(session, where)
-        self._contract = contract if own is None else replace(contract, min_score=own)
+        from .onnx_network import OnnxNetwork  # here, since it needs onnxruntime, and the C of a model does not
+        from .session import SessionSettings
+
+        self._use(OnnxNetwork(model, where, SessionSettings(threads, providers, session_options, trust)), min_score)
 
     @classmethod
     def load(
@@ -84,11 +71,12 @@ class Classifier:
         trust: bool = False,
         taught: str | os.PathLike[str] | None = None,
     ) -> Classifier:
-        """Load the package's own model, a bundle, or one `.onnx` file that digits-edge exported.
+        """Load the package's own model, a bundle, one `.onnx` file that digits-edge exported, or its C as a library.
 
         Args:
             path: A bundle's folder (the int8 model is preferred, and its hash is checked) or an `.onnx` file; None for
-                the package's own model.
+                the package's own model. Or a library that `make shared` built of a bundle's C for this machine: an
+                `.so` file, which needs no onnxruntime. Loading a library runs what is in it, so it has to be yours.
             threads: Threads for one operator, 1 to 256; 1 unless given.
             providers: Execution providers as onnxruntime takes them, e.g. `["CUDAExecutionProvider"]`; the CPU unless
                 given.
@@ -101,20 +89,29 @@ class Classifier:
         Raises:
             BundleError: There is no model, digits-edge did not export it, or it has no features to teach it with.
             IntegrityError: A bundle's model is missing or was altered.
+            MissingExtra: onnxruntime is not installed.
             UsageError: Another argument has an invalid value.
         """
         from .bundle import read_model
 
-        model, where = read_model(path)
-        loaded = cls(
-            model,
-            where,
-            threads=threads,
-            providers=providers,
-            session_options=session_options,
-            min_score=min_score,
-            trust=trust,
-        )
+        if is_library(path):
+            if any(setting is not None for setting in (threads, providers, session_options)):
+                raise UsageError(f"{path}: expected no setting of onnxruntime, which does not run it")
+            from .c_library import CLibrary
+
+            loaded = object.__new__(cls)
+            loaded._use(CLibrary(path), min_score)
+        else:
+            model, where = read_model(path)
+            loaded = cls(
+                model,
+                where,
+                threads=threads,
+                providers=providers,
+                session_options=session_options,
+                min_score=min_score,
+                trust=trust,
+            )
         if taught is None:
             return loaded
         from .teaching import load
@@ -308,80 +305,44 @@ class Classifier:
         return SelfTest(passed, len(here), mismatches, difference)
 
     def __reduce__(self) -> tuple[Callable[..., Classifier], tuple[Any, ...]]:
-        settings = self._settings
-        if settings.session_options is not None:  # a copy without them would silently run otherwise
-            raise TypeError(
-                "a Classifier with session_options of its own cannot be pickled, since onnxruntime.SessionOptions "
-                "cannot: load it in each process, or give threads= and providers= instead"
-            )
-        again = partial(
-            type(self),
-            threads=settings.threads,
-            providers=settings.providers,
-            min_score=self._contract.min_score,
-            trust=settings.trust,
-        )
-        if self._taught:
-            return _again, (again, self._model, self._taught.labels, self._taught.pixels)
-        return again, (self._model,)
+        taught = (self._taught.labels, self._taught.pixels) if self._taught else None
+        return _again, (type(self), self._network, self._contract.min_score, taught)
 
     def __repr__(self) -> str:
-        return f"<Classifier {self.name!r}: {len(self.labels)} classes, {len(self._model):,} bytes>"
+        return f"<Classifier {self.name!r}: {len(self.labels)} classes, {self._network.size:,} bytes>"
 
-    def _open(self, where: str) -> onnxruntime.InferenceSession:
-        return self._use(open_session(self._model, where, self._settings))
-
-    def _use(self, session: onnxruntime.InferenceSession) -> onnxruntime.InferenceSession:
-        self._session = session
-        if has_threads(session):
-            from .fork_safety import owners
-
-            owners.add(self)
-        return session
+    def _use(self, network: Network, min_score: float | None) -> None:
+        contract = network.contract
+        self._network, self._taught = network, None
+        self._contract = contract if min_score is None else replace(contract, min_score=checked_min_score(min_score))
 
     def _run(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return self._outputs(["probabilities"], pixels)[0]
+        return self._network.run([PROBABILITIES], pixels)[0]
 
     def _run_taught(self, taught: Taught, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        probabilities, features = self._outputs(["probabilities", FEATURES], pixels)
+        probabilities, features = self._network.run([PROBABILITIES, FEATURES], pixels)
         return taught.blend(probabilities, features, pixels)
 
-    def _outputs(self, names: list[str], pixels: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
-        session = self._session or self._open(self.name)
-        try:
-            outputs: list[npt.NDArray[np.float32]] = session.run(names, {"image": pixels})
-        except ORT_ERRORS as error:
-            if type(error) not in ORT_ERRORS:  # raised by the program around us, such as by a signal handler
-                raise
-            raise BundleError(f"{self.name}: onnxruntime cannot run it: {reason_of(error)}") from None
-        for name, output in zip(names, outputs, strict=True):
-            if len(output) != len(pixels):
-                raise BundleError(f"{self.name}: expected {name} of {len(pixels)} pictures, received {len(output)}")
-        return outputs
-
     def _taught_by(self, labels: Sequence[str], pixels: npt.NDArray[np.uint8]) -> Classifier:
-        """The same network, taught these examples and no others."""
+        """A classifier that knows none, taught these examples."""
         from .teaching import Taught
 
-        check_features(self._session or self._open(self.name), self.name)
-        known = self._contract.golden.probabilities.shape[1]
-        contract = replace(self._contract, labels=self._contract.labels[:known])
-        return self._knowing(Taught.by(self._features, contract, labels, pixels))
+        self._network.check_features()
+        return self._knowing(Taught.by(self._features, self._contract, labels, pixels))
 
     def _knowing(self, taught: Taught | None) -> Classifier:
         """The same network with other examples; without any, as it was loaded."""
         again = object.__new__(type(self))
-        again._model, again._settings = self._model, self._settings
-        again._use(self._session or self._open(self.name))
-        again._taught = taught if taught and taught.labels else None
-        known = self._contract.golden.probabilities.shape[1]
-        again._contract = replace(self._contract, labels=taught.classes if taught else self._contract.labels[:known])
+        again._use(self._network, self._contract.min_score)
+        if taught and taught.labels:
+            again._taught = taught
+            again._contract = replace(again._contract, labels=taught.classes)
         return again
 
     def _features(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
         """The network's probabilities and features of any number of pictures from 1."""
         starts = range(0, len(pixels), CHUNK)
-        chunks = [self._outputs(["probabilities", FEATURES], pixels[start : start + CHUNK]) for start in starts]
+        chunks = [self._network.run([PROBABILITIES, FEATURES], pixels[start : start + CHUNK]) for start in starts]
         probabilities, features = zip(*chunks, strict=True)
         return np.concatenate(probabilities), np.concatenate(features)
 
@@ -404,7 +365,12 @@ class Classifier:
 
 
 def _again(
-    make: Callable[[bytes], Classifier], model: bytes, labels: Sequence[str], pixels: npt.NDArray[np.uint8]
+    kind: type[Classifier],
+    network: Network,
+    min_score: float,
+    taught: tuple[Sequence[str], npt.NDArray[np.uint8]] | None,
 ) -> Classifier:
-    """Unpickle a classifier that was taught."""
-    return make(model)._taught_by(labels, pixels)
+    """Unpickle a classifier."""
+    again = object.__new__(kind)
+    again._use(network, min_score)
+    return again if taught is None else again._taught_by(*taught)

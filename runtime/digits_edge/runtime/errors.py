@@ -35,15 +35,18 @@ class MissingExtra(DigitsEdgeError):
 
     Args:
         package: The package, e.g. `"pillow"`.
-        extra: The extra of digits-edge that installs it, e.g. `"image"`.
+        extra: The extra of digits-edge that installs it, e.g. `"image"`; empty if it is installed by its own name.
         purpose: What the package is needed for, e.g. `"reading picture files"`.
+        instead: What can be done without it, if anything.
     """
 
-    def __init__(self, package: str, extra: str, purpose: str) -> None:
-        self._parts = (package, extra, purpose)
-        super().__init__(f'{purpose} needs {package}, which is not installed: pip install "digits-edge[{extra}]"')
+    def __init__(self, package: str, extra: str, purpose: str, instead: str = "") -> None:
+        self._parts = (package, extra, purpose, instead)
+        wanted = f'"digits-edge[{extra}]"' if extra else package
+        more = f"; {instead}" if instead else ""
+        super().__init__(f"{purpose} needs {package}, which is not installed: pip install {wanted}{more}")
 
-    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str, str]]:
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str, str, str]]:
         return MissingExtra, self._parts
 
 

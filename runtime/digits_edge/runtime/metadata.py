@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 import numpy as np
 
-from .errors import BundleError
+from .errors import BundleError, UsageError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -155,3 +155,14 @@ def check_schema(schema: Any, where: str) -> None:
         raise BundleError(
             f"{where}: it has schema {schema}, this digits-edge reads up to {SCHEMA}: pip install --upgrade digits-edge"
         )
+
+
+def checked_min_score(min_score: Any) -> float:
+    """Return `min_score` as a float; raise a UsageError unless it is a number from 0 to 1."""
+    try:
+        value = math.nan if isinstance(min_score, bool | str | bytes) else float(min_score)
+    except (TypeError, ValueError, OverflowError):
+        value = math.nan
+    if not 0 <= value <= 1:  # also rejects nan
+        raise UsageError(f"min_score: expected a number from 0 to 1, received {min_score!r:.80}")
+    return value

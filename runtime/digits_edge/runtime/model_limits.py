@@ -14,9 +14,10 @@ from math import prod
 from typing import Any, Final
 
 from .errors import BundleError, reason_of
+from .network import CHUNK
 from .ort import ORT_ERRORS, onnxruntime
+from .protobuf import DamagedError, Span, fields, varints
 
-CHUNK: Final = 32  # pictures in one call of a session; more are slower without an arena (benchmarks/bulk.py --batches)
 MAX_VALUES: Final = 2**28  # of all activations of one picture: a gigabyte in float32
 MAX_WORK: Final = 2**40  # multiply-adds and comparisons for one picture: a minute or two
 MAX_NODES: Final = 2**15
@@ -40,17 +41,8 @@ SIZED: Final = """
     Reshape Resize Slice Split Squeeze Tile TopK Unsqueeze
 """
 TYPES: Final = "bool double float float16 int8 int16 int32 int64 uint8 uint16 uint32 uint64"
-_FIXED_LENGTH: Final = {1: 8, 5: 4}  # bytes of a value by its wire type
-
-_Span = tuple[int, int]  # where a field's bytes begin and end
-
-
 _OPERATORS, _SIZED = frozenset(OPERATORS.split()), frozenset(SIZED.split())
 _TYPES = {f"tensor({name})" for name in TYPES.split()}
-
-
-class _DamagedError(Exception):
-    """The bytes are no protobuf message, or end early."""
 
 
 class _Node:
@@ -88,7 +80,7 @@ class _Model:
             "(trust=True leaves this check out)"
         )
 
-    def _read_graph(self, graph: _Span) -> None:
+    def _read_graph(self, graph: Span) -> None:
         for number, span in self._messages(graph):
             if number == 1:
                 self._read_node(span)
@@ -99,8 +91,8 @@ class _Model:
             elif number in (13, 15):  # value_info, which could claim other shapes, and sparse_initializer
                 raise self._refusal("nodes and dense weights alone", f"field {number} of a graph")
 
-    def _read_node(self, span: _Span) -> None:
-        node, domain, attributes = _Node(), "", list[_Span]()
+    def _read_node(self, span: Span) -> None:
+        node, domain, attributes = _Node(), "", list[Span]()
         for number, value in self._messages(span):
             if number == 1:
                 node.inputs.append(self._text(value))
@@ -120,11 +112,11 @@ class _Model:
         if len(self.nodes) > MAX_NODES:
             raise self._refusal(f"up to {MAX_NODES:,} nodes", "more")
 
-    def _read_attribute(self, span: _Span, node: _Node) -> None:
+    def _read_attribute(self, span: Span, node: _Node) -> None:
         name, integers = "", []
-        for number, value in _fields(self.data, *span):
+        for number, value in fields(self.data, *span):
             if number == 8:
-                integers += [value] if isinstance(value, int) else self._varints(value)
+                integers += [value] if isinstance(value, int) else varints(self.data, *value)
             elif isinstance(value, int):
                 continue
             elif number == 1:
@@ -134,15 +126,15 @@ class _Model:
         if name == "kernel_shape":
             node.kernel = integers
 
-    def _read_tensor(self, span: _Span) -> None:
+    def _read_tensor(self, span: Span) -> None:
         name, dims = "", list[int]()
-        for number, value in _fields(self.data, *span):
+        for number, value in fields(self.data, *span):
             if number == 13 or (number == 14 and value):
                 raise BundleError(
                     f"{self.where}: expected all weights inside the file, received a reference to another file"
                 )
             if number == 1:
-                dims += [value] if isinstance(value, int) else self._varints(value)
+                dims += [value] if isinstance(value, int) else varints(self.data, *value)
             elif number == 8 and not isinstance(value, int):
                 name = self._text(value)
         if len(dims) > MAX_DIMS or prod(dims) > 2 * len(self.data):
@@ -152,26 +144,19 @@ class _Model:
             )
         self.weights[name] = dims
 
-    def _find_batch(self, span: _Span) -> None:
+    def _find_batch(self, span: Span) -> None:
         """Find N below an input: type, tensor_type, shape, dim, dim_param."""
         spans = [span]
         for wanted in (2, 1, 2, 1, 2):
             spans = [below for outer in spans for number, below in self._messages(outer) if number == wanted]
         self.batches += [start for start, end in spans if self.data[start - 2 : end] == b"\x12\x01N"]
 
-    def _messages(self, span: _Span) -> Iterator[tuple[int, _Span]]:
+    def _messages(self, span: Span) -> Iterator[tuple[int, Span]]:
         """Iterate over those fields of a message that are messages or text."""
-        return ((number, value) for number, value in _fields(self.data, *span) if not isinstance(value, int))
+        return ((number, value) for number, value in fields(self.data, *span) if not isinstance(value, int))
 
-    def _text(self, span: _Span) -> str:
+    def _text(self, span: Span) -> str:
         return self.data[slice(*span)].decode()
-
-    def _varints(self, span: _Span) -> list[int]:
-        values, place = [], span[0]
-        while place < span[1]:
-            value, place = _varint(self.data, place, span[1])
-            values.append(value)
-        return values
 
     def shapes(self, pictures: int) -> dict[str, list[int]]:
         """The shapes that onnxruntime infers for all values of a batch of less than 128 pictures."""
@@ -227,7 +212,7 @@ def check_model_limits(model: bytes, where: str) -> None:
     """
     try:
         parts = _Model(model, where)
-    except (_DamagedError, UnicodeDecodeError):
+    except (DamagedError, UnicodeDecodeError):
         raise BundleError(f"{where}: expected an ONNX model, received other or damaged bytes") from None
     try:
         values, work = parts.size(CHUNK)
@@ -242,39 +227,6 @@ def check_model_limits(model: bytes, where: str) -> None:
         raise BundleError(f"{where}: expected activations of up to {MAX_VALUES:,} values, received {values:,}")
     if work > MAX_WORK:
         raise BundleError(f"{where}: expected up to {MAX_WORK:,} multiply-adds for a picture, received {work:,}")
-
-
-def _fields(data: bytes, place: int, end: int) -> Iterator[tuple[int, int | _Span]]:
-    """Iterate over a protobuf message's fields: number, and int or span.
-
-    Numbers of fixed length are left out, since no field that is looked at is one.
-    """
-    while place < end:
-        key, place = _varint(data, place, end)
-        number, wire = key >> 3, key & 7
-        if key >= 2**32 or wire not in (0, 1, 2, 5):  # of a longer key, protobuf reads 32 bits
-            raise _DamagedError
-        if wire == 0:
-            value, place = _varint(data, place, end)
-            yield number, value
-            continue
-        length, place = _varint(data, place, end) if wire == 2 else (_FIXED_LENGTH[wire], place)
-        if length > end - place:
-            raise _DamagedError
-        if wire == 2:
-            yield number, (place, place + length)
-        place += length
-
-
-def _varint(data: bytes, place: int, end: int) -> tuple[int, int]:
-    """Read a base-128 varint of up to 64 bits; return it and the place of the next byte."""
-    value = 0
-    for count in range(min(10, end - place)):
-        byte = data[place + count]
-        value |= (byte & 127) << 7 * count
-        if byte < 128:
-            return value, place + count + 1
-    raise _DamagedError
 
 
 def _as_field(number: int, data: bytes) -> bytes:

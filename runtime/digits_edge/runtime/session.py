@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Final, NamedTuple
@@ -11,10 +10,10 @@ from .errors import BundleError, UsageError, reason_of
 from .files import parse_json
 from .metadata import METADATA_KEY, Contract
 from .model_limits import check_model_limits
+from .network import FEATURES, PROBABILITIES
 from .ort import ORT_ERRORS, onnxruntime
 
 Provider = str | tuple[str, dict[str, Any]]
-FEATURES: Final = "features"  # name of the second output
 MAX_THREADS: Final = 256  # onnxruntime needs minutes to start more
 
 
@@ -117,17 +116,6 @@ def _name(provider: Provider) -> str:
     return provider if isinstance(provider, str) else provider[0]
 
 
-def checked_min_score(min_score: Any) -> float:
-    """Return `min_score` as a float; raise a UsageError unless it is a number from 0 to 1."""
-    try:
-        value = math.nan if isinstance(min_score, bool | str | bytes) else float(min_score)
-    except (TypeError, ValueError, OverflowError):
-        value = math.nan
-    if not 0 <= value <= 1:  # also rejects nan
-        raise UsageError(f"min_score: expected a number from 0 to 1, received {min_score!r:.80}")
-    return value
-
-
 def read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract:
     """Read the contract of a session's model; raise a BundleError if it has none, or its input or output break it."""
     try:
@@ -142,7 +130,7 @@ def read_contract(session: onnxruntime.InferenceSession, where: str) -> Contract
     if image != [("image", "tensor(uint8)", list(contract.shape))] or isinstance(inputs[0].shape[0], int):
         raise BundleError(f"{where}: expected one input image: uint8[N, {contract.shape}], received {image}")
     first = (outputs[0].name, outputs[0].type, outputs[0].shape[1:])
-    if first != ("probabilities", "tensor(float)", [len(contract.labels)]):
+    if first != (PROBABILITIES, "tensor(float)", [len(contract.labels)]):
         raise BundleError(f"{where}: expected a first output probabilities: float[N, C], received {first}")
     return contract
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from digits_edge.runtime.metadata import Contract
+from digits_edge.runtime.metadata import Contract, Golden
 
 from ..engines.litert import TfliteModel
 from ..engines.tensor_spec import Engine, TensorSpec
 from ..quantize.attempt import Attempt, Quantized
 from ..verify.gate import Gate
 from .c.compiled import Compiler, compiled
+from .c.library import library_files
 from .c.sources import write_sources
 from .int8_network import Int8Network, Logits
 from .tflite_reader import read_network
@@ -51,7 +52,9 @@ def to_c(tflite: Quantized, contract: Contract, gate: Gate, running: ExitStack) 
     answers = engine(gate.validation.pixels)
     verdict = gate.judge("int8", answers, engine)
     sources = sources.with_accuracy(f"{verdict.accuracy:.2%} of {verdict.pictures:,} pictures kept from the training")
-    files = {f"c/{name}": text.encode() for name, text in sources.files.items()}
+    golden = contract.golden.pixels
+    library = library_files(sources, replace(contract, golden=Golden(golden, engine(golden))), spec.output)
+    files = {f"c/{name}": text.encode() for name, text in {**sources.files, **library}.items()}
     file = f"c/{sources.name}.c"
     return Translated(
         file=file,

@@ -8,7 +8,7 @@ from typing import Any, Final
 import onnx
 from onnx import TensorProto, helper, shape_inference
 
-from digits_edge.runtime.session import FEATURES
+from digits_edge.runtime.network import FEATURES
 
 from . import onnx_edit as edit
 

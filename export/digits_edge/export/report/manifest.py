@@ -39,7 +39,7 @@ def write_bundle(folder: Path, result: ExportResult, kind: str) -> None:
     for model in result.models:
         beside = model.beside if isinstance(model, Translated) else {}
         for name, data in {model.file: model.data, **beside}.items():
-            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_bytes(data)
             details = _details(model) if name == model.file else {}
             entries.append(_entry(name, data, precision=_precision(model), **details))

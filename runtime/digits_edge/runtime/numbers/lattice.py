@@ -28,7 +28,7 @@ from .seams import Seam
 
 State = tuple[int, int]  # number of pieces up to here, number of digits up to here
 Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.intp]
 Box = tuple[slice, slice]  # rows and columns
 
 LONGEST: Final = 7  # pieces in one digit
@@ -109,8 +109,8 @@ class Pieces:
     """A line of writing, cut at its boundaries."""
 
     ink: Floats  # float32[H, W] of the line, from 0 to 1
-    owner: Ints  # int64[H, W], the number of the piece of each pixel, from left to right
-    top: Ints  # int64[P], as the other sides of the boxes of the pieces' ink
+    owner: Ints  # int[H, W], the number of the piece of each pixel, from left to right
+    top: Ints  # int[P], as the other sides of the boxes of the pieces' ink
     bottom: Ints  # exclusive
     left: Ints
     right: Ints  # exclusive
@@ -185,7 +185,7 @@ def _cut(ink: Floats, tall: float, seams: list[Seam]) -> Pieces:
 
 
 def _extremes(of: np.ufunc, owner: Ints, mask: npt.NDArray[np.bool_], axis: int, count: int) -> Ints:
-    """The first or the last row or column of each piece's ink, int64[count]."""
+    """The first or the last row or column of each piece's ink, int[count]."""
     found = np.full(count, owner.shape[axis] if of is np.minimum else -1)
     of.at(found, owner[mask], np.nonzero(mask)[axis])
     return found

@@ -12,7 +12,7 @@ from ..picture.connected_components import Components
 from ..picture.mnist_form import bounding_box
 
 Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 MOST: Final = 200  # figures as high as digits; the highest, if there are more
@@ -55,7 +55,7 @@ def find_lines(figures: Components) -> list[Line]:
     main = main[np.argsort(-figures.height[main], kind="stable")[:MOST]]
     lines = _chained(figures, main)
     signs = _are_signs(figures, lines)
-    small = np.concatenate([small, *(line for line, sign in zip(lines, signs, strict=True) if sign)]).astype(np.int64)
+    small = np.concatenate([small, *(line for line, sign in zip(lines, signs, strict=True) if sign)]).astype(np.intp)
     lines = [line for line, sign in zip(lines, signs, strict=True) if not sign]
     lines = sorted(lines, key=len)[-MOST_LINES:]
     lines.sort(key=lambda line: float(np.mean(figures.top[line] + figures.bottom[line])))
@@ -76,7 +76,7 @@ def _chained(figures: Components, main: Ints) -> list[list[int]]:
     """Chain figures from left to right: each follows the nearest line whose last figure is at its height."""
     lines: list[list[int]] = []
     for figure in main[np.argsort(figures.left[main], kind="stable")]:
-        ends = np.array([line[-1] for line in lines], np.int64)
+        ends = np.array([line[-1] for line in lines], np.intp)
         common = np.minimum(figures.bottom[ends], figures.bottom[figure]) - np.maximum(
             figures.top[ends], figures.top[figure]
         )

@@ -9,12 +9,14 @@ the lattice chooses.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import MissingExtra
 from ..picture.resize import resize
 
 Floats = npt.NDArray[np.float32]
@@ -60,7 +62,7 @@ def _costs(ink: Floats) -> Floats:
     framed = np.zeros((down, count * useful + 2 * BESIDE), np.uint8)
     framed[above : above + height, BESIDE : BESIDE + width] = ink * 255 + 0.5
     tiles = np.stack([framed[:, left : left + across] for left in range(0, count * useful, useful)])
-    blocks = _session().run(None, {"image": tiles})[0].reshape(count, down // STEP, across // STEP, STEP, STEP)
+    blocks = _network()(tiles).reshape(count, down // STEP, across // STEP, STEP, STEP)
     seen = blocks.transpose(1, 3, 0, 2, 4).reshape(down, count, across)[..., BESIDE:-BESIDE].reshape(down, -1)
     costs = np.asarray(np.logaddexp(0, -seen[above : above + height, :width]), np.float32)
     inked = np.flatnonzero(ink.max(axis=0) > FAINT)
@@ -70,17 +72,24 @@ def _costs(ink: Floats) -> Floats:
 
 
 @lru_cache(maxsize=1)
-def _session() -> Any:
+def _network() -> Callable[[npt.NDArray[np.uint8]], Floats]:
+    """The network: logits of tiles uint8[N, H, W], for each block of `STEP` x `STEP` pixels."""
     from ..bundle import MAX_MODEL_BYTES
     from ..files import read_file
-    from ..session import open_session
 
     model = read_file(os.path.join(os.path.dirname(__file__), "seams.onnx"), MAX_MODEL_BYTES)
-    return open_session(model, "seams.onnx")
+    try:
+        from ..session import open_session
+    except MissingExtra:
+        from .boundary_network import BoundaryNetwork
+
+        return BoundaryNetwork(model)
+    session = open_session(model, "seams.onnx")
+    return lambda tiles: session.run(None, {"image": tiles})[0]
 
 
-def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.int64]]]:
-    """Paths int64[H] from top to bottom that are cheaper than their neighbours, with mean costs, from left to right."""
+def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.intp]]]:
+    """Paths int[H] from top to bottom that are cheaper than their neighbours, with mean costs, from left to right."""
     height, width = cost.shape
     down, above = _sweep(cost)
     up, below = (part[::-1] for part in _sweep(cost[::-1]))
@@ -97,16 +106,16 @@ def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.int64]]]:
                 path[y + 1] = path[y] + below[y, path[y]]
             worst = np.sort(cost[np.arange(height), path])[-WORST:]
             found.append((float(worst.mean()), path))
-    kept: list[tuple[float, npt.NDArray[np.int64]]] = []
+    kept: list[tuple[float, npt.NDArray[np.intp]]] = []
     for one in sorted(found, key=lambda one: one[0]):
         if all(np.abs(one[1] - other).mean() > APART for _, other in kept):
             kept.append(one)
     return sorted(kept, key=lambda one: float(one[1].mean()))
 
 
-def _sweep(cost: Floats) -> tuple[Floats, npt.NDArray[np.int64]]:
+def _sweep(cost: Floats) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The least cost of a path from the first row to each pixel, float32[H, W], and its last step: -1, 0 or 1."""
-    total, steps = cost.copy(), np.zeros(cost.shape, np.int64)
+    total, steps = cost.copy(), np.zeros(cost.shape, np.intp)
     for row in range(1, len(cost)):
         framed = np.pad(total[row - 1], 1, constant_values=np.inf)
         ways = np.stack([framed[1:-1], framed[:-2] + SLANTED, framed[2:] + SLANTED])

@@ -19,7 +19,7 @@ def turned(strength: Floats, slope: float) -> Floats:
     rows, columns = to_given(y, x, strength.shape, slope)
     framed = np.pad(strength, 1)
     rows, columns = (rows + 1).clip(0, framed.shape[0] - 1.001), (columns + 1).clip(0, framed.shape[1] - 1.001)
-    top, left = rows.astype(np.int64), columns.astype(np.int64)
+    top, left = rows.astype(np.intp), columns.astype(np.intp)
     down, beside = (rows - top).astype(np.float32), (columns - left).astype(np.float32)
     upper = framed[top, left] * (1 - beside) + framed[top, left + 1] * beside
     lower = framed[top + 1, left] * (1 - beside) + framed[top + 1, left + 1] * beside

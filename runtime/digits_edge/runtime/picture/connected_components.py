@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +20,7 @@ class Components:
     """K connected components of a mask, with 8-connectivity."""
 
     shape: tuple[int, int]  # of the mask
-    top: Ints  # int64[K], as the other sides of the bounding boxes and the areas
+    top: Ints  # int[K], as the other sides of the bounding boxes and the areas
     bottom: Ints  # exclusive
     left: Ints
     right: Ints  # exclusive
@@ -36,25 +36,25 @@ class Components:
 
     @property
     def height(self) -> Ints:
-        """Heights of the boxes, int64[K]."""
+        """Heights of the boxes, int[K]."""
         return self.bottom - self.top
 
     @property
     def width(self) -> Ints:
-        """Widths of the boxes, int64[K]."""
+        """Widths of the boxes, int[K]."""
         return self.right - self.left
 
     @property
     def longer(self) -> Ints:
-        """Longer sides of the boxes, int64[K]."""
+        """Longer sides of the boxes, int[K]."""
         return np.maximum(self.height, self.width)
 
     @property
     def sides(self) -> Ints:
-        """Number of sides of the picture that each component touches, int64[K]."""
+        """Number of sides of the picture that each component touches, int[K]."""
         height, width = self.shape
         touched = (self.top == 0, self.left == 0, self.bottom == height, self.right == width)
-        return np.asarray(np.sum(touched, axis=0, dtype=np.int64))
+        return np.asarray(np.sum(touched, axis=0, dtype=np.intp))
 
     def mask(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """The pixels bool[H, W] of the chosen components bool[K]."""
@@ -66,9 +66,9 @@ class Components:
         return np.cumsum(steps[:-1], dtype=np.int8).reshape(height, width + 2)[:, :width] > 0
 
     def numbers(self) -> Ints:
-        """The number of the component at each pixel, int64[H, W]; -1 where there is none."""
+        """The number of the component at each pixel, int[H, W]; -1 where there is none."""
         height, width = self.shape
-        steps = np.zeros(height * (width + 2) + 1, np.int64)
+        steps = np.zeros(height * (width + 2) + 1, np.intp)
         steps[self._starts] = self._labels + 1
         steps[self._ends] = -self._labels - 1
         return np.cumsum(steps[:-1]).reshape(height, width + 2)[:, :width] - 1
@@ -101,15 +101,15 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
         sums.append(np.bincount(labels, along, count).astype(np.float64))
     ends_at = left + lengths
     level = (rows == 0) | (rows == height - 1)
-    border = np.where(level, lengths, (left == 0).astype(np.int64) + (ends_at == width))
+    border = np.where(level, lengths, (left == 0).astype(np.intp) + (ends_at == width))
     return Components(
         mask.shape,
         top=_extreme(np.minimum, labels, rows, np.full(count, height)),
-        bottom=_extreme(np.maximum, labels, rows + 1, np.zeros(count, np.int64)),
+        bottom=_extreme(np.maximum, labels, rows + 1, np.zeros(count, np.intp)),
         left=_extreme(np.minimum, labels, left, np.full(count, width)),
-        right=_extreme(np.maximum, labels, ends_at, np.zeros(count, np.int64)),
-        area=np.bincount(labels, lengths, count).astype(np.int64),
-        border=np.bincount(labels, border, count).astype(np.int64),
+        right=_extreme(np.maximum, labels, ends_at, np.zeros(count, np.intp)),
+        area=np.bincount(labels, lengths, count).astype(np.intp),
+        border=np.bincount(labels, border, count).astype(np.intp),
         sums=tuple(sums),
         _starts=starts,
         _ends=ends,
@@ -118,7 +118,7 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
 
 
 def _joined(count: int, one: Ints, other: Ints) -> Ints:
-    """For each run, the lowest number of the runs that the pairs (one, other) join it with, int64[count]."""
+    """For each run, the lowest number of the runs that the pairs (one, other) join it with, int[count]."""
     labels = np.arange(count)
     while True:
         a, b = labels[one], labels[other]

@@ -27,12 +27,12 @@ def _along_rows(image: npt.NDArray[np.float32], out: int) -> npt.NDArray[np.floa
 
 
 @lru_cache(maxsize=64)
-def _taps(size: int, out: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """The input rows of each output row, int64[taps, out], and their weights, float32[taps, out], which add up to 1."""
+def _taps(size: int, out: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """The input rows of each output row, int[taps, out], and their weights, float32[taps, out], which add up to 1."""
     scale = size / out
     support = max(scale, 1.0)
     centres = (np.arange(out) + 0.5) * scale
-    first = np.floor(centres - support).astype(np.int64)
+    first = np.floor(centres - support).astype(np.intp)
     places = first + np.arange(int(np.ceil(2 * support)) + 1)[:, None]  # (taps, out)
     shares = np.maximum(1 - np.abs(places + 0.5 - centres) / support, 0) * ((places >= 0) & (places < size))
     return places.clip(0, size - 1), np.asarray(shares / shares.sum(axis=0), np.float32)

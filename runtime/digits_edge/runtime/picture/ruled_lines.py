@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
+Ints = npt.NDArray[np.intp]
 
 SLOPES: Final = 17
 STEEPEST: Final = 0.14  # rise over run, 8 degrees from level or upright
@@ -25,7 +25,7 @@ CROSSING: Final = 0.6  # a stroke crosses where the ink beside the line exceeds 
 
 
 class Line(NamedTuple):
-    """A printed line: flat indices int64[columns, 5] of its pixels that nothing crosses, and its strongest ink."""
+    """A printed line: flat indices int[columns, 5] of its pixels that nothing crosses, and its strongest ink."""
 
     band: Ints
     highest: float
@@ -81,16 +81,16 @@ def _taken_off(strength: Floats, lines: list[Line]) -> Floats:
 
 
 def _rows_around(line: Ints, width: int, rows: Sequence[int], size: int) -> Ints:
-    """Flat indices int64[columns, rows] at these distances from a line; the line's own where they are outside."""
+    """Flat indices int[columns, rows] at these distances from a line; the line's own where they are outside."""
     places = line[:, None] + width * np.array(rows)
     return np.where((places >= 0) & (places < size), places, line[:, None])
 
 
 @lru_cache(maxsize=64)
 def _courses(height: int, width: int) -> tuple[Ints, Ints]:
-    """By how much lines of each slope fall, int64[slopes, W], and how many pixels they have, int64[slopes, H]."""
+    """By how much lines of each slope fall, int[slopes, W], and how many pixels they have, int[slopes, H]."""
     slopes = np.linspace(-STEEPEST, STEEPEST, SLOPES)
-    shifts = np.rint(slopes[:, None] * (np.arange(width) - width / 2)).astype(np.int64)
+    shifts = np.rint(slopes[:, None] * (np.arange(width) - width / 2)).astype(np.intp)
     rows = np.arange(height)
     lengths = [
         np.searchsorted(some, height - rows, "left") - np.searchsorted(some, -rows, "left")

@@ -11,7 +11,7 @@ from .resize import resize
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
-T = TypeVar("T", np.bool_, np.float32, np.int64)
+T = TypeVar("T", np.bool_, np.float32, np.intp)
 
 DRAWN: Final = 80  # pixels of the longer side while strokes are widened or narrowed
 FINE: Final = 0.125  # strokes finer than this share of the longer side are widened

@@ -29,8 +29,11 @@ TILE: Final = 4  # channels computed at a time
 LINE: Final = 110  # characters
 NOT_JUDGED: Final = "not judged yet"
 KINDS: Final = {Convolution: "CONVOLUTION", MaxPool: "MAX_POOL", Mean: "MEAN", Table: "TABLE", Copy: "COPY"}
-# Names of other files and targets, of files that make prefers to `Makefile`, and of devices on Windows.
-TAKEN: Final = ("all", "clean", "main", "selftest", "test", "makefile", "gnumakefile", "aux", "con", "nul", "prn")
+# Names of other files, folders and targets, of files that make prefers to `Makefile`, and of devices on Windows.
+TAKEN: Final = (
+    "all", "clean", "main", "selftest", "shared", "test", "src", "examples", "zephyr", "makefile", "gnumakefile", "aux",
+    "con", "nul", "prn",
+)  # fmt: skip
 LONGEST: Final = 63  # characters of an identifier that C99 tells apart
 
 
