@@ -71,6 +71,7 @@ class Library:
         return (finding[:784].reshape(28, 28) if found else None), bool(finding[-1])
 
     def accepts(self, logits: np.ndarray) -> np.ndarray:
+        """Which answers int8[N, C] are accepted, bool[N]."""
         return np.array([self._accepts(row.ctypes.data_as(ctypes.c_void_p)) for row in logits.astype(np.int8)], bool)
 
 

@@ -97,7 +97,7 @@ def reader() -> Classifier:
 def on_paper(digit: Pixels, height: int, width: int, side: int, top: int, left: int) -> npt.NDArray[np.float64]:
     """Light from 0 to 1 of paper with a digit of `side` pixels, ink where light is missing."""
     lit = np.ones((height, width))
-    lit[top : top + side, left : left + side] -= 0.7 * resize(digit.astype(np.float32) / 255, side, side)
+    lit[top : top + side, left : left + side] -= 0.7 * resize(digit.astype(np.float32) / np.float32(255), side, side)
     return lit
 
 
