@@ -18,6 +18,7 @@ from digits_edge.runtime.metadata import Contract
 
 from ...engines.tensor_spec import Quantization
 from ..int8_network import Convolution, Copy, Int8Network, Layer, MaxPool, Mean, Requantization, Table
+from .camera import MNIST, camera_values
 from .plan import Plan, plan
 
 # On a Cortex-M4, by GCC 12.2 with -O2, as measured by tests/export/test_c_cross.py and benchmarks/c_engine.py.
@@ -106,7 +107,12 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
         keep_trailing_newline=True,
     )
     names = {"model.c": f"{name}.c", "model.h": f"{name}.h"}
-    templates = ("model.c", "model.h", "selftest.c", "main.c", "Makefile")
+    templates = ["model.c", "model.h", "selftest.c", "main.c", "Makefile"]
+    if contract.preprocess == "digit" and network.shape == MNIST:
+        values |= camera_values(contract, output.scale)
+        values["exponential_rows"] = _wrapped(map(str, values["exponentials"]), 4)
+        names |= {"camera.c": f"{name}_camera.c", "camera.h": f"{name}_camera.h"}
+        templates += ["camera.c", "camera.h"]
     files = {names.get(t, t): environment.get_template(f"{t}.jinja").render(values) for t in templates}
     return Sources(name, files, classes=network.classes, flash=constants + CODE_BYTES, arena=planned.arena)
 
