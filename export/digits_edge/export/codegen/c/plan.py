@@ -120,7 +120,7 @@ def _fused(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def _windows(layers: Sequence[Layer]) -> int:
     """Bytes of two windows of the convolution with the most taps, as int16_t, and what may be lost to align them."""
-    return max((4 * taps(made) + 7 for made in map(convolution_of, layers) if made), default=0)
+    return max((4 * taps(made) + 4 * len(made.weights) + 7 for made in map(convolution_of, layers) if made), default=0)
 
 
 def _schedule(layers: Sequence[Layer]) -> tuple[int, ...]:
