@@ -13,7 +13,7 @@ from typing import Final
 
 from ..int8_network import Convolution, Copy, Int8Network, Layer, MaxPool, Pair, Shape, Values
 
-TAPS: Final = 4  # weights read at once
+TAPS: Final = 8  # weights read at once
 
 
 @dataclass(frozen=True)
