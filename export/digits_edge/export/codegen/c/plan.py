@@ -7,6 +7,7 @@ the same time share memory. The order is worked out here, and is a constant tabl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -105,7 +106,7 @@ def convolution_of(layer: Layer) -> Convolution | None:
 
 def taps(layer: Convolution) -> int:
     """Number of weights per channel, zeros at the end included."""
-    count = layer.weights[0].size
+    count = math.prod(layer.weights.shape[1:])
     return count + -count % TAPS
 
 

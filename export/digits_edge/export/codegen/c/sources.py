@@ -25,10 +25,11 @@ CODE_BYTES: Final = 1420  # of a network with every kind of layer
 STACK_BYTES: Final = 160  # and a pointer per row of the tallest kernel, and a number per layer
 TENSOR_BYTES: Final = 24  # of `struct tensor` where pointers have 32 bits
 LAYER_BYTES: Final = 32  # of `struct layer` where pointers have 32 bits
-SEGMENT: Final = 256  # taps whose sums fit, whatever the weights are
+SEGMENT: Final = 256  # taps whose sums fit 32 bits, whatever the weights are
+HIGH_WORD: Final = 33  # shifts from here on need nothing of the lower half of a product, and are written less it
 LINE: Final = 110  # characters
 NOT_JUDGED: Final = "not judged yet"
-KINDS: Final = {
+KINDS: Final[dict[str, type[Layer] | tuple[type[Layer], ...]]] = {
     "CONVOLUTION": (Convolution, PooledConvolution),
     "MAX_POOL": MaxPool,
     "MEAN": Mean,
@@ -61,10 +62,10 @@ class Sources:
 class Arithmetic:
     """How the C multiplies and adds."""
 
-    together: int  # channels whose weights are one number: two, and one where two do not fit
-    segment: int  # taps whose sums fit 32 bits, if not all do; 0 if they do
+    together: int  # channels whose weights are one number: two, or one if some weights do not fit 16 bits
+    segment: int  # taps that are summed at a time, 0 for all
     high_word: bool  # whether shifts leave nothing of the lower half of a product
-    pooled: bool  # whether a convolution is pooled at once
+    clamped: bool  # whether an activation leaves less than all values
 
 
 def identifier(name: str) -> str:
@@ -143,18 +144,24 @@ def _arithmetic(planned: Plan) -> Arithmetic:
     """The least that gives exact sums and values."""
     convolutions = [made for made in map(convolution_of, planned.layers) if made]
     together = 2 if all(abs(_words(made, 2)).max() < 2**15 for made in convolutions) else 1
-    largest = max((abs(_words(made, together)).sum(axis=1).max() * 255 for made in convolutions), default=0)
-    shifts = [shift for layer in planned.layers for shift in _shifts(layer)]
-    pooled = any(isinstance(layer, PooledConvolution) for layer in planned.layers)
-    return Arithmetic(together, SEGMENT if largest >= 2**31 else 0, min(shifts, default=33) >= 33, pooled)
+    largest = max((255 * abs(_words(made, together)).sum(axis=1).max() for made in convolutions), default=0)
+    sums = [summing for summing in map(_summing, planned.layers) if summing]
+    return Arithmetic(
+        together,
+        segment=SEGMENT if largest >= 2**31 else 0,
+        high_word=all(m.shift + _more(s) >= HIGH_WORD for s in sums for m in s.requantization.multipliers),
+        clamped=any((s.requantization.low, s.requantization.high) != (0, 255) for s in sums),
+    )
 
 
-def _shifts(layer: Layer) -> list[int]:
-    """Shifts of a layer's sums; the C has sums of a mean 16 times as large, so that no multiplier of ours is too large."""
-    summing = convolution_of(layer) or layer
-    if not isinstance(summing, Convolution | Mean):
-        return []
-    return [m.shift + 4 * isinstance(summing, Mean) for m in summing.requantization.multipliers]
+def _summing(layer: Layer) -> Convolution | Mean | None:
+    """What a layer sums, if it does."""
+    return layer if isinstance(layer, Mean) else convolution_of(layer)
+
+
+def _more(summing: Convolution | Mean) -> int:
+    """Bits by which the C makes sums larger, so that it needs no lower half of a product: sums of a mean are small."""
+    return 4 if isinstance(summing, Mean) else 0
 
 
 def _constants(planned: Plan, kinds: list[str], arithmetic: Arithmetic) -> tuple[list[str], list[dict[str, Any]]]:
@@ -165,12 +172,10 @@ def _constants(planned: Plan, kinds: list[str], arithmetic: Arithmetic) -> tuple
         for label, values in _arrays(layer, arithmetic):
             made[label] = f"{label}{place}"
             arrays.append(_array(made[label], values))
-        window = convolution_of(layer) or layer
-        sums = window.requantization if isinstance(window, Convolution | Mean) else Requantization((), zero=0)
-        fields = [_kind(layer), sums.low, sums.high, sums.zero]
-        if arithmetic.pooled:
-            fields.append(1 + isinstance(layer, PooledConvolution))
-        fields += [*window.kernel, *window.stride, window.padding[0]]
+        window, summing = convolution_of(layer) or layer, _summing(layer)
+        sums = summing.requantization if summing else Requantization((), zero=0)
+        fields = [_kind(layer), sums.zero, *([sums.low, sums.high] if arithmetic.clamped else [])]
+        fields += [1 + isinstance(layer, PooledConvolution), *window.kernel, *window.stride, window.padding[0]]
         if "CONVOLUTION" in kinds:
             fields.append(made.get("weights", "0"))
         if "TABLE" in kinds:
@@ -186,17 +191,19 @@ def _arrays(layer: Layer, arithmetic: Arithmetic) -> Iterable[tuple[str, npt.NDA
     """Name and values of each array of a layer, with the dtype that it has in C."""
     if isinstance(layer, Table):
         yield "table", layer.entries
-    summing = convolution_of(layer) or layer
+    summing = _summing(layer)
     if isinstance(summing, Convolution):
         yield "weights", _words(summing, arithmetic.together).astype(np.int16)
-    if isinstance(summing, Convolution | Mean):
-        yield "bias", np.array(summing.bias, np.int32, ndmin=1)
+    if summing:
+        shifts = np.array([m.shift for m in summing.requantization.multipliers])
+        more = _more(summing) if arithmetic.high_word else 0
+        yield "bias", np.array(summing.bias, np.int32, ndmin=1) << more
         yield "multiplier", np.array([m.value for m in summing.requantization.multipliers], np.int32)
-        yield "shift", np.array(_shifts(summing), np.uint8) - 33 * arithmetic.high_word
+        yield "shift", (shifts + more - HIGH_WORD * arithmetic.high_word).astype(np.uint8)
 
 
 def _words(layer: Convolution, together: int) -> npt.NDArray[np.int64]:
-    """Weights of channels that are multiplied together, the first one's plus 256 times the second one's: [words, taps]."""
+    """Weights as the C multiplies them, 256 times the second channel's and the first one's: int64[words, taps]."""
     channels = len(layer.weights)
     weights = layer.weights.reshape(channels, -1).astype(np.int64)
     weights = np.pad(weights, ((0, -channels % together), (0, taps(layer) - weights.shape[1])))
