@@ -205,9 +205,9 @@ def test_the_self_test_can_fail(translated, tmp_path):
 
 @pytest.mark.skipif(not MicroModel.available(), reason="tflite-micro has no wheel for this system")
 @pytest.mark.parametrize("name", RELEASED)
-def test_rows_take_less_than_a_quarter_of_the_memory_of_whole_layers(name):
+def test_rows_take_less_than_a_third_of_the_memory_of_whole_layers(name):
     theirs = MicroModel.load(released(name), "model.int8.tflite").arena_bytes
-    assert plan(read_network(released(name))).arena < theirs / 4
+    assert plan(read_network(released(name))).arena < theirs / 3
 
 
 def test_rows_that_live_at_the_same_time_lie_apart():

@@ -120,8 +120,16 @@ def _fused(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 
 def _windows(layers: Sequence[Layer]) -> int:
-    """Bytes of two windows of the convolution with the most taps, as int16_t, and what may be lost to align them."""
-    return max((4 * taps(made) + 4 * len(made.weights) + 7 for made in map(convolution_of, layers) if made), default=0)
+    """Bytes for what convolutions are made from, and what may be lost to align them.
+
+    Two windows of int16_t, and of a pooled convolution the largest sums so far as int32_t, one per channel.
+    """
+    sizes = [
+        4 * taps(made) + 4 * len(made.weights) * isinstance(layer, PooledConvolution)
+        for layer in layers
+        if (made := convolution_of(layer))
+    ]
+    return max(sizes) + 7 if sizes else 0
 
 
 def _schedule(layers: Sequence[Layer]) -> tuple[int, ...]:

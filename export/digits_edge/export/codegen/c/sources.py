@@ -218,7 +218,8 @@ def _constant_bytes(planned: Plan, arithmetic: Arithmetic) -> int:
 
 def _array(name: str, values: npt.NDArray[Any]) -> str:
     numbers = _wrapped(map(_number, values.ravel().tolist()), 4)
-    return f"static const {values.dtype}_t __attribute__((aligned(8))) {name}[{values.size}] = {{\n{numbers}\n}};"
+    where = "ALIGNED FLASH" if values.dtype == np.int16 else "FLASH"  # weights, which are read by eight bytes
+    return f"static const {where} {values.dtype}_t {name}[{values.size}] = {{\n{numbers}\n}};"
 
 
 def _number(value: int) -> str:
