@@ -114,10 +114,10 @@ def random_network(seed):
         padding = pair(int(random.integers(0, side)) for side in kernel)
         sides = pair((shape[i] + padding[i] * 2 - kernel[i]) // stride[i] + 1 for i in range(2))
         window = {"kernel": kernel, "stride": stride, "padding": padding}
-        if made and random.random() < 0.3:
+        if made and isinstance(made[-1], Convolution) and random.random() < 0.4:
             halves = (shape[0] // 2, shape[1] // 2, shape[2])
             made.append(MaxPool(name="pool", source=shape, shape=halves, kernel=(2, 2), stride=(2, 2)))
-        elif random.random() < 0.3:
+        elif random.random() < 0.2:
             made.append(MaxPool(name="pool", source=shape, shape=(*sides, shape[2]), **window))
         else:
             made.append(convolution(random, shape, (*sides, int(random.integers(1, 9))), least, **window))
