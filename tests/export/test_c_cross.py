@@ -39,7 +39,7 @@ COMPILERS = {
     **{(cortex_m.COMPILER, core): CORES[core].target for core in CORES},
     **{(name, ""): () for name in ("riscv64-linux-gnu-gcc", "s390x-linux-gnu-gcc", "clang")},
 }
-PORTABLE = ("-O2", "-U__ARM_FEATURE_SIMD32")
+BUILDS = [*((core, ("-O2",)) for core in CORES), ("M4", ("-O2", "-U__ARM_FEATURE_SIMD32")), ("M55", ("-O3",))]
 
 
 @dataclass(frozen=True)
@@ -92,9 +92,7 @@ def board() -> None:
 
 
 @pytest.mark.usefixtures("board")
-@pytest.mark.parametrize(
-    ("core", "flags"), [*((core, ("-O2",)) for core in CORES), ("M4", PORTABLE), ("M55", ("-O3",))]
-)
+@pytest.mark.parametrize(("core", "flags"), BUILDS)
 def test_a_cortex_m_gives_the_bytes_of_numpy(case, core, flags):
     said, answers = cortex_m.classify(case.sources.name, case.folder, case.pixels, CORES[core], flags)
     assert said["pictures"] == len(case.pixels)
