@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pytest
 from filelock import FileLock
 from hypothesis import HealthCheck, settings
+from playwright.sync_api import Browser, sync_playwright
 
 from digits_edge.cli.app import run as command_line
 from digits_edge.export.convert import keras_model
@@ -32,6 +33,8 @@ from digits_edge.trainer import Run, TrainOptions, read_dataset, train
 from digits_edge.trainer.datasets.dataset import Dataset
 from digits_edge.trainer.fitting import outliers
 from digits_edge.trainer.recipes import COMPACT, Augmentation
+
+BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 # Of 400 pictures and a model of five epochs; what the gate refuses is tested with limits and damage of its own.
 _PATIENT = Limits(max_drop=0.02, max_error_ratio=3, max_recall_drop=0.1, min_agreement=0.95, max_drift=0.05)
@@ -186,6 +189,19 @@ def own_bundle(exported: Bundle, tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def classifier(exported: Bundle) -> Classifier:
     return Classifier.load(exported.path)
+
+
+@pytest.fixture(scope="module")  # while it is open, asyncio does not work in this thread
+def browser() -> Iterator[Browser]:
+    """A browser without a window; skips where none is installed."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser here: expected one of {', '.join(BROWSERS)}")
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox"]  # a container's root has none
+        browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from digits_edge.cli.commands import label as label_command
 from digits_edge.cli.labelling.pictures import Guess, Picture, Pictures, collected, keys_of
@@ -31,7 +31,6 @@ from digits_edge.runtime import Classifier, Collector, UsageError, atomic_file
 from digits_edge.runtime.picture.png import encode
 from digits_edge.trainer import read_dataset
 
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE: Final = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
 
@@ -303,17 +302,6 @@ def test_a_folder_that_cannot_be_written(folder, refused, monkeypatch):
 
 
 # In a browser.
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser here: expected one of {', '.join(BROWSERS)}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @contextmanager

@@ -8,23 +8,14 @@ already; `make soak` runs the quickstart as it stands. A comment above a block s
 
 from __future__ import annotations
 
-import contextlib
 import gzip
-import io
-import os
-import re
-import shlex
 import shutil
-import subprocess
-import sys
 import webbrowser
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pages
 import pytest
+from pages import PAGES, ROOT, blocks, perform
 from PIL import Image
 
 from digits_edge.cli.labelling.server import LabelServer
@@ -38,35 +29,6 @@ from digits_edge.trainer.datasets import builtin
 from digits_edge.trainer.datasets.read import read_class_names, read_dataset
 from digits_edge.trainer.datasets.split import split
 from digits_edge.trainer.run import Run
-
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r'^(?:<!-- ([^\n]+) -->\n)?```(\w*)(?: title="([^"\n]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block, and the comment above it."""
-
-    where: str
-    note: str
-    language: str
-    title: str
-    code: str
-
-    @property
-    def skipped(self) -> bool:
-        return self.note.startswith("not run: ")
-
-
-def blocks(page: Path) -> list[Block]:
-    text = page.read_text(encoding="utf-8")
-    name = page.relative_to(ROOT).as_posix()
-    return [
-        Block(f"{name}:{text.count(chr(10), 0, found.start()) + 1}", *(found[i] or "" for i in (1, 2, 3, 4)))
-        for found in FENCE.finditer(text)
-    ]
-
 
 RUN = [page for page in PAGES if any(block.language in ("sh", "python") for block in blocks(page))]
 SKIPPED = [block for page in PAGES for block in blocks(page) if block.skipped]
@@ -133,7 +95,7 @@ def stand_ins(trained, digits, monkeypatch):
             read_dataset(options.source.data, names=options.source.names)
         released = "micro" if {"c", "web"} & set(options.formats) else "compact"
         shutil.copytree(
-            ROOT / "artifacts" / released, options.out, ignore=lambda *_: ["MODEL_CARD.md"], dirs_exist_ok=True
+            ROOT / "artifacts" / released, options.out, ignore=lambda *_: ["MODEL_CARD.md", "model.keras"], dirs_exist_ok=True
         )
         return Bundle.open(options.out)
 
@@ -142,45 +104,6 @@ def stand_ins(trained, digits, monkeypatch):
     monkeypatch.setattr(webbrowser, "open", lambda _: True)
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(exporting, "export", export)
-
-
-def shell(code: str, digits_edge: Callable[..., Any]) -> str:
-    """Run a block's commands one after the other, and give what they printed."""
-    printed = ""
-    for line in code.replace("\\\n", "").splitlines():
-        words = shlex.split(line, comments=True)
-        if words[:1] == ["digits-edge"] and not {"|", "&&", ">"} & set(words):
-            done = digits_edge(*words[1:])
-            assert done.code == 0, f"{line}\n{done.err}"
-            printed += done.out
-        elif words:
-            path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-            ran = subprocess.run(
-                ["bash", "-c", line], capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
-            )
-            assert ran.returncode == 0, f"{line}\n{ran.stderr}"
-            printed += ran.stdout
-    return printed
-
-
-def perform(page: Path, digits_edge: Callable[..., Any]) -> None:
-    """Run the blocks of a page from top to bottom."""
-    names: dict[str, object] = {}
-    printed: str | None = None
-    for block in blocks(page):
-        if block.title:
-            Path(block.title).write_text(block.code)
-        if block.language == "text":
-            if printed is not None and not block.note:
-                assert printed.rstrip("\n") == block.code.rstrip("\n"), block.where
-        elif block.skipped:
-            printed = None
-        elif block.language == "sh":
-            printed = shell(block.code, digits_edge)
-        elif block.language == "python":
-            with contextlib.redirect_stdout(io.StringIO()) as out:
-                exec(compile(block.code, block.where, "exec"), names)
-            printed = out.getvalue()
 
 
 @pytest.mark.parametrize("page", RUN, ids=lambda page: page.stem)
@@ -210,7 +133,7 @@ def test_every_block_is_of_a_kind_that_is_known():
 
 @pytest.mark.parametrize(("code", "text"), [("print(8)", "7"), ("raise ValueError", "")])
 def test_that_a_page_can_fail(code, text, tmp_path, digits_edge, monkeypatch):
-    monkeypatch.setattr(f"{__name__}.ROOT", tmp_path)
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
     (tmp_path / "page.md").write_text(f"```python\n{code}\n```\n\n```text\n{text}\n```\n")
     with pytest.raises((AssertionError, ValueError)):
         perform(tmp_path / "page.md", digits_edge)

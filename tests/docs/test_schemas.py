@@ -100,6 +100,18 @@ def test_export_and_inspect(own_run, digits_edge):
         check("inspect", json.loads(digits_edge("inspect", path, "--json").out))
 
 
+def test_an_adapted_model(tiny, digits_npz, tmp_path, digits_edge):
+    words = ("--init", "micro", "--data", tiny, "--also", digits_npz, "--epochs", 1, "--max-forgetting", 1)
+    trained = digits_edge("train", *words, "--out", tmp_path / "run", "--set", "outliers=0", "--json")
+    assert trained.code == 0, trained.err
+    check("train", json.loads(trained.out))
+    exported = digits_edge("export", tmp_path / "run", "--no-benchmark", "--format", "onnx", "--json")
+    assert exported.code == 0, exported.err
+    check("export", json.loads(exported.out))
+    manifest = json.loads((tmp_path / "run/bundle/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["gate"]["own"]["pictures"] == 100
+
+
 def test_a_bundle_with_everything(exported):
     check("manifest", exported.manifest)
 
@@ -137,6 +149,19 @@ def test_read(tmp_path, trained, digits_edge):
     assert "error" in lines[0]
     assert lines[1]["numbers"]
     check("read", lines)
+
+
+def test_teach(tmp_path, trained, exported, digits_edge):
+    pixels, targets = trained.validation()
+    (tmp_path / "mine").mkdir()
+    rows = [f"{row}.png,{'7' if row else '1'}" for row in range(3)]
+    for row in range(3):
+        Image.fromarray(pixels[targets == 1][row]).save(tmp_path / f"mine/{row}.png")
+    (tmp_path / "mine/labels.csv").write_text("\n".join(["file,label", *rows]) + "\n")
+    words = ("--save", tmp_path / "mine.npz", "--bundle", exported.path, "--json")
+    document = json.loads(digits_edge("teach", tmp_path / "mine", *words).out)
+    assert document["doubts"]
+    check("teach", document)
 
 
 def test_doctor(digits_edge, monkeypatch):

@@ -182,6 +182,38 @@ def test_the_model_needs_nothing_but_memset_and_memcpy(tmp_path):
     ]
 
 
+SHOW_FEATURES = """
+#include <stdio.h>
+#include "model.h"
+
+int main(void) {
+    static uint8_t image[MODEL_PIXELS], arena[MODEL_ARENA_BYTES];
+    int8_t logits[MODEL_CLASSES];
+    while (fread(image, 1, MODEL_PIXELS, stdin) == MODEL_PIXELS) {
+        model_classify_in(image, logits, arena);
+        fwrite(MODEL_FEATURES_OF(arena), 1, MODEL_FEATURES, stdout);
+    }
+    return MODEL_FEATURES_ZERO;
+}
+"""
+
+
+@needs_compiler
+@pytest.mark.parametrize("name", RELEASED)
+def test_the_features_are_what_the_last_layer_reads(name, digits, tmp_path):
+    network, pixels = read_network(released(name)), digits.pixels[::250]
+    for file, text in {**sources_of(network).files, "show.c": SHOW_FEATURES}.items():
+        (tmp_path / file).write_text(text)
+    assert COMPILER is not None
+    subprocess.run([*COMPILER.command, *STRICT, "-o", "show", "show.c", "model.c"], cwd=tmp_path, check=True)
+    shown = subprocess.run([tmp_path / "show"], input=pixels.tobytes(), capture_output=True, check=False)
+    values = pixels.reshape(-1, *network.shape)
+    for layer in network.layers[:-1]:
+        values = layer(values)
+    assert shown.stdout == values.astype(np.uint8).tobytes()
+    assert shown.returncode == network.layers[-1].fill
+
+
 @needs_compiler
 @pytest.mark.skipif(shutil.which("make") is None, reason="there is no make here")
 def test_a_published_folder_compiles_and_tests_itself(translated, tmp_path):

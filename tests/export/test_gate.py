@@ -177,3 +177,31 @@ def test_impossible_limits(name, value):
         Limits(**{name: value})
     with pytest.raises(UsageError, match="--max-error-ratio: expected a number of 1 or more"):
         Limits(max_error_ratio=0.5)
+
+
+def verdict_on_own(changed: int, *, trained_on: bool = False, wrong: int = 0):
+    """Of an int8 model that is as Keras on 1,000 pictures, and gives another label to some of twenty own ones."""
+    own, keras = Validation("mine", VALIDATION.pixels[:20], TARGETS[:20], VALIDATION.labels, trained_on), answers(0)
+    gate = Gate(VALIDATION, keras, Limits(), accepts=sure).adapted_to(own, keras[:20])
+    return gate.judge("int8", answers(wrong), lambda pixels: answers(changed)[: len(pixels)])
+
+
+@pytest.mark.parametrize("trained_on", [False, True])
+def test_of_few_own_pictures_one_label_may_change(trained_on):
+    assert verdict_on_own(1, trained_on=trained_on).refused is None
+    refused = verdict_on_own(2, trained_on=trained_on)
+    assert (refused.wrong, refused.own.wrong) == (0, 2)
+    assert "one's own: the label changed on 2 of 20 pictures, --min-agreement 0.99 allows 1" in {
+        check.words for check in refused.failed
+    }
+
+
+def test_own_pictures_that_were_trained_on_judge_no_accuracy():
+    assert failed(verdict_on_own(2)) == ["max_drop", "min_agreement"]
+    assert failed(verdict_on_own(2, trained_on=True)) == ["min_agreement"]
+
+
+def test_own_pictures_make_up_for_nothing():
+    verdict = verdict_on_own(0, wrong=30)
+    assert verdict.own.refused is None
+    assert verdict.refused.startswith("net loss of 30 in 1,000 answers")

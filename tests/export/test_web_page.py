@@ -6,7 +6,6 @@ import base64
 import io
 import math
 import re
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 from networks import mean
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page
 from written_numbers import Digits, number
 
 from digits_edge.export.codegen.int8_network import Int8Network, Multiplier, Requantization
@@ -27,11 +26,10 @@ from digits_edge.export.engines.tensor_spec import Quantization
 from digits_edge.runtime import Classifier
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.metadata import Contract, Golden
-from digits_edge.runtime.teaching import load
+from digits_edge.runtime.teaching import load, save
 from digits_edge.trainer.datasets.dataset import Dataset
 
 RELEASED: Final = Path(__file__).parents[2] / "artifacts" / "micro"
-BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PHONE: Final = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 Stroke = Sequence[tuple[float, float]]
 
@@ -77,19 +75,6 @@ def address(model: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> 
     path = tmp_path_factory.mktemp("web") / "index.html"
     path.write_bytes(web_page.page(model))
     return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip(f"no browser here: expected one of {', '.join(BROWSERS)}")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=found, args=["--no-sandbox"]
-        )  # a container's root has none
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -315,6 +300,7 @@ def test_pictures_of_numbers_get_the_runtimes_answers(page, reader, digits):
     assert left_out >= 5
 
 
+KEPT: Final = "1 taught, kept in this browser. Press one to forget it."
 TICK: Final[list[Stroke]] = [[(0.25, 0.55), (0.45, 0.8), (0.8, 0.2)]]
 
 
@@ -331,7 +317,7 @@ def test_what_it_is_taught_is_kept_and_can_be_saved_and_forgotten(opened, tmp_pa
     assert label(page) == "tick"
     assert accepted(page) == "true"
     page.reload()
-    assert page.locator("#taught").inner_text() == "1 taught, kept in this browser"
+    assert page.locator("#taught").inner_text() == KEPT
     draw(page, TICK)
     assert label(page) == "tick"
     page.click("#clear")
@@ -349,6 +335,33 @@ def test_what_it_is_taught_is_kept_and_can_be_saved_and_forgotten(opened, tmp_pa
     assert label(page) != "tick"
     page.reload()
     assert page.locator("#taught").inner_text() == ""
+    assert page.locator("#examples button").count() == 0
+
+
+def test_examples_are_loaded_and_removed_one_by_one(opened, tmp_path):
+    page = opened()
+    pixels = np.zeros((2, 28, 28), np.uint8)
+    pixels[0, 5:20, 10:14] = pixels[1, 10:14, 5:20] = 255
+    save(tmp_path / "mine.npz", ["é", "long"], pixels)
+    np.savez(tmp_path / "other.npz", labels=np.array(["7"]), pixels=pixels)
+    for name in ("other.npz", "mine.npz", "mine.npz"):
+        page.set_input_files("#load", tmp_path / name)
+        said = page.locator("#objection, #taught").filter(has_text="." if name == "mine.npz" else "expected")
+        said.first.wait_for()
+        if name == "other.npz":
+            assert said.inner_text().startswith("other.npz: expected examples for this model")
+    page.locator("#examples li:nth-child(2)").wait_for()
+    assert page.locator("#examples button").all_inner_texts() == ["é", "long"]
+    with page.expect_download() as saved:
+        page.click("#save")
+    saved.value.save_as(tmp_path / "again.npz")
+    labels, again = load(tmp_path / "again.npz", (28, 28))
+    assert labels == ["é", "long"]
+    np.testing.assert_array_equal(again, pixels)
+    page.locator("#examples button").first.click()
+    assert page.locator("#examples button").all_inner_texts() == ["long"]
+    page.reload()
+    assert page.locator("#examples button").all_inner_texts() == ["long"]
 
 
 def test_each_digit_of_a_number_can_be_taught(opened):
@@ -356,10 +369,11 @@ def test_each_digit_of_a_number_can_be_taught(opened):
     write(page, "72")
     assert label(page) == "72"
     teach(page, "7")
-    assert page.locator("#trouble").inner_text() == "Expected 2 characters."
+    assert page.locator("#objection").inner_text() == "Expected the 2 digits of the number, as they should be read."
     teach(page, "75")
     assert label(page) == "75"
-    assert page.locator("#taught").inner_text() == "1 taught, kept in this browser"
+    assert page.locator("#objection").inner_text() == ""
+    assert page.locator("#taught").inner_text() == KEPT
 
 
 def test_clearing_takes_all_away(page):

@@ -181,9 +181,10 @@ def test_a_disk_that_becomes_full_leaves_no_half_file(default, strange, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_cannot_be_one_stops_no_answer(default, strange, tmp_path):
+@pytest.mark.parametrize("name", ["file/kept", "a\0b", "x" * 300])
+def test_a_folder_that_cannot_be_one_stops_no_answer(default, strange, tmp_path, name):
     (tmp_path / "file").write_text("in the way")
-    collector = Collector(tmp_path / "file" / "kept")
+    collector = Collector(tmp_path / name)
     assert not collector.wrap(default).predict(strange).accepted
     assert collector.failed == 1
     assert (tmp_path / "file").read_text() == "in the way"

@@ -72,12 +72,50 @@ def test_few_pictures_are_judged_by_folds_and_the_old_ones_apart(mine, digits_np
     assert (predict_logits(model, pixels).argmax(axis=1) != targets).sum() == judged["rehearsed"]["wrong"]
     assert all(layer.trainable for layer in model.layers)
     assert info["dataset"]["pictures"] == 10
+    exported = digits_edge("export", run.path, "--int8", "--format", "onnx", "--no-benchmark", "--json")
+    assert exported.code == 0, exported.err
+    gate = json.loads(exported.out)["gate"]
+    assert gate["judged_by"] == "the 400 pictures of the validation split of digits.npz"
+    assert gate["pictures"] == 400
+    assert gate["own"]["pictures"] == 10
+    assert gate["own"]["trained_on"]
+    assert [check["limit"] for check in gate["rungs"][-1]["own"]["checks"]] == ["min_agreement"]
+    report = (run.path / "bundle/report.md").read_text(encoding="utf-8")
+    assert "| own: changed labels " in report
+    assert f"some of them answer {10 - judged['own']['wrong']} of 10 right" in report
+    assert "own: accuracy" not in report
+    assert "10 pictures of mine" in (run.path / "bundle/report.html").read_text(encoding="utf-8")
+    told = digits_edge("evaluate", run.path, "--data", mine)
+    assert "warning: the models were trained on all of mine" in told.err
+
+
+def test_held_out_pictures_are_judged_apart(digits, digits_npz, tmp_path, digits_edge):
+    own = tmp_path / "own.npz"
+    rows = np.flatnonzero(digits.targets < 2)
+    np.savez(own, x=digits.pixels[rows], y=digits.targets[rows])  # 200 a class
+    words = ("--init", "micro", "--data", own, "--also", digits_npz, *SHORT, "--max-forgetting", 0.05)
+    done = digits_edge("train", *words, "--out", tmp_path / "run", "--json")
+    assert done.code == 0, done.err
+    info = json.loads(done.out)
+    assert info["adaptation"]["folds"] == 0
+    assert info["adaptation"]["own"]["pictures"] == 80 == len(Run.open(tmp_path / "run").own()[0])
+    assert info["split"]["validation"] == 400 == info["adaptation"]["rehearsed"]["pictures"]
+    exported = digits_edge("export", tmp_path / "run", "--format", "onnx", "--no-benchmark", "--json")
+    assert exported.code == 0, exported.err
+    judged = json.loads(exported.out)["gate"]["rungs"][0]["own"]
+    assert judged["pictures"] == 80
+    assert judged["keras_wrong"] == info["adaptation"]["own"]["wrong"] == judged["wrong"]
+    assert (judged["low"], judged["high"]) == wilson(80 - judged["wrong"], 80)
+    assert "own: 95 % interval" in (tmp_path / "run/bundle/report.md").read_text(encoding="utf-8")
 
 
 def test_what_forgets_is_refused_and_leaves_nothing(mine, digits_npz, tmp_path, digits_edge):
     words = ("--init", "micro", "--data", mine, "--also", digits_npz, *SHORT, "--set", "learning_rate=1")
-    done = digits_edge("train", *words, "--out", tmp_path / "run", "--max-forgetting", 0)
+    done = digits_edge("train", *words, "--out", tmp_path / "run", "--max-forgetting", 0, "--json")
     assert done.code == 1
+    refused = json.loads(done.out)
+    assert not refused["published"]
+    assert refused["gate"]["adaptation"]["rehearsed"]["wrong"] > 4
     last = done.err.splitlines()[-1]
     assert "validation pictures of digits.npz were forgotten, --max-forgetting 0 allows 0; to try next: " in last
     assert not (tmp_path / "run").exists()
@@ -109,7 +147,7 @@ def test_pictures_of_a_class_that_the_model_does_not_know_are_refused(mine, tmp_
     (mine / NAME).write_text((mine / NAME).read_text().replace(",1\n", ",tick\n"))
     said = refused("train", "--init", "compact", "--data", mine, "--out", tmp_path / "run")
     assert "expected classes among '0', '1', '2'" in said
-    assert said.endswith("found 'tick'")
+    assert "found 'tick'; fine-tuning keeps the classes: teach a model a new one with Classifier.teach" in said
 
 
 def test_with_enough_of_each_class_some_are_held_out(digits):
@@ -117,13 +155,18 @@ def test_with_enough_of_each_class_some_are_held_out(digits):
     parts = split_own(own, 0.2, 0)
     assert not parts.folds
     assert len(parts.validation) == 40
+    both = rehearsing(parts, split(digits, 0.2, 0))
+    assert len(both.validation) == 400
+    assert sorted(both.judged) == sorted(parts.validation)
+    assert not set(both.judged) & set(both.train)
     fewer = replace(own, pixels=own.pixels[1:], targets=own.targets[1:])
     assert np.bincount(fewer.targets).min() == ENOUGH - 1
     parts = split_own(fewer, 0.2, 0)
     assert len(parts.train) == 199
     assert not len(parts.validation)
-    assert sorted(np.concatenate(parts.folds)) == list(range(199))
-    assert all(np.bincount(fewer.targets[fold]).min() >= 3 for fold in parts.folds)  # each class in each fold
+    assert sorted(parts.judged) == list(range(199))
+    assert parts.folds == 5
+    assert all(np.bincount(fewer.targets[fold]).min() >= 3 for fold in parts.held_out)  # each class in each fold
 
 
 def test_an_epoch_has_own_pictures_often_enough_and_whole_batches(digits):
@@ -134,7 +177,7 @@ def test_an_epoch_has_own_pictures_often_enough_and_whole_batches(digits):
     assert 1 / 3 <= parts.is_own(rows).mean() < 0.4
     assert set(rows[~parts.is_own(rows)]) <= set(parts.train)
     assert len(rows) < 2 * REHEARSED
-    fold = parts.folds[0]
+    fold = parts.held_out[0]
     assert not set(parts.without(fold).epoch(128)) & set(fold)
     assert len(parts.without(fold).epoch(128)) == len(rows)  # or each fold is compiled anew
     assert parts.own.fingerprint == few.fingerprint
@@ -143,17 +186,15 @@ def test_an_epoch_has_own_pictures_often_enough_and_whole_batches(digits):
 def test_each_part_is_judged_apart(digits):
     few = replace(digits, pixels=digits.pixels[:7], targets=digits.targets[:7])
     parts = rehearsing(split_own(few, 0.2, 0), split(digits, 0.2, 0))
-    right = np.eye(10, dtype=np.float32)[parts.dataset.targets[parts.judged]]
-    own = parts.is_own(parts.judged)
-    worse, better = right.copy(), right.copy()
-    worse[np.flatnonzero(~own)[:3]] = worse[np.flatnonzero(~own)[:3], ::-1]
-    better[own] = better[own][:, ::-1]
-    learnt = judge(parts, "a/old.npz", 0.002, before=better, after=right)
+    old, own = (np.eye(10, dtype=np.float32)[parts.dataset.targets[rows]] for rows in (parts.validation, parts.judged))
+    worse = old.copy()
+    worse[:3] = worse[:3, ::-1]
+    learnt = judge(parts, "a/old.npz", 0.002, rehearsed=(old, old), own=(own[:, ::-1], own))
     assert (learnt.own.wrong_before, learnt.own.wrong, learnt.rehearsed.wrong) == (7, 0, 0)
     assert "old.npz: 100.00% before" in list(described(learnt, "mine"))[-1]
     with pytest.raises(GateFailed, match=r"3 of 400 .* allows 1; .* or --max-forgetting 0\.0075"):
-        judge(parts, "old", 0.002, before=right, after=worse)
-    assert judge(parts, "old", 0.0075, before=right, after=worse).rehearsed.wrong == 3
+        judge(parts, "old", 0.002, rehearsed=(old, worse), own=(own, own))
+    assert judge(parts, "old", 0.0075, rehearsed=(old, worse), own=(own, own)).rehearsed.wrong == 3
 
 
 def test_the_interval_is_wilsons():

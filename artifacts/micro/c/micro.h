@@ -39,6 +39,13 @@ int micro_classify(const uint8_t image[MICRO_PIXELS], int8_t logits[MICRO_CLASSE
  * and content. micro_classify has an arena of its own, and is for one caller at a time. */
 int micro_classify_in(const uint8_t *image, int8_t *logits, void *arena);
 
+/* The features of the picture that micro_classify_in read last in an arena, what its last layer judges by: so many
+ * values of uint8_t, less MICRO_FEATURES_ZERO. Pictures with similar features look alike to the network: compare them
+ * with those of your own examples, as nearest neighbours. */
+#define MICRO_FEATURES 16
+#define MICRO_FEATURES_ZERO 0
+#define MICRO_FEATURES_OF(arena) ((const uint8_t *)(arena) + 64)
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,7 +15,7 @@ import typer
 from digits_edge.common.progress import say
 from digits_edge.runtime.errors import DigitsEdgeError
 
-from .commands import benchmark, doctor, evaluate, export, inspect, label, predict, read, runs, selftest, train
+from .commands import benchmark, doctor, evaluate, export, inspect, label, predict, read, runs, selftest, teach, train
 from .extras import BASE, distribution_of, extra_with, install_command
 
 INTERNAL_ERROR: Final = 70  # EX_SOFTWARE of sysexits.h
@@ -36,7 +36,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (train, runs, export, evaluate, predict, read, label, benchmark, inspect, selftest, doctor):
+for module in (train, runs, export, evaluate, predict, read, label, teach, benchmark, inspect, selftest, doctor):
     app.command(name=module.__name__.rpartition(".")[2], epilog=getattr(module, "EPILOG", None))(module.command)
 
 

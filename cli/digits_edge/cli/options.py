@@ -24,6 +24,14 @@ Data = Annotated[
         "pictures with a labels.csv, as digits-edge label writes it.",
     ),
 ]
+Taught = Annotated[
+    Path | None,
+    typer.Option(
+        "--taught",
+        metavar="NPZ",
+        help="Teach the model the examples in this file first, as digits-edge teach saves them.",
+    ),
+]
 Labels = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Read class names from FILE: one a line, in the order of the model's outputs."),

@@ -25,8 +25,8 @@ def next_command(options: ExportOptions, refused: Attempt, *, out_of_time: bool 
     """The command to try after a refusal; None if there is a mistake to be found first. All options are kept.
 
     If a conversion is not the same function, export the other format only. If the float model is not accurate enough,
-    train on. If remedies were not tried, or not all for want of time, try them. If much is lost in int8, export in
-    float. Otherwise, allow what the best attempt needs to pass.
+    train on. If remedies were not tried, or not all for want of time, try them. If much is lost in int8, or
+    something of what a model was adapted to, export in float. Otherwise, allow what the best attempt needs to pass.
     """
     source, verdict = options.source, refused.verdict
     failed = {check.limit: check for check in verdict.failed}
@@ -42,7 +42,7 @@ def next_command(options: ExportOptions, refused: Attempt, *, out_of_time: bool 
         return shlex.join([*_words(replace(options, time_budget=2 * options.time_budget)), *formats])
     if not options.ladder:
         return shlex.join([*_words(options), *formats])
-    if verdict.broken - verdict.fixed > SMALL_LOSS * verdict.pictures:
+    if verdict.broken - verdict.fixed > SMALL_LOSS * verdict.pictures or (verdict.own and verdict.own.failed):
         in_float = options.int8 and not set(options.formats) & set(TRANSLATIONS)
         return shlex.join([word for word in [*_words(options), *formats] if word != "--int8"]) if in_float else None
     return shlex.join([*_words(options, failed), *formats])

@@ -34,7 +34,7 @@ from .quantize.backends import Backend, OnnxBackend, TfliteBackend
 from .quantize.clock import Clock, OutOfTime
 from .quantize.ladder import best, climb
 from .quantize.sensitivity import LayerNoise
-from .report.gate_table import gate_table
+from .report.gate_table import gate_table, own_part
 from .report.manifest import gate_of, write_bundle
 from .result import ExportResult
 from .source import ExportSource, read_source
@@ -103,11 +103,15 @@ def _make_models(options: ExportOptions, running: ExitStack) -> ExportResult:
     with Worker(options.time_limit) as worker, TemporaryDirectory() as work:
         source = read_source(options.source, worker)
         say(f"exporting {options.source.path}, judged by {source.validation.described}")
+        if source.own:
+            say(f"judged also by {source.own.described}{', on which it was trained' * source.own.trained_on}")
         keras = worker(keras_probabilities, source.network, source.validation.pixels)
         if isinstance(options.source, OwnModel):
             _check_pixels_and_labels(source, keras, worker)
         contract = describe(source.name, source.preprocess, source.validation, keras)
         gate = Gate(validation=source.validation, keras=keras, limits=options.limits, accepts=contract.accepts)
+        if source.own:
+            gate = gate.adapted_to(source.own, worker(keras_probabilities, source.network, source.own.pixels))
         result = ExportResult(source=source, contract=contract, limits=options.limits, keras=keras, rungs=(), models=())
         backends = [
             backend(
@@ -228,6 +232,7 @@ def _refuse(options: ExportOptions, result: ExportResult, refused: Attempt, out:
     lines = (
         f"nothing was published: {refused.file}: {refused.verdict.refused}",
         *gate_table(gate).markdown().split("\n"),
+        *([own] if (own := own_part({"gate": gate, "provenance": result.source.provenance})) else []),
         f"the best attempt, with a report: {rejected}",
         f"to try next: {result.advice}" if result.advice else LOOK,
     )

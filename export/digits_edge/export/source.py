@@ -15,6 +15,7 @@ from digits_edge.runtime.errors import DatasetError, ExportError, RunError, chec
 from digits_edge.runtime.metadata import Preprocess
 from digits_edge.trainer.datasets.read import read_dataset
 from digits_edge.trainer.run import Run
+from digits_edge.trainer.run_info import Adaptation
 
 from .convert.keras_model import KerasModelFile, read_facts
 from .engines.pixel_range import ends_of
@@ -33,9 +34,10 @@ class ExportSource:
     name: str
     network: KerasModelFile
     preprocess: Preprocess
-    validation: Validation  # the pictures that the gate judges by
+    validation: Validation  # the pictures that the gate judges by; of an adapted model, the rehearsed ones
     calibration: npt.NDArray[np.uint8]  # other pictures, uint8[K, H, W] or uint8[K, H, W, 3]
     provenance: dict[str, Any]  # of the model and its data, for the manifest
+    own: Validation | None = None  # pictures that a model was adapted to, which the gate judges by, too
 
     @property
     def parameters(self) -> int | None:
@@ -72,14 +74,28 @@ def _from_run(run: Run, worker: Worker) -> ExportSource:
             f"{run.model_path}: expected a model of {pixels.shape[1:]} and {len(labels)} classes, "
             f"received one of {facts.shape} and {facts.classes}"
         )
+    adaptation, description = run.info.adaptation, f"the {len(targets):,} pictures of the validation split"
     return ExportSource(
         name=run.info.name,
         network=network,
         preprocess=run.info.preprocess,
-        validation=Validation(f"the {len(targets):,} pictures of the validation split", pixels, targets, labels),
+        validation=Validation(
+            f"{description} of {adaptation.also}" if adaptation else description, pixels, targets, labels
+        ),
         calibration=calibration,
         provenance={"run": run.info.provenance()},
+        own=_own_part(run, adaptation, pixels.shape[1:]) if adaptation else None,
     )
+
+
+def _own_part(run: Run, adaptation: Adaptation, shape: tuple[int, ...]) -> Validation:
+    """The pictures that a model was adapted to, as far as they were kept to judge by."""
+    pixels, targets = run.own()
+    if pixels.shape[1:] != shape:
+        raise RunError(f"{run.path / 'own.npz'}: expected pictures of {shape}, received {pixels.shape[1:]}")
+    what = "pictures" if adaptation.folds else "held-out pictures"
+    description = f"the {len(targets):,} {what} of {run.info.dataset.name}"
+    return Validation(description, pixels, targets, run.info.labels, trained_on=adaptation.folds > 0)
 
 
 def _digest(path: Path) -> str:

@@ -169,7 +169,7 @@ class Classifier:
     @property
     def examples(self) -> tuple[Example, ...]:
         """The examples that it was taught, in this order."""
-        return self._taught.examples if self._taught else ()
+        return self._taught.examples() if self._taught else ()
 
     def teach(self, picture: Any, label: str) -> Classifier:
         """Return a classifier that has learnt what a picture is, also a new class; this one stays as it is.
@@ -199,8 +199,9 @@ class Classifier:
             raise UsageError(
                 f"expected pixels uint8{list(self._contract.shape)}, received {pixels.dtype}{list(pixels.shape)}"
             )
-        kept = [example for example in self.examples if not np.array_equal(example.pixels, pixels)]
-        return self._taught_by([*(e.label for e in kept), label], np.stack([*(e.pixels for e in kept), pixels]))
+        if self._taught is None:
+            return self._taught_by([label], pixels[None].copy())
+        return self._knowing(self._taught.plus(self._features, label, pixels[None]))
 
     def untaught(self, *numbers: int) -> Classifier:
         """Return a classifier without some examples, by their places in `examples`; without numbers, without any.
@@ -208,14 +209,12 @@ class Classifier:
         Raises:
             UsageError: There is no example of that number.
         """
+        count = len(self._taught.labels) if self._taught else 0
         for number in numbers:
-            if isinstance(number, bool) or not 0 <= operator.index(number) < len(self.examples):
-                raise UsageError(
-                    f"expected the number of one of {len(self.examples)} examples, received {number!r:.80}"
-                )
-        kept = [example for place, example in enumerate(self.examples) if numbers and place not in numbers]
-        pixels = np.array([example.pixels for example in kept], np.uint8).reshape(-1, *self._contract.shape)
-        return self._taught_by([example.label for example in kept], pixels)
+            if isinstance(number, bool) or not 0 <= operator.index(number) < count:
+                raise UsageError(f"expected the number of one of {count} examples, received {number!r:.80}")
+        kept = np.setdiff1d(np.arange(count), numbers) if numbers else np.empty(0, int)
+        return self._knowing(self._taught.only(kept) if self._taught else None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the examples to an `.npz` file for `Classifier.load(..., taught=path)`, atomically.
@@ -344,7 +343,7 @@ class Classifier:
         return self._outputs(["probabilities"], pixels)[0]
 
     def _run_taught(self, taught: Taught, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return taught.blend(self._run(pixels), pixels, self._features)
+        return taught.blend(*self._outputs(["probabilities", FEATURES], pixels), pixels)
 
     def _outputs(self, names: list[str], pixels: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
         session = self._session or self._open(self.name)
@@ -361,19 +360,21 @@ class Classifier:
 
     def _taught_by(self, labels: Sequence[str], pixels: npt.NDArray[np.uint8]) -> Classifier:
         """The same network, taught these examples and no others."""
-        session = self._session or self._open(self.name)
+        from .teaching import Taught
+
+        check_features(self._session or self._open(self.name), self.name)
+        known = self._contract.golden.probabilities.shape[1]
+        contract = replace(self._contract, labels=self._contract.labels[:known])
+        return self._knowing(Taught.by(self._features, contract, labels, pixels))
+
+    def _knowing(self, taught: Taught | None) -> Classifier:
+        """The same network with other examples; without any, as it was loaded."""
         again = object.__new__(type(self))
         again._model, again._settings = self._model, self._settings
-        again._use(session)
-        again._taught = None
+        again._use(self._session or self._open(self.name))
+        again._taught = taught if taught and taught.labels else None
         known = self._contract.golden.probabilities.shape[1]
-        contract = again._contract = replace(self._contract, labels=self._contract.labels[:known])
-        if labels:
-            from .teaching import Taught
-
-            check_features(session, self.name)
-            again._taught = Taught(again._features, contract, labels, pixels)
-            again._contract = replace(contract, labels=again._taught.classes)
+        again._contract = replace(self._contract, labels=taught.classes if taught else self._contract.labels[:known])
         return again
 
     def _features(self, pixels: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

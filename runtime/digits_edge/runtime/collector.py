@@ -118,7 +118,7 @@ class Collector:
     def _store(self, picture: Any, wanted: list[Kept]) -> None:
         try:
             self._write(picture, wanted)
-        except (OSError, DigitsEdgeError) as error:
+        except (OSError, ValueError, DigitsEdgeError) as error:
             if isinstance(error, OSError) and error.errno is None:  # raised by a signal handler, such as a TimeoutError
                 raise
             self.failed += 1

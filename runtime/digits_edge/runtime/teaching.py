@@ -28,13 +28,11 @@ if TYPE_CHECKING:
 MOST: Final = 1000  # examples
 LONGEST: Final = 100  # characters of a label
 LARGEST: Final = 2**28  # bytes of a file, and of the pixels in it
-FEATURES_REACH: Final = 0.8  # cosine distance of features at which an example ends to count
-PIXELS_REACH: Final = 0.09  # the same of pixels
-NEW_REACH: Final = 0.2  # the same for a class that the network does not know, which takes no pictures from others there
+REACH: Final = 0.1  # cosine distance of pixels at which an example ends to count, if the features are the same
+WHOLE: Final = 0.4  # nearness from which on the network no longer counts
 DOUBT_REACH: Final = 8.0  # how much surer of another class the network may be, in log odds
 SURE: Final = 0.999  # score from which on examples of the same class add nothing
-WHOLE: Final = 0.4  # nearness from which on the network no longer counts
-FAINT: Final = 0.1  # of the usual length of the features: shorter ones resemble each other
+FAINT: Final = 0.2  # of the usual length of the features: shorter ones resemble each other
 SIDE: Final = 14  # rows and columns in which pixels are compared
 BLUR: Final = 0.575  # standard deviation of the blur before, in these rows and columns
 TINY: Final = 1e-7
@@ -58,119 +56,169 @@ class Example(NamedTuple):
     doubt: str | None
 
 
-class Taught:
-    """Examples and how to blend them with a network's answers. Immutable.
+class Seen(NamedTuple):
+    """Pictures as they are compared.
 
-    Args:
-        network: Gives probabilities float32[N, C] and features float32[N, F] of pixels.
-        contract: The network's contract.
-        labels: Labels of the examples.
-        pixels: Their pixels, uint8[M, *contract.shape].
-
-    Raises:
-        UsageError: There are more than 1,000 examples, or a label is no text.
+    Attributes:
+        probabilities: What the network gives them, float32[N, C].
+        features: The network's features as vectors of length 1, so that a product is a cosine; float32[N, F + 1].
+        shapes: Coarse pixels, likewise, float32[N, SIDE * SIDE].
     """
 
-    __slots__ = (
-        "_against",
-        "_bias",
-        "_classes",
-        "_columns",
-        "_grid",
-        "_known",
-        "_least",
-        "_offset",
-        "_rows",
-        "_surest",
-        "_votes",
-        "classes",
-        "examples",
-        "labels",
-        "pixels",
-    )
+    probabilities: Floats
+    features: Floats
+    shapes: Floats
 
-    def __init__(self, network: Network, contract: Contract, labels: Sequence[str], pixels: Pixels) -> None:
-        if len(labels) > MOST:
-            raise UsageError(f"expected up to {MOST:,} examples, received {len(labels):,}")
-        for label in labels:
-            check_label(label)
-        self.labels, self.pixels = tuple(labels), pixels
-        pixels.flags.writeable = False
-        self._known = len(contract.labels)
-        self.classes = tuple(dict.fromkeys([*contract.labels, *labels]))
-        self._classes = np.array([self.classes.index(label) for label in labels])
-        self._grid = [_pooling(side) for side in contract.shape[:2]]
-        _, usual = network(contract.golden.pixels)
+
+class Eye:
+    """Looks at pictures as they are compared.
+
+    Args:
+        shape: Of the network's pixels.
+        usual: Features float32[N, F] of ordinary pictures, by whose length faint ones are told.
+    """
+
+    __slots__ = ("_bias", "_grid")
+
+    def __init__(self, shape: tuple[int, ...], usual: Floats) -> None:
         self._bias = FAINT * max(float(np.linalg.norm(usual, axis=1).mean()), TINY)
-        probabilities, features = network(pixels)
-        new = self._classes >= self._known
-        reach = np.where(new, NEW_REACH, PIXELS_REACH).astype(np.float32)
-        seen, shapes = self._directions(features, pixels)
-        self._rows = np.concatenate([seen / np.float32(FEATURES_REACH), shapes / reach[:, None]], axis=1).T.copy()
-        self._offset = 1 - 1 / np.float32(FEATURES_REACH) - 1 / reach
-        self._columns = np.minimum(self._classes, self._known)
-        self._against = _against(probabilities)[np.arange(len(labels)), self._columns]
-        most = np.full(self._known + 1, -np.inf, np.float32)  # log odds against each class up to which examples count
-        np.maximum.at(most, self._columns, self._against + DOUBT_REACH)
-        with np.errstate(over="ignore"):
-            odds = np.exp(-most)
-        self._least, self._surest = odds[:-1], 1 / (1 + odds[-1])
-        self._votes = np.eye(len(self.classes), dtype=np.float32)[self._classes]
-        self.examples = self._examples(contract, probabilities, seen, shapes)
+        self._grid = [_pooling(side) for side in shape[:2]]
 
-    def blend(self, probabilities: Floats, pixels: Pixels, network: Network) -> Floats:
-        """The probabilities float32[N, len(classes)] of pictures to which the network gives these.
-
-        It is asked again, for features, about those that an example could change, which most do not need.
-        """
-        rows = np.flatnonzero(self._may_change(probabilities))
-        if len(self.classes) > self._known:
-            more = np.zeros((len(probabilities), len(self.classes) - self._known), np.float32)
-            probabilities = np.concatenate([probabilities, more], axis=1)
-        if not rows.size:
-            return probabilities
-        surer = _against(probabilities[rows, : self._known])[:, self._columns] - self._against
-        _, features = network(pixels[rows])
-        places = np.concatenate(self._directions(features, pixels[rows]), axis=1)
-        weights = np.maximum(0, places @ self._rows + self._offset - np.maximum(surer, 0) / DOUBT_REACH)  # [rows, M]
-        nearest = weights.max(axis=1)
-        near = np.flatnonzero(nearest > 0)
-        if not near.size:
-            return probabilities
-        blended, rows, weights = probabilities.copy(), rows[near], weights[near]
-        share = np.minimum(1, nearest[near] / np.float32(WHOLE))[:, None]
-        votes = weights @ self._votes / weights.sum(axis=1, keepdims=True)
-        blended[rows] = (1 - share) * probabilities[rows] + share * votes
-        return blended
-
-    def _may_change(self, probabilities: Floats) -> npt.NDArray[np.bool_]:
-        """Whether an example of another class, or of the same where the network is not sure, could be near, bool[N]."""
-        best = probabilities.max(axis=1, keepdims=True)
-        likely = (probabilities + TINY > best * self._least) & ((probabilities < best) | (best < SURE))
-        return np.asarray(likely.any(axis=1) | (best[:, 0] < self._surest))
-
-    def _directions(self, features: Floats, pixels: Pixels) -> tuple[Floats, Floats]:
-        """Features and coarse pixels as vectors of length 1, so that a product is a cosine."""
+    def features(self, features: Floats) -> Floats:
+        """Directions of features; short ones, which say little, resemble each other."""
         faint = np.full((len(features), 1), self._bias, np.float32)
+        return _unit(np.concatenate([features, faint], axis=1))
+
+    def shapes(self, pixels: Pixels) -> Floats:
+        """Directions of coarse pixels."""
         rows, columns = self._grid
         grey: Floats = pixels.astype(np.float32)
         if grey.ndim == 4:
             grey = grey.mean(axis=3, dtype=np.float32)
-        shapes = np.asarray(rows @ grey @ columns.T, np.float32).reshape(len(grey), -1)
-        return _unit(np.concatenate([features, faint], axis=1)), _unit(shapes)
+        return _unit(np.asarray(rows @ grey @ columns.T, np.float32).reshape(len(grey), SIDE * SIDE))
 
-    def _examples(self, contract: Contract, probabilities: Floats, seen: Floats, shapes: Floats) -> tuple[Example, ...]:
+
+class Taught:
+    """Examples and how to blend them with a network's answers. Immutable.
+
+    Args:
+        contract: The network's contract.
+        eye: Looks at pictures.
+        labels: What the examples are.
+        pixels: Their pixels, uint8[M, *contract.shape].
+        seen: How they are compared.
+
+    Raises:
+        UsageError: There are more than 1,000 examples.
+    """
+
+    __slots__ = (
+        "_against",
+        "_columns",
+        "_contract",
+        "_eye",
+        "_least",
+        "_seen",
+        "_surest",
+        "_votes",
+        "classes",
+        "labels",
+        "pixels",
+    )
+
+    def __init__(self, contract: Contract, eye: Eye, labels: Sequence[str], pixels: Pixels, seen: Seen) -> None:
+        if len(labels) > MOST:
+            raise UsageError(f"expected up to {MOST:,} examples, received {len(labels):,}")
+        self._contract, self._eye, self._seen = contract, eye, seen
+        self.labels, self.pixels = tuple(labels), pixels
+        pixels.flags.writeable = False
+        known = len(contract.labels)
+        self.classes = tuple(dict.fromkeys([*contract.labels, *labels]))
+        places = np.array([self.classes.index(label) for label in labels], int)
+        self._votes = np.eye(len(self.classes), dtype=np.float32)[places]
+        self._columns = np.minimum(places, known)
+        self._against = _against(seen.probabilities)[np.arange(len(places)), self._columns]
+        most = np.full(known + 1, -np.inf, np.float32)  # log odds against each class up to which examples count
+        np.maximum.at(most, self._columns, self._against + DOUBT_REACH)
+        with np.errstate(over="ignore"):
+            odds = np.exp(-most)
+        self._least, self._surest = odds[:-1].tolist(), float(1 / (1 + odds[-1]))
+
+    @classmethod
+    def by(cls, network: Network, contract: Contract, labels: Sequence[str], pixels: Pixels) -> Taught:
+        """Examples of which nothing is known yet; a UsageError says that a label is no text."""
+        for label in labels:
+            check_label(label)
+        eye = Eye(contract.shape, network(contract.golden.pixels)[1])
+        return cls(contract, eye, labels, pixels, _see(eye, network, pixels))
+
+    def plus(self, network: Network, label: str, pixels: Pixels) -> Taught:
+        """With one more example of pixels uint8[1, *contract.shape], in the place of one of the same pixels."""
+        others = self.only(np.flatnonzero((self.pixels != pixels).reshape(len(self.pixels), -1).any(axis=1)))
+        seen = Seen(*map(np.concatenate, zip(others._seen, _see(self._eye, network, pixels), strict=True)))
+        pixels = np.concatenate([others.pixels, pixels])
+        return Taught(self._contract, self._eye, [*others.labels, label], pixels, seen)
+
+    def only(self, places: npt.NDArray[np.intp]) -> Taught:
+        """With these examples alone."""
+        if len(places) == len(self.labels):
+            return self
+        labels, seen = [self.labels[place] for place in places], Seen(*(array[places] for array in self._seen))
+        return Taught(self._contract, self._eye, labels, self.pixels[places], seen)
+
+    def blend(self, probabilities: Floats, features: Floats, pixels: Pixels) -> Floats:
+        """The probabilities float32[N, len(classes)] of pictures to which the network gives these."""
+        blended = np.zeros((len(probabilities), len(self.classes)), np.float32)
+        blended[:, : probabilities.shape[1]] = probabilities
+        rows = self._open(probabilities)
+        if not rows:
+            return blended
+        surer = _against(probabilities[rows])[:, self._columns] - self._against
+        near = self._eye.features(features[rows]) @ self._seen.features.T  # [rows, M]
+        near -= np.maximum(surer, 0) / DOUBT_REACH
+        some = np.flatnonzero((near > 0).any(axis=0))
+        if not some.size:
+            return blended
+        looks = self._eye.shapes(pixels[rows]) @ self._seen.shapes[some].T
+        weights = np.maximum(0, near[:, some] - (1 - looks) / REACH)
+        share = np.minimum(1, weights.max(axis=1, keepdims=True) / WHOLE)
+        votes = weights @ self._votes[some] / np.maximum(weights.sum(axis=1, keepdims=True), TINY)
+        blended[rows] = np.where(share > 0, (1 - share) * blended[rows] + share * votes, blended[rows])
+        return blended
+
+    def _open(self, probabilities: Floats) -> list[int]:
+        """The rows in which an example of another class could be near, or of the same where the network is not sure."""
+        if len(probabilities) == 1:  # the same as below, in a fifth of the time
+            (answer,) = probabilities.tolist()
+            best = max(answer)
+            if best >= self._surest:
+                for one, least in zip(answer, self._least, strict=True):
+                    if one + TINY > best * least and (one < best or best < SURE):
+                        return [0]
+                return []
+            return [0]
+        tops = probabilities.max(axis=1, keepdims=True)
+        likely = (probabilities + TINY > tops * self._least) & ((probabilities < tops) | (tops < SURE))
+        return np.flatnonzero(likely.any(axis=1) | (tops[:, 0] < self._surest)).tolist()
+
+    def examples(self) -> tuple[Example, ...]:
+        """The examples, with what the network alone takes them for and what speaks against them."""
+        contract, (probabilities, features, shapes) = self._contract, self._seen
+        accepted = contract.accepts(probabilities)
+        near = features @ features.T > (1 - shapes @ shapes.T) / REACH
+        alike = near.astype(int) @ self._votes.astype(int)  # [M, classes]
         examples = []
-        accepted = contract.accepts(probabilities) if len(probabilities) else ()
-        for place, (label, answer) in enumerate(zip(self.labels, probabilities, strict=True)):
+        for label, pixels, answer, sure, counts in zip(
+            self.labels, self.pixels, probabilities, accepted, alike, strict=True
+        ):
             best = int(answer.argmax())
-            guess, score, doubt = contract.labels[best], float(answer[best]), None
-            if guess != label and accepted[place]:
-                alike = (seen @ seen[place] > 1 - FEATURES_REACH / 2) & (shapes @ shapes[place] > 1 - PIXELS_REACH)
-                others = int((alike & (self._classes == best)).sum())
-                more = f", and like {others} of your examples of {guess}" if others else ""
-                doubt = f"looks like {guess} (score {score:.3f}){more}"
-            examples.append(Example(label, self.pixels[place], guess, score, doubt))
+            guess, score, doubts = contract.labels[best], float(answer[best]), []
+            if guess != label and sure:
+                doubts.append(f"{guess} (score {score:.3f})")
+            if guess != label and counts[best] >= counts[self.classes.index(label)]:
+                doubts.append(f"{counts[best]} of your examples of {guess}")
+            doubt = f"looks like {', and like '.join(doubts)}" if doubts else None
+            examples.append(Example(label, pixels, guess, score, doubt))
         return tuple(examples)
 
 
@@ -250,6 +298,11 @@ def _against(probabilities: Floats) -> Floats:
     best = probabilities.max(axis=1, keepdims=True)
     logarithms = np.log(np.maximum(np.concatenate([probabilities, 1 - best], axis=1), np.float32(TINY)))
     return np.asarray(np.log(np.maximum(best, np.float32(TINY))) - logarithms)
+
+
+def _see(eye: Eye, network: Network, pixels: Pixels) -> Seen:
+    probabilities, features = network(pixels)
+    return Seen(probabilities, eye.features(features), eye.shapes(pixels))
 
 
 def _pooling(side: int) -> Floats:

@@ -18,44 +18,44 @@ from .datasets.split import Split
 from .run_info import Adaptation, Judged
 
 CONFIDENCE: Final = 0.95
-Logits = npt.NDArray[np.float32]
+Answers = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]  # logits before and after, float32[N, C]
 
 
-def judge(parts: Split, also: str, max_forgetting: float, before: Logits, after: Logits) -> Adaptation:
+def judge(parts: Split, also: str, max_forgetting: float, rehearsed: Answers, own: Answers) -> Adaptation:
     """Compare a model before and after it was adapted, on its rehearsed and on one's own pictures.
 
     Args:
         parts: The pictures.
         also: SPEC of the rehearsed dataset.
         max_forgetting: Share of the rehearsed validation pictures that may be lost, rounded up to whole pictures.
-        before: Logits of the model before, of `parts.judged`: float32[N, C].
-        after: Logits afterwards; of each fold, those of the model that was trained without it.
+        rehearsed: Logits before and after of `parts.validation`.
+        own: The same of `parts.judged`; after, of each fold, those of the model that was trained without it.
 
     Raises:
         GateFailed: More was forgotten than is allowed.
     """
-    targets, is_own = parts.dataset.targets[parts.judged], parts.is_own(parts.judged)
-    own, rehearsed = (
-        Judged(int(rows.sum()), *(count_wrong(logits[rows], targets[rows]) for logits in (before, after)))
-        for rows in (is_own, ~is_own)
+    targets = parts.dataset.targets
+    old, mine = (
+        Judged(len(rows), *(count_wrong(logits, targets[rows]) for logits in answers))
+        for rows, answers in ((parts.validation, rehearsed), (parts.judged, own))
     )
-    missing = np.setdiff1d(np.arange(len(parts.dataset.labels)), targets[is_own])
-    low, high = wilson(own.pictures - own.wrong, own.pictures)
+    missing = np.setdiff1d(np.arange(len(parts.dataset.labels)), targets[parts.judged])
+    low, high = wilson(mine.pictures - mine.wrong, mine.pictures)
     adaptation = Adaptation(
         also=Path(also).name,
-        rehearsed=rehearsed,
+        rehearsed=old,
         max_forgetting=max_forgetting,
-        own=own,
+        own=mine,
         low=low,
         high=high,
-        folds=len(parts.folds),
+        folds=parts.folds,
         unjudged=tuple(parts.dataset.labels[index] for index in missing),
     )
-    lost, allowed = rehearsed.wrong - rehearsed.wrong_before, _allowed(adaptation)
+    lost, allowed = old.wrong - old.wrong_before, _allowed(adaptation)
     if lost > allowed:
-        needed = math.ceil(1e4 * lost / rehearsed.pictures) / 1e4
+        needed = math.ceil(1e4 * lost / old.pictures) / 1e4
         raise GateFailed(
-            f"nothing was written: {lost} of {rehearsed.pictures:,} validation pictures of {adaptation.also} were "
+            f"nothing was written: {lost} of {old.pictures:,} validation pictures of {adaptation.also} were "
             f"forgotten, --max-forgetting {max_forgetting:g} allows {allowed}; to try next: "
             f"a lower --set learning_rate, more pictures to rehearse with --also, or --max-forgetting {needed:g}",
             {"verdict": "refused", "adaptation": asdict(adaptation)},

@@ -16,12 +16,12 @@ import numpy as np
 from digits_edge.common.atomic_folder import publishing
 from digits_edge.common.keras_backend import computed_in, on_device, precision
 from digits_edge.common.progress import say
-from digits_edge.runtime.errors import GateFailed, RunError, UsageError
+from digits_edge.runtime.errors import DatasetError, GateFailed, RunError, UsageError
 from digits_edge.runtime.system_info import cpu_name, versions
 
 from .adaptation import judge
 from .datasets.corrections import Corrections
-from .datasets.dataset import Dataset
+from .datasets.dataset import Dataset, UnknownClass
 from .datasets.read import read_class_names, read_dataset
 from .datasets.split import Split, rehearsing, split, split_own
 from .datasets.suspicions import suspicions
@@ -120,15 +120,21 @@ def _read_both(options: TrainOptions, also: str, names: tuple[str, ...] | None) 
         corrections=Corrections(resize=options.size is not None),
     )
     options.check_shape(others.shape, others.preprocess, also)
-    own = read_dataset(
-        options.data,
-        names=others.labels,
-        preprocess=others.preprocess,
-        shape=others.shape,
-        corrections=_corrections(options),
-        label_column=options.label_column,
-        least_classes=1,
-    )
+    try:
+        own = read_dataset(
+            options.data,
+            names=others.labels,
+            preprocess=others.preprocess,
+            shape=others.shape,
+            corrections=_corrections(options),
+            label_column=options.label_column,
+            least_classes=1,
+        )
+    except UnknownClass as error:
+        raise DatasetError(
+            f"{error}; fine-tuning keeps the classes: teach a model a new one with Classifier.teach, or train on "
+            "pictures of all classes without --init"
+        ) from None
     parts = [
         split_own(own, options.validation_fraction, options.split_seed),
         split(others, options.validation_fraction, options.split_seed),
@@ -141,7 +147,7 @@ def _said(parts: Split) -> Split:
     dataset = parts.dataset
     judging = f"{len(parts.validation):,} to validate with"
     if parts.folds:
-        judging = f"few of a class: each is left out once, in {len(parts.folds)} folds, to judge by it"
+        judging = f"few of a class: each is left out once, in {parts.folds} folds, to judge by it"
     say(
         f"{dataset.name}: {len(parts.train):,} pictures to train on, {judging}, "
         f"{len(dataset.labels)} classes, {' x '.join(map(str, dataset.shape))} pixels"
@@ -215,12 +221,15 @@ def _fit(options: TrainOptions, parts: Split, model: TrainingModel) -> tuple[Fit
     )
     if options.also is None:
         return fit(plan, resume=options.resume), None
-    start, judged = state(plan), parts.judged
-    before = predict_logits(model.network, parts.dataset.pixels[judged])
+    start, own = state(plan), parts.dataset.pixels[parts.judged]
+    before = [predict_logits(model.network, pixels) for pixels in (plan.validation[0], own)]
     fitted = fit(plan, resume=options.resume)
     try:
-        after = np.concatenate([fitted.last.logits, *fold_logits(plan, parts, start)])
-        adaptation = judge(parts, options.also, options.max_forgetting, before, after)
+        after = (
+            np.concatenate([*fold_logits(plan, parts, start)]) if parts.folds else predict_logits(model.network, own)
+        )
+        answers = (before[0], fitted.last.logits), (before[1], after)
+        adaptation = judge(parts, options.also, options.max_forgetting, *answers)
     except GateFailed:
         discard(plan.checkpoint)  # there is nothing to resume
         raise

@@ -258,8 +258,9 @@ FAST: Final = Recipe(
     augmentation=Augmentation(shift=1.5),
 )
 
-# For a trained model that is to read some pictures of one's own as well: few, short and gentle
-# steps, since what is rehearsed is less than what it was trained on. The architecture is that of the model.
+# For a trained model that is to read some pictures of one's own as well: few, short and gentle steps, since what is
+# rehearsed is less than what it was trained on. The architecture is the model's own. The rate, the number of epochs and
+# what an epoch holds are chosen by `benchmarks/adapt.py --choose`.
 ADAPT: Final = replace(
     COMPACT, name="adapt", epochs=4, gentle_epochs=0, learning_rate=1e-4, augmentation=_ROBUST.gentle()
 )

@@ -37,6 +37,9 @@ def write_results(folder: Path, options: TrainOptions, parts: Split, network: ke
         temperature = calibrate(exact, logits, y)
         exact.save(folder / f"{name}.keras")
     np.savez_compressed(folder / "validation.npz", x=x, y=y)
+    if parts.held_out:
+        own_x, own_y = dataset.take(parts.judged)
+        np.savez_compressed(folder / "own.npz", x=own_x, y=own_y)
     count = min(CALIBRATION_PICTURES, len(parts.train))
     rows = np.random.default_rng(options.seed).choice(parts.train, count, replace=False)
     np.savez_compressed(folder / "calibration.npz", x=dataset.pixels[rows])  # to calibrate int8 models with

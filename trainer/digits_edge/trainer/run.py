@@ -95,14 +95,17 @@ class Run:
         Raises:
             RunError: The file is damaged.
         """
-        x, y = self._arrays("validation.npz", "x", "y")
-        if not _are_pixels(x) or y.dtype != np.int64 or y.shape != x.shape[:1]:
-            raise RunError(
-                f"{self.path / 'validation.npz'}: damaged: {x.dtype}{list(x.shape)}, {y.dtype}{list(y.shape)}"
-            )
-        if not 0 <= y.min() <= y.max() < len(self.info.labels):
-            raise RunError(f"{self.path / 'validation.npz'}: damaged: classes {y.min()} to {y.max()}")
-        return x, y
+        return self._labelled("validation.npz")
+
+    def own(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        """Read the pictures of one's own that an adapted model is judged by, as `validation` reads the rehearsed ones.
+
+        Some were held out; with folds they are all there are, and the model was trained on them.
+
+        Raises:
+            RunError: The file is damaged, or the model was not adapted.
+        """
+        return self._labelled("own.npz")
 
     def calibration(self) -> npt.NDArray[np.uint8]:
         """Read the pictures for int8 calibration: uint8[K, H, W], all from the training part.
@@ -114,6 +117,14 @@ class Run:
         if not _are_pixels(x):
             raise RunError(f"{self.path / 'calibration.npz'}: damaged: {x.dtype}{list(x.shape)}")
         return x
+
+    def _labelled(self, name: str) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+        x, y = self._arrays(name, "x", "y")
+        if not _are_pixels(x) or y.dtype != np.int64 or y.shape != x.shape[:1]:
+            raise RunError(f"{self.path / name}: damaged: {x.dtype}{list(x.shape)}, {y.dtype}{list(y.shape)}")
+        if not 0 <= y.min() <= y.max() < len(self.info.labels):
+            raise RunError(f"{self.path / name}: damaged: classes {y.min()} to {y.max()}")
+        return x, y
 
     def _arrays(self, name: str, *keys: str) -> list[npt.NDArray[Any]]:
         path = self.path / name

@@ -97,9 +97,7 @@ class Adaptation:
     own: Judged  # one's own pictures that were held out; of folds, all of them
     low: float  # 95 % confidence interval of the accuracy on one's own, from here …
     high: float  # … to here
-    folds: (
-        int  # models that were trained to judge one's own pictures, each without some of them; 0 if some were held out
-    )
+    folds: int  # models that were trained, each without some of one's own, to judge by these; 0 if some were held out
     unjudged: tuple[str, ...]  # classes that one has no pictures of to judge by
 
 

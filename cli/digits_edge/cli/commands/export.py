@@ -174,12 +174,14 @@ def _is_own(source: Path, data: str | None) -> bool:
 
 def _print(bundle: Bundle, json: bool) -> None:
     """Print the gate's table and what was published."""
-    from digits_edge.export.report.gate_table import gate_table
+    from digits_edge.export.report.gate_table import gate_table, own_part
 
     if json:
         print_json({"published": True, "bundle": str(shown(bundle.path)), **bundle.manifest})
         return
     print_text(gate_table(bundle.manifest["gate"]).markdown())
+    if own := own_part(bundle.manifest):
+        print_lines("", own)
     if times := bundle.section("benchmark"):
         print_lines("", times["verdict"])
     size = sum(file.bytes for file in bundle.files)

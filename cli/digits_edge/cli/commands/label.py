@@ -10,6 +10,7 @@ import typer
 
 from digits_edge.runtime.errors import UsageError
 
+from ..options import Taught
 from ..output import print_lines
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def command(
         Path | None,
         typer.Option(metavar="B", help="Guess with this bundle or .onnx; the package's own model unless given."),
     ] = None,
+    taught: Taught = None,
     labels: Annotated[
         str | None,
         typer.Option(
@@ -57,7 +59,7 @@ def command(
 
     if not 0 <= port < 2**16:
         raise UsageError(f"--port: expected a number from 0 to {2**16 - 1}, received {port}")
-    classifier = Classifier.load(bundle)
+    classifier = Classifier.load(bundle, taught=taught)
     pictures = _pictures(folder, classifier, None if labels is None else _names(labels))
     with LabelServer(pictures, port) as server:
         say(f"{folder}: {pictures.summary()}", f"{server.address} (Ctrl-C ends)")

@@ -12,7 +12,7 @@ import typer
 
 from digits_edge.runtime.errors import UsageError, printable
 
-from ..options import Json, check_drawing
+from ..options import Json, Taught, check_drawing
 from ..output import print_json, print_lines, print_text, stream_lines, until_nobody_reads
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def command(
     bundle: Annotated[
         Path | None, typer.Option(metavar="B", help="Use this bundle or .onnx; the package's own model unless given.")
     ] = None,
+    taught: Taught = None,
     submission: Annotated[
         Path | None,
         typer.Option(
@@ -67,6 +68,8 @@ def command(
 
     digits-edge predict scans/ test.csv.gz --jsonl
 
+    digits-edge predict scans/ --taught mine.npz
+
     digits-edge predict test.csv --bundle artifacts/runs/kaggle/bundle --submission submission.csv
     """
     from digits_edge.runtime import Classifier
@@ -78,7 +81,7 @@ def command(
     batch_size = BATCH if batch_size is None else batch_size
     if batch_size < 1:
         raise UsageError(f"--batch-size: expected 1 or more, received {batch_size}")
-    classifier = Classifier.load(bundle, min_score=min_score)
+    classifier = Classifier.load(bundle, min_score=min_score, taught=taught)
     if explain:
         _draw(classifier, paths, explain)
     if submission:

@@ -12,7 +12,7 @@ import typer
 
 from digits_edge.runtime.errors import UsageError, printable
 
-from ..options import Json, check_drawing
+from ..options import Json, Taught, check_drawing
 from ..output import print_json, stream_lines, until_nobody_reads
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def command(
     bundle: Annotated[
         Path | None, typer.Option(metavar="B", help="Use this bundle or .onnx; the package's own model unless given.")
     ] = None,
+    taught: Taught = None,
     explain: Annotated[
         Path | None, typer.Option(metavar="PNG", help="Draw to PNG what was read in one picture, and where.")
     ] = None,
@@ -58,7 +59,7 @@ def command(
 
     if json and jsonl:
         raise UsageError("--json, --jsonl: expected one of them, received both")
-    classifier = Classifier.load(bundle)
+    classifier = Classifier.load(bundle, taught=taught)
     if explain:
         _draw(classifier, paths, explain, digits)
     stdin = cast("BufferedReader", sys.stdin.buffer) if "-" in paths and sys.stdin else None

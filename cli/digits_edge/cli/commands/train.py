@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
 
-from digits_edge.runtime.errors import UsageError
+from digits_edge.runtime.errors import GateFailed, UsageError
 from digits_edge.trainer.recipes import RECIPES, Architecture, Augmentation, Recipe
 from digits_edge.trainer.released import is_released
 
@@ -33,7 +33,8 @@ EPILOG: Final = "\n\n".join(
 RecipeName = Annotated[
     Literal["compact", "fast", "micro", "wide", "notebook", "adapt"] | None,
     typer.Option(
-        help="Train by this recipe; all are listed below. adapt if a released model is the start, else compact."
+        help="Train by this recipe; all are listed below. Unless given, adapt where --init names a released model, "
+        "else compact."
     ),
 ]
 Model = Annotated[Architecture | None, typer.Option(help="Override the recipe's architecture.")]
@@ -69,15 +70,14 @@ Also = Annotated[
     str | None,
     typer.Option(
         metavar="SPEC",
-        help="Rehearse these pictures, so that the model to start from does not forget them; with --recipe adapt it is "
-        "sample unless given.",
+        help="Rehearse these pictures, so that they are not forgotten; with --recipe adapt, sample unless given.",
     ),
 ]
 MaxForgetting = Annotated[
     float,
     typer.Option(
         metavar="SHARE",
-        help="Refuse a model that has lost more than this share of the rehearsed validation pictures, net.",
+        help="Refuse a model that forgets more than this share of the rehearsed validation pictures, net.",
     ),
 ]
 Teacher = Annotated[
@@ -176,7 +176,13 @@ def command(
         resume=resume,
         force=force,
     )
-    _print(train(options), json)
+    try:
+        run = train(options)
+    except GateFailed as refusal:
+        if json:
+            print_json({"published": False, "gate": refusal.gate})
+        raise
+    _print(run, json)
 
 
 def _print(run: Run, json: bool) -> None:

@@ -49,7 +49,7 @@ def to_c(tflite: Quantized, contract: Contract, gate: Gate, running: ExitStack) 
     logits = running.enter_context(compiled(sources, compiler)) if compiler else network.logits
     engine = _engine(logits, spec)
     answers = engine(gate.validation.pixels)
-    verdict = gate.judge("int8", answers)
+    verdict = gate.judge("int8", answers, engine)
     sources = sources.with_accuracy(f"{verdict.accuracy:.2%} of {verdict.pictures:,} pictures kept from the training")
     files = {f"c/{name}": text.encode() for name, text in sources.files.items()}
     file = f"c/{sources.name}.c"
@@ -76,7 +76,7 @@ def to_web(tflite: Quantized, contract: Contract, parameters: int | None, gate: 
     network, spec = _opened(tflite)
     engine = _engine(running.enter_context(scripts_in_v8(network)), spec)
     answers = engine(gate.validation.pixels)
-    verdict = gate.judge("int8", answers)
+    verdict = gate.judge("int8", answers, engine)
     facts = {"accuracy": verdict.accuracy, "pictures": verdict.pictures, "parameters": parameters}
     data = page(model_of(network, contract, spec.output, facts))
     return Translated(

@@ -82,7 +82,7 @@ class Backend(ABC):
     def _judged(self, file: str, rung: str, data: bytes, precision: str) -> Attempt:
         engine = open_engine(data, file)
         answers = engine(self.gate.validation.pixels)
-        return Attempt(file, rung, data, engine, answers, self.gate.judge(precision, answers))
+        return Attempt(file, rung, data, engine, answers, self.gate.judge(precision, answers, engine))
 
     def equalized(self) -> KerasModelFile | None:
         """The network with equalized weights; None where no layers allow it."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from digits_edge.common.numerics import accuracy
@@ -38,7 +38,7 @@ class GateTable:
     """The gate's table, a column for each model."""
 
     models: tuple[str, ...]
-    groups: tuple[tuple[GateRow, ...], ...]  # counts, criteria, verdict
+    groups: tuple[tuple[GateRow, ...], ...]  # counts, criteria, of an adapted model those on one's own part, verdict
 
     def markdown(self) -> str:
         """The table in Markdown; a cross marks what fails."""
@@ -57,21 +57,52 @@ def judged(gate: dict[str, Any]) -> list[dict[str, Any]]:
 
 def gate_table(gate: dict[str, Any]) -> GateTable:
     """The table of a manifest's gate."""
-    models, pictures = judged(gate), gate["pictures"]
-    keras_wrong = models[0]["keras_wrong"]
-
-    def row(title: str, keras: str, cells: list[str]) -> GateRow:
-        return GateRow(title, tuple(GateCell(text) for text in cells), keras=keras)
-
-    accuracies = [f"{accuracy(model['wrong'], pictures):.2%}" for model in models]
-    counts = (
-        row("accuracy", f"{accuracy(keras_wrong, pictures):.2%}", accuracies),
-        row("wrong", f"{keras_wrong:,}", [f"{model['wrong']:,}" for model in models]),
-        row("broken / fixed", NONE, [f"{model['broken']:,} / {model['fixed']:,}" for model in models]),
-    )
-    checked = (_checked(criterion, models, gate["limits"]) for criterion in CRITERIA.values())
+    models, limits = judged(gate), gate["limits"]
+    groups = [_counts(models), _criteria(models, limits)]
+    if part := gate.get("own"):  # bundles that were exported before adaptation have none
+        own = [model["own"] for model in models]
+        interval = _row("95 % interval", NONE, [f"{each['low']:.1%} to {each['high']:.1%}" for each in own])
+        rows = (*(() if part["trained_on"] else (*_counts(own), interval)), *_criteria(own, limits))
+        groups.append(tuple(replace(row, title=f"own: {row.title}") for row in rows))
     verdicts = tuple(GateCell("refused" if model["refused"] else "passed", not model["refused"]) for model in models)
-    return GateTable(tuple(gate["models"]), (counts, tuple(filter(None, checked)), (GateRow("verdict", verdicts),)))
+    return GateTable(tuple(gate["models"]), (*groups, (GateRow("verdict", verdicts),)))
+
+
+def own_part(manifest: dict[str, Any]) -> str | None:
+    """What the rows of one's own part say, from a manifest; None if the model was not adapted."""
+    if not (part := manifest["gate"].get("own")):
+        return None
+    adaptation = manifest["provenance"]["run"]["adaptation"]
+    if not part["trained_on"]:
+        return f"One's own part: {part['judged_by']}."
+    right = adaptation["own"]["pictures"] - adaptation["own"]["wrong"]
+    return (
+        f"One's own part: {part['judged_by']}. The model was trained on them, so only its agreement with Keras is "
+        f"checked. {adaptation['folds']} models that were each trained without some of them answer {right:,} of "
+        f"{adaptation['own']['pictures']:,} right; with 95 % confidence, the accuracy is between "
+        f"{adaptation['low']:.1%} and {adaptation['high']:.1%}."
+    )
+
+
+def _row(title: str, keras: str, cells: list[str]) -> GateRow:
+    return GateRow(title, tuple(GateCell(text) for text in cells), keras=keras)
+
+
+def _counts(models: list[dict[str, Any]]) -> tuple[GateRow, ...]:
+    pictures, keras_wrong = models[0]["pictures"], models[0]["keras_wrong"]
+    return (
+        _row(
+            "accuracy",
+            f"{accuracy(keras_wrong, pictures):.2%}",
+            [f"{accuracy(model['wrong'], pictures):.2%}" for model in models],
+        ),
+        _row("wrong", f"{keras_wrong:,}", [f"{model['wrong']:,}" for model in models]),
+        _row("broken / fixed", NONE, [f"{model['broken']:,} / {model['fixed']:,}" for model in models]),
+    )
+
+
+def _criteria(models: list[dict[str, Any]], limits: dict[str, float]) -> tuple[GateRow, ...]:
+    return tuple(filter(None, (_checked(criterion, models, limits) for criterion in CRITERIA.values())))
 
 
 def _checked(criterion: Criterion, models: list[dict[str, Any]], limits: dict[str, float]) -> GateRow | None:

@@ -16,7 +16,7 @@ from ..quantize.attempt import Attempt, Quantized
 from ..result import ExportResult
 from ..verify import confusion
 from . import thumbnails
-from .gate_table import gate_table
+from .gate_table import gate_table, own_part
 
 MOST_CLASSES: Final = 20  # in a confusion matrix: more do not fit on a screen
 
@@ -32,6 +32,7 @@ def write_html(path: Path, manifest: dict[str, Any], result: ExportResult) -> No
         result=result,
         cost=manifest["provenance"].get("run") or manifest["provenance"].get("model") or {},
         gate_table=gate_table(manifest["gate"]),
+        own_part=own_part(manifest),
         compared=models,
         matrices=() if many else confusion.matrices(validation, answers),
         pairs=confusion.pairs(validation, answers) if many else (),

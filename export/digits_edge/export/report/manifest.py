@@ -16,12 +16,14 @@ import numpy.typing as npt
 from digits_edge.common.numerics import accuracy
 from digits_edge.runtime import bundle as bundles
 from digits_edge.runtime.system_info import cpu_name, versions
+from digits_edge.trainer.adaptation import wilson
 from digits_edge.trainer.plots import draw_flips
 
 from ..codegen.translation import Translated
 from ..engines.litert import TfliteModel
 from ..quantize.attempt import Attempt, Quantized, Skipped
 from ..result import ExportResult
+from ..verify.gate import Verdict
 from ..verify.rejection import Rejection
 from .html import write_html
 from .markdown import write_report
@@ -89,10 +91,14 @@ def _manifest(result: ExportResult, kind: str) -> dict[str, Any]:
 
 def gate_of(result: ExportResult) -> dict[str, Any]:
     """The gate's part of the manifest: the limits, every rung, and the rung that each model was made on."""
+    own = result.source.own
     gate = {
         "verdict": "refused" if result.refused else "passed",
         "judged_by": result.source.validation.described,
         "pictures": len(result.keras),
+        "own": {"judged_by": own.described, "pictures": len(own.targets), "trained_on": own.trained_on}
+        if own
+        else None,
         "limits": asdict(result.limits),
         "rungs": [_rung(rung) for rung in result.rungs],
         "models": {model.file: result.rungs.index(model) for model in result.models},
@@ -112,9 +118,16 @@ def _rung(rung: Attempt | Skipped) -> dict[str, Any]:
         described["in_float"] = list(rung.in_float)
     if isinstance(rung, Translated):
         described["note"] = rung.note
-    verdict = asdict(rung.verdict)
-    counts = {key: verdict[key] for key in COUNTS}
-    return {**described, **counts, "checks": verdict["checks"], "refused": rung.verdict.refused}
+    if own := rung.verdict.own:
+        low, high = wilson(own.pictures - own.wrong, own.pictures)
+        described["own"] = {**_counted(own), "low": low, "high": high}
+    return {**described, **_counted(rung.verdict), "refused": rung.verdict.refused}
+
+
+def _counted(verdict: Verdict) -> dict[str, Any]:
+    """What a model answered, and what the gate checked."""
+    counted = asdict(verdict)
+    return {key: counted[key] for key in (*COUNTS, "checks")}
 
 
 def _rejection(rejection: Rejection) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from digits_edge.common.tables import table
 from digits_edge.runtime.errors import printable
 
-from .gate_table import gate_table, judged, ladder_list
+from .gate_table import gate_table, judged, ladder_list, own_part
 
 ENTITIES: Final = str.maketrans({character: f"&#{ord(character)};" for character in "&<[|"})
 REJECTION: Final = ("refused_wrong", "auroc_wrong", "refused_outliers", "auroc_outliers")  # keys in a manifest
@@ -26,6 +26,7 @@ def write_report(path: Path, manifest: dict[str, Any], sizes: dict[str, int]) ->
         "right in Keras and wrong in the model, fixed answers the reverse; net lost is broken minus fixed. ONNX models "
         "ran in digits_edge.runtime, TFLite models in LiteRT, and C and web pages as the ladder says.",
         gate_table(gate).markdown(),
+        *([own] if (own := own_part(manifest)) else []),
         *([f"To try next:\n\n    {advice}"] if advice else []),
         "## Ladder",
         ladder_list(gate),
@@ -128,9 +129,11 @@ def _provenance(provenance: dict[str, Any]) -> str:
     exported = f"Exported {provenance['created']} on {provenance['cpu']} with {versions}."
     if run := provenance.get("run"):
         recipe, split, data = run["recipe"], run["split"], run["dataset"]
+        origin, model = (f"from {run['init']} ", "") if run["init"] else ("", f"model {recipe['model']}, ")
+        rehearsed = f" and, to rehearse, {adaptation['also']}" if (adaptation := run.get("adaptation")) else ""
         return (
-            f"Trained on {data['name']} ({split['training']:,} pictures; {split['validation']:,} more were held out "
-            f"for validation, split seed {split['seed']}) with recipe {recipe['name']}, model {recipe['model']}, "
+            f"Trained {origin}on {data['name']}{rehearsed} ({split['training']:,} pictures; {split['validation']:,} "
+            f"more were held out for validation, split seed {split['seed']}) with recipe {recipe['name']}, {model}"
             f"{recipe['epochs']} epochs, batch size {recipe['batch_size']}, seed {run['seed']}, on {run['device']} "
             f"with Keras's {run['backend']} backend. Data fingerprint {data['fingerprint'][:16]}…\n\n{exported}"
         )

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from digits_edge.common.numerics import accuracy, count_wrong, expected_calibration_error
 from digits_edge.common.progress import progress, say
 from digits_edge.runtime.errors import BundleError, DatasetError, UsageError
 from digits_edge.trainer.datasets.corrections import AS_STORED, Corrections
-from digits_edge.trainer.datasets.dataset import Dataset, align
+from digits_edge.trainer.datasets.dataset import align
 from digits_edge.trainer.datasets.read import read_dataset
 from digits_edge.trainer.datasets.split import split
 
@@ -163,22 +162,20 @@ def read_validation(
         return Validation(everything, dataset.pixels, dataset.targets, dataset.labels)
     targets = align(dataset, models.labels)
     if isinstance(trained_on, dict) and isinstance(parts, dict):
+        recorded = models.trained.get("adaptation")
+        adapted = recorded if isinstance(recorded, dict) else {}
         # In training, class names may have come from a labels file; so the fingerprint is that with the models' names.
         if trained_on.get("fingerprint") == replace(dataset, targets=targets, labels=models.labels).fingerprint:
-            rows = _validation_rows(dataset, parts, models.trained.get("adaptation"))
-            description = f"the {len(rows):,} validation pictures of {dataset.name}"
-            return Validation(description, dataset.pixels[rows], targets[rows], models.labels)
-        if trained_on.get("pictures") == len(dataset) and trained_on.get("name") == dataset.name:
+            if not adapted.get("folds"):
+                rows = split(dataset, parts["fraction"], parts["seed"]).validation
+                description = f"the {len(rows):,} validation pictures of {dataset.name}"
+                return Validation(description, dataset.pixels[rows], targets[rows], models.labels)
+            say(f"warning: the models were trained on all of {dataset.name}: accuracy will look better than it is")
+        elif dataset.name == adapted.get("also"):
+            say(f"warning: the models were trained on a part of {dataset.name}: accuracy will look better than it is")
+        elif trained_on.get("pictures") == len(dataset) and trained_on.get("name") == dataset.name:
             say(f"warning: the models were trained on a similar {dataset.name} and may know some of these pictures")
     return Validation(everything, dataset.pixels, targets, models.labels)
-
-
-def _validation_rows(dataset: Dataset, parts: dict[str, Any], adaptation: Any) -> npt.NDArray[np.int64]:
-    """The rows that a run was not trained on; all, with a warning, if so few were there that it was on each."""
-    if isinstance(adaptation, dict) and adaptation.get("folds"):
-        say(f"warning: the models were trained on all pictures of {dataset.name}: accuracy will look better than it is")
-        return np.arange(len(dataset))
-    return split(dataset, parts["fraction"], parts["seed"]).validation
 
 
 def evaluate_file(model: ModelFile, validation: Validation, step: Callable[[], None]) -> Evaluation:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ..engines.tensor_spec import Probabilities
+from ..engines.tensor_spec import Engine, Probabilities
 from .criteria import CRITERIA, Check, ClassCounts, Comparison, Limits
 from .validation import Validation
 
@@ -19,11 +19,12 @@ class Verdict(Comparison):
     """A comparison with Keras, and what the gate makes of it."""
 
     checks: tuple[Check, ...]  # every criterion that applies to the model
+    own: Verdict | None = None  # on the pictures that the model was adapted to
 
     @property
     def failed(self) -> tuple[Check, ...]:
         """The checks that fail; empty for a model that may be published."""
-        return tuple(check for check in self.checks if not check.holds)
+        return (*(check for check in self.checks if not check.holds), *(self.own.failed if self.own else ()))
 
     @property
     def refused(self) -> str | None:
@@ -48,16 +49,38 @@ class Gate:
     keras: Probabilities  # Keras's own probabilities for them, float32[N, C]
     limits: Limits
     accepts: Callable[[Probabilities], npt.NDArray[np.bool_]]  # bool[N], by the answers float32[N, C]
+    own: Gate | None = None  # that judges by the pictures that the model was adapted to
+    criteria: tuple[str, ...] = tuple(CRITERIA)  # that are checked
+    place: str = ""  # what the words of a check begin with
 
-    def judge(self, precision: str, exported: Probabilities) -> Verdict:
-        """Check every criterion on a model of precision `float32` or `int8` with the probabilities float32[N, C]."""
+    def judge(self, precision: str, exported: Probabilities, engine: Engine | None = None) -> Verdict:
+        """Check every criterion on a model.
+
+        Args:
+            precision: `float32` or `int8`.
+            exported: Its probabilities for the pictures of the validation, float32[N, C].
+            engine: The model, which is asked about the pictures that it was adapted to, if it was.
+        """
         compared = self._compare(exported, is_float=precision == "float32")
         checks = tuple(
-            criterion.check(compared, getattr(self.limits, name))
-            for name, criterion in CRITERIA.items()
-            if criterion.applies(compared)
+            replace(check, words=self.place + check.words)
+            for name in self.criteria
+            if CRITERIA[name].applies(compared)
+            for check in [CRITERIA[name].check(compared, getattr(self.limits, name))]
         )
-        return Verdict(**vars(compared), checks=checks)
+        own = self.own.judge(precision, engine(self.own.validation.pixels)) if self.own and engine else None
+        return Verdict(**vars(compared), checks=checks, own=own)
+
+    def adapted_to(self, own: Validation, keras: Probabilities) -> Gate:
+        """A gate that also judges by the pictures that a model was adapted to.
+
+        They are few, so only those criteria are checked that count whole pictures of all classes. If the model was
+        trained on them, what is right and wrong tells nothing, and only the agreement with Keras is checked.
+        """
+        criteria = (
+            ("max_difference", "min_agreement") if own.trained_on else ("max_difference", "max_drop", "min_agreement")
+        )
+        return replace(self, own=replace(self, validation=own, keras=keras, criteria=criteria, place="one's own: "))
 
     def _compare(self, exported: Probabilities, *, is_float: bool) -> Comparison:
         labels, targets = self.validation.labels, self.validation.targets

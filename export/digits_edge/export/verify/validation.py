@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, eq=False)
 class Validation:
-    """Labelled pictures that, as far as is known, the models were not trained on."""
+    """Labelled pictures that, unless it is said, the models were not trained on as far as is known."""
 
     description: str  # where they are from, e.g. `the 8,400 validation pictures of train.csv`
     pixels: npt.NDArray[np.uint8]  # uint8[N, H, W] or uint8[N, H, W, 3]
     targets: npt.NDArray[np.int64]  # int64[N], indices into `labels`
     labels: tuple[str, ...]  # in the order of the model's outputs
+    trained_on: bool = False  # whether the models are known to be trained on them: then no accuracy is judged
 
     @property
     def unjudged(self) -> tuple[str, ...]:

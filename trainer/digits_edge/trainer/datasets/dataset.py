@@ -64,6 +64,10 @@ class Dataset:
         return rows
 
 
+class UnknownClass(DatasetError):
+    """Pictures of a class that is not among those that are known."""
+
+
 def encode(
     classes: npt.NDArray[Any], names: Sequence[str] | None, where: str, least: int = 2
 ) -> tuple[npt.NDArray[np.int64], tuple[str, ...]]:
@@ -101,7 +105,7 @@ def align(dataset: Dataset, labels: Sequence[str]) -> npt.NDArray[np.int64]:
 def places_of(classes: Sequence[str | int], names: Sequence[str], where: str) -> list[int]:
     """The index of each class among the names: by name, or else of numbers the number itself.
 
-    DatasetError tells the names and the classes that are not among them.
+    UnknownClass tells the names and the classes that are not among them.
     """
     index = {name: place for place, name in enumerate(names)}
     numbers = [int(one) if str(one).isdecimal() else -1 for one in classes]
@@ -111,7 +115,7 @@ def places_of(classes: Sequence[str | int], names: Sequence[str], where: str) ->
     if by_position:
         return numbers
     unknown = [str(one) for one in classes if str(one) not in index]
-    raise DatasetError(f"{where}: expected classes among {_listed(names)}, found {_listed(unknown)}")
+    raise UnknownClass(f"{where}: expected classes among {_listed(names)}, found {_listed(unknown)}")
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -16,6 +16,7 @@ from .dataset import Dataset
 ENOUGH: Final = 20  # pictures of a class: with fewer, own pictures are judged by folds
 FOLDS: Final = 5
 REHEARSED: Final = 2000  # pictures, at least, and two for each of one's own: more take longer and help little
+WATCHED: Final = 500  # validation pictures after each epoch of a fold
 OWN_SHARE: Final = 1 / 3  # of the pictures of an epoch, at least, if others are rehearsed
 
 
@@ -25,9 +26,9 @@ class Split:
 
     dataset: Dataset
     train: npt.NDArray[np.int64]  # row numbers, [N]
-    validation: npt.NDArray[np.int64]  # row numbers, [M]; none is in both parts
+    validation: npt.NDArray[np.int64]  # row numbers, [M]; none is in both parts; of the rehearsed rows, if there are
     rehearsed: int = 0  # the last rows of the dataset, which were added so that they are not forgotten
-    folds: tuple[npt.NDArray[np.int64], ...] = ()  # of own training rows, each held out once to judge by it
+    held_out: tuple[npt.NDArray[np.int64], ...] = ()  # own rows to judge by; several are folds of the training part
 
     @property
     def own(self) -> Dataset:
@@ -36,9 +37,14 @@ class Split:
         return replace(self.dataset, pixels=self.dataset.pixels[:count], targets=self.dataset.targets[:count])
 
     @property
+    def folds(self) -> int:
+        """How many models judge one's own pictures, each trained without some of them; 0 if some are held out."""
+        return len(self.held_out) if len(self.held_out) > 1 else 0
+
+    @property
     def judged(self) -> npt.NDArray[np.int64]:
-        """The rows of the validation part, and then those of the folds."""
-        return np.concatenate([self.validation, *self.folds])
+        """One's own rows to judge by: those that are held out, or those of all folds."""
+        return np.concatenate(self.held_out)
 
     def is_own(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
         """Which of some rows are not rehearsed ones."""
@@ -54,9 +60,9 @@ class Split:
         return np.concatenate([np.resize(own, count + -(len(others) + count) % batch_size), others])
 
     def without(self, fold: npt.NDArray[np.int64]) -> Split:
-        """The same split with the rows of a fold at the end of the validation part."""
+        """The same split with the rows of a fold and the first ones of the validation part, to validate with."""
         kept = self.train[~np.isin(self.train, fold)]
-        return replace(self, train=kept, validation=np.concatenate([self.validation, fold]), folds=())
+        return replace(self, train=kept, validation=np.concatenate([self.validation[:WATCHED], fold]), held_out=())
 
 
 def split(dataset: Dataset, fraction: float, seed: int) -> Split:
@@ -100,7 +106,7 @@ def split_own(dataset: Dataset, fraction: float, seed: int) -> Split:
     order = np.random.default_rng(seed).permutation(len(dataset))
     order = order[np.argsort(dataset.targets[order], kind="stable")]  # by class, at random within each
     folds = tuple(np.sort(order[first::FOLDS]) for first in range(min(FOLDS, len(dataset))))
-    return Split(dataset, np.arange(len(dataset)), np.arange(0), folds=folds)
+    return Split(dataset, np.arange(len(dataset)), np.arange(0), held_out=folds)
 
 
 def rehearsing(own: Split, others: Split) -> Split:
@@ -110,9 +116,9 @@ def rehearsing(own: Split, others: Split) -> Split:
     return Split(
         replace(own.dataset, pixels=pixels, targets=targets, held_out=0),
         np.concatenate([own.train, others.train + first]),
-        np.concatenate([own.validation, others.validation + first]),
+        others.validation + first,
         rehearsed=len(others.dataset),
-        folds=own.folds,
+        held_out=own.held_out or (own.validation,),
     )
 
 

@@ -118,6 +118,8 @@ def _of_classes(parts: Split) -> Iterator[str]:
 def _of_duplicates(parts: Split) -> Iterator[str]:
     """Validation pictures that are in the training part, too."""
     dataset = parts.dataset
+    if parts.folds and (copies := len(parts.train) - len({dataset.pixels[row].tobytes() for row in parts.train})):
+        yield f"{copies:,} of {len(parts.train):,} pictures are there twice: accuracy will look better than it is"
     known = {dataset.pixels[row].tobytes(): dataset.targets[row] for row in parts.train}
     again = [(known[key], row) for row in parts.validation if (key := dataset.pixels[row].tobytes()) in known]
     if again:

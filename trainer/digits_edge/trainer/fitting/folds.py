@@ -31,8 +31,8 @@ def fold_logits(plan: FitPlan, parts: Split, start: State) -> Iterator[npt.NDArr
     `start` is the state from which the plan's model was fitted.
     """
     size = plan.model.recipe.batch_size
-    for number, fold in enumerate(parts.folds, 1):
-        say(f"fold {number} of {len(parts.folds)}: training without {len(fold)} pictures, to judge by them")
+    for number, fold in enumerate(parts.held_out, 1):
+        say(f"fold {number} of {parts.folds}: training without {len(fold)} pictures, to judge by them")
         for variable, value in zip(state_of(plan), start, strict=True):
             variable.assign(value)
         some = parts.without(fold)

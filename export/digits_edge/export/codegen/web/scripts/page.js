@@ -245,7 +245,8 @@ function tell(result) {
   drawBars(digits);
   drawPixels(digits.map((digit) => digit.pixels));
   shown = digits;
-  element("teach").hidden = !model.features || (!digits.length && !examples.length);
+  element("teach").hidden = !model.features || !digits.length;
+  element("truth").placeholder = digits.length > 1 ? "the number" : "what it is";
   element("times").textContent = took;
 }
 
@@ -293,17 +294,21 @@ function drawBars(digits) {
 
 /** What the model is given, in its own pixels: one picture beside the other. */
 function drawPixels(given) {
-  const [height, width, channels = 1] = model.shape;
+  const [, width] = model.shape;
   const canvas = element("pixels");
   canvas.width = width * Math.max(1, given.length); // and empties it
-  given.forEach((pixels, index) => {
-    const image = canvas.getContext("2d").createImageData(width, height);
-    for (let i = 0; i < height * width; i++) {
-      for (let c = 0; c < 3; c++) image.data[4 * i + c] = pixels[i * channels + (c % channels)];
-      image.data[4 * i + 3] = 255;
-    }
-    canvas.getContext("2d").putImageData(image, index * width, 0);
-  });
+  given.forEach((pixels, index) => canvas.getContext("2d").putImageData(asImage(pixels), index * width, 0));
+}
+
+/** The model's pixels as a canvas takes them. */
+function asImage(pixels) {
+  const [height, width, channels = 1] = model.shape;
+  const image = new ImageData(width, height);
+  for (let i = 0; i < height * width; i++) {
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = pixels[i * channels + (c % channels)];
+    image.data[4 * i + 3] = 255;
+  }
+  return image;
 }
 
 // Teaching
@@ -311,23 +316,28 @@ function drawPixels(given) {
 /** Learn what the digits of the answer are; of several, one character for each. Returns what is wrong, if anything. */
 function teach(text) {
   const labels = shown.length > 1 ? [...text] : [text];
-  if (!shown.length) return "There is nothing to teach on the sheet.";
-  if (!text || text.length > 100 || labels.length !== shown.length) return `Expected ${shown.length > 1 ? `${shown.length} characters` : "what it is"}.`;
-  const wrong = shown.map(({ pixels, label }, i) => ({ label: labels[i], pixels, was: label }));
-  const given = wrong.filter(({ label, was }) => wrong.length === 1 || label !== was);
-  const same = (one) => given.some(({ pixels }) => pixels.every((value, i) => value === one.pixels[i]));
-  const next = [...examples.filter((one) => !same(one)), ...given.map(({ label, pixels }) => ({ label, pixels }))];
-  if (next.length > MOST_EXAMPLES) return `Expected up to ${MOST_EXAMPLES} examples.`;
-  return learn(next);
+  if (!text || labels.length !== shown.length) {
+    return shown.length > 1 ? `Expected the ${shown.length} digits of the number, as they should be read.` : "Expected what it is.";
+  }
+  const told = shown.map(({ pixels, label }, i) => ({ label: labels[i], pixels, was: label }));
+  return learn(plus(told.filter(({ label, was }) => told.length === 1 || label !== was)));
 }
 
-/** Answer by these examples from now on, and keep them in this browser. */
+/** The examples with more of them, in the place of those with the same pixels. */
+function plus(more) {
+  const same = (one) => more.some(({ pixels }) => pixels.every((value, i) => value === one.pixels[i]));
+  return [...examples.filter((one) => !same(one)), ...more.map(({ label, pixels }) => ({ label, pixels }))];
+}
+
+/** Answer by these examples from now on, and keep them in this browser. Returns what is wrong, if anything. */
 function learn(next) {
+  if (next.length > MOST_EXAMPLES) return `Expected up to ${MOST_EXAMPLES} examples.`;
   examples = next;
   taught = openTaught(model, examples, infer);
-  element("taught").textContent = examples.length ? `${examples.length} taught, kept in this browser` : "";
   element("bars").classList.toggle("long", taught.labels.some((label) => [...label].length > 3));
-  element("save").disabled = element("forget").disabled = !examples.length;
+  element("taught").textContent = examples.length ? `${examples.length} taught, kept in this browser. Press one to forget it.` : "";
+  element("examples").replaceChildren(...examples.map(drawExample));
+  element("save").hidden = element("forget").hidden = !examples.length;
   try {
     const kept = examples.map(({ label, pixels }) => [label, Array.from(pixels, (value) => String.fromCharCode(value)).join("")]);
     if (examples.length) localStorage.setItem(KEPT, JSON.stringify(kept));
@@ -336,6 +346,22 @@ function learn(next) {
   } catch {
     return "This browser keeps nothing: save the examples.";
   }
+}
+
+/** An example with its label, which is forgotten when it is pressed. */
+function drawExample(example) {
+  const [item, button, canvas] = ["li", "button", "canvas"].map((tag) => document.createElement(tag));
+  [canvas.height, canvas.width] = model.shape;
+  canvas.getContext("2d").putImageData(asImage(example.pixels), 0, 0);
+  button.type = "button";
+  button.title = `Forget this ${example.label}`;
+  button.append(canvas, example.label);
+  button.addEventListener("click", () => {
+    object(learn(examples.filter((one) => one !== example)));
+    readAgain();
+  });
+  item.append(button);
+  return item;
 }
 
 /** The examples that this browser has kept; none if it keeps nothing, or something else. */
@@ -360,6 +386,11 @@ function readAgain() {
 
 function complain(words) {
   element("trouble").textContent = words;
+}
+
+/** Say what is wrong with what was taught, if anything. */
+function object(words) {
+  element("objection").textContent = words;
 }
 
 function setBusy(busy) {
@@ -420,7 +451,7 @@ element("copy").addEventListener("click", async ({ target }) => {
 element("teach").addEventListener("submit", (event) => {
   event.preventDefault();
   const trouble = teach(element("truth").value.trim());
-  complain(trouble);
+  object(trouble);
   if (trouble) return;
   element("truth").value = "";
   readAgain();
@@ -432,8 +463,19 @@ element("save").addEventListener("click", () => {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 });
+element("load").addEventListener("change", async ({ target }) => {
+  const [file] = target.files;
+  if (!file) return;
+  try {
+    object(learn(plus(await fromNpz(new Uint8Array(await file.arrayBuffer()), model.shape))));
+  } catch {
+    object(`${file.name}: expected examples for this model, as this page or digits-edge saves them.`);
+  }
+  target.value = "";
+  readAgain();
+});
 element("forget").addEventListener("click", () => {
-  complain(learn([]));
+  object(learn([]));
   readAgain();
 });
 element("file").addEventListener("change", ({ target }) => {
@@ -467,6 +509,7 @@ new ResizeObserver(() => {
   sheet.height = Math.round(sheet.width / WIDE);
   paint();
 }).observe(sheet);
+element("lesson").hidden = !model.features;
 if (model.features) learn(recall());
 tell(null);
 setBusy(false);

@@ -1,21 +1,19 @@
 // Learning from examples, as digits_edge.runtime.teaching does it, which explains it and the constants.
 
-const FEATURES_REACH = 0.8;
-const PIXELS_REACH = 0.09;
-const NEW_REACH = 0.2;
+const REACH = 0.1;
 const DOUBT_REACH = 8;
 const ENOUGH = 0.4; // nearness from which on the network no longer counts
-const FAINT = 0.1;
+const FAINT = 0.2;
 const COARSE = 14; // rows and columns in which pixels are compared
 const COARSE_BLUR = 0.575;
 const TINIEST = 1e-7;
 const MOST_EXAMPLES = 1000;
+const LONGEST_LABEL = 100; // characters
 
 /** What blends a network's answers with examples `{label, pixels}`: `{labels, blend}`. `infer` gives the network's own
  * `{shares, features}` of pixels; `usual` is the usual length of features. */
 function openTaught(model, examples, infer) {
   const labels = [...new Set([...model.labels, ...examples.map(({ label }) => label)])];
-  const known = model.labels.length;
   const grid = model.shape.slice(0, 2).map(coarse);
   const bias = FAINT * model.features.usual;
   const seen = (features) => unit([...features, bias]);
@@ -23,8 +21,7 @@ function openTaught(model, examples, infer) {
   const taught = examples.map(({ label, pixels }) => {
     const { shares, features } = infer(pixels);
     const place = labels.indexOf(label);
-    const reach = place < known ? PIXELS_REACH : NEW_REACH;
-    return { place, reach, against: against(shares, place), seen: seen(features), shape: shape(pixels) };
+    return { place, against: against(shares, place), seen: seen(features), shape: shape(pixels) };
   });
   return { labels, blend };
 
@@ -34,9 +31,9 @@ function openTaught(model, examples, infer) {
     if (!taught.length) return blended;
     const [ours, looks] = [seen(features), shape(pixels)];
     const weights = taught.map((example) => {
-      const away = (1 - dot(ours, example.seen)) / FEATURES_REACH + (1 - dot(looks, example.shape)) / example.reach;
       const surer = Math.max(0, against(shares, example.place) - example.against) / DOUBT_REACH;
-      return surer < 1 ? Math.max(0, 1 - away - surer) : 0;
+      const near = surer < 1 ? dot(ours, example.seen) - surer : 0;
+      return near > 0 ? Math.max(0, near - (1 - dot(looks, example.shape)) / REACH) : 0;
     });
     const share = Math.min(1, Math.max(...weights) / ENOUGH);
     if (!share) return blended;
@@ -99,6 +96,49 @@ function asNpz(examples, shape) {
     ["labels.npy", npy(`<U${longest}`, [examples.length], [new Uint8Array(words.buffer)])],
     ["pixels.npy", npy("|u1", [examples.length, ...shape], examples.map(({ pixels }) => pixels))],
   ]);
+}
+
+/** The examples in an `.npz` that `asNpz` or `Classifier.save` wrote. Throws some error for anything else. */
+async function fromNpz(bytes, shape) {
+  const [labels, pixels] = await Promise.all(["labels", "pixels"].map((name) => unzipped(bytes, `${name}.npy`).then(fromNpy)));
+  const [, longest] = /^<U(\d+)$/.exec(labels.kind);
+  const [count, size] = [labels.shape[0], shape.reduce((a, b) => a * b)];
+  if (pixels.kind !== "|u1" || String(pixels.shape) !== String([count, ...shape])) throw new RangeError("other pixels");
+  const letters = new DataView(labels.data.buffer, labels.data.byteOffset, 4 * count * longest);
+  return Array.from({ length: count }, (_, i) => {
+    const codes = Array.from({ length: longest }, (_, j) => letters.getUint32(4 * (i * longest + j), true));
+    const label = String.fromCodePoint(...codes.filter((code) => code));
+    if (!label || [...label].length > LONGEST_LABEL) throw new RangeError("no label");
+    return { label, pixels: pixels.data.slice(i * size, (i + 1) * size) };
+  });
+}
+
+/** A file in a zip archive, which is stored or deflated. */
+async function unzipped(bytes, name) {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const text = (start, length) => String.fromCharCode(...bytes.subarray(start, start + length));
+  let entry = view.getUint32(bytes.length - 22 + 16, true); // by the end record, which numpy writes without a comment
+  while (view.getUint32(entry, true) === 0x02014b50) {
+    const [letters, extra, comment] = [28, 30, 32].map((place) => view.getUint16(entry + place, true));
+    if (text(entry + 46, letters) === name) {
+      const [packed, place] = [20, 42].map((at) => view.getUint32(entry + at, true));
+      const start = place + 30 + view.getUint16(place + 26, true) + view.getUint16(place + 28, true);
+      const data = bytes.subarray(start, start + packed);
+      if (!view.getUint16(entry + 10, true)) return data;
+      const plain = new Blob([data]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
+      return new Uint8Array(await new Response(plain).arrayBuffer());
+    }
+    entry += 46 + letters + extra + comment;
+  }
+  throw new RangeError(`no ${name}`);
+}
+
+/** An array that numpy wrote, version 1.0: its kind, shape and bytes. */
+function fromNpy(bytes) {
+  const begin = 10 + bytes[8] + 256 * bytes[9];
+  const header = String.fromCharCode(...bytes.subarray(10, begin));
+  const [, kind, sides] = /'descr': '([^']*)', 'fortran_order': False, 'shape': \(([\d, ]*)\)/.exec(header);
+  return { kind, shape: sides.split(",").filter((side) => side.trim()).map(Number), data: bytes.subarray(begin) };
 }
 
 /** An array as numpy writes it, version 1.0. */
