@@ -3,7 +3,7 @@
 python benchmarks/c_engine.py --data mnist-idx-folder [--model micro ...]
 
 Flash is of the object that arm-none-eabi-gcc makes with -O2; instructions and the deepest stack are counted on a
-Cortex-M4 that qemu emulates (cortex_m4.py). Every picture of t10k is classified here by gcc's -O2, whose logits
+Cortex-M4 that qemu emulates (cortex_m.py). Every picture of t10k is classified here by gcc's -O2, whose logits
 are compared with LiteRT's, and again under the address and undefined-behaviour sanitizers. Times are ratios to LiteRT
 on one thread, picture by picture, in turns with it. A dash stands where a tool is missing.
 """
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from cortex_m4 import COMPILER, MACHINE, TARGET, classify, tell
+from cortex_m import COMPILER, CORES, M4, MACHINE, Core, classify, tell
 from release import RECIPES
 
 from digits_edge.common.tables import table
@@ -27,7 +27,6 @@ from digits_edge.export.codegen.c.sources import Sources, write_sources
 from digits_edge.export.codegen.int8_network import Int8Network
 from digits_edge.export.codegen.tflite_reader import read_network
 from digits_edge.export.engines.litert import TfliteModel, open_interpreter
-from digits_edge.export.engines.tflm import MicroModel
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.trainer import read_dataset
 
@@ -35,6 +34,10 @@ ROOT = Path(__file__).parents[1]
 NONE = "–"
 GCC = Compiler(("gcc",), "GCC")
 SANITIZERS = ("-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+LEVELS = ("-O2", "-O3", "-Os")
+HOST = (("gcc", "-O2"), ("gcc", "-O3"), ("gcc", "-Os"), ("clang", "-O3"))
+TFLM_ARENA = {"micro": 7940, "compact": 20324}  # bytes, of the same models where pointers have 32 bits
+FEW = 3  # pictures on the other cores: instructions hardly depend on the picture
 EMULATED = 100  # pictures on the Cortex-M4
 TIMED, ROUNDS = 500, 7  # pictures, and how often; the fastest round counts
 
@@ -64,38 +67,47 @@ def missing(*tools: str) -> bool:
     return not all(map(shutil.which, tools))
 
 
-def flash(program: Program) -> tuple[str, str]:
-    """Bytes of constants and of code in the object for a Cortex-M4."""
+def flash(program: Program, core: Core = M4) -> tuple[str, str]:
+    """Bytes of constants and of code in the object for a Cortex-M."""
     if missing(COMPILER, "arm-none-eabi-size"):
         return NONE, NONE
-    tell(COMPILER, "-std=c99", *TARGET, "-c", "-o", "m4.o", f"{program.sources.name}.c", cwd=program.folder)
-    listed = tell("arm-none-eabi-size", "-A", "m4.o", cwd=program.folder)
+    source = f"{program.sources.name}.c"
+    tell(COMPILER, "-std=c99", *core.target, "-O2", "-c", "-o", "object.o", source, cwd=program.folder)
+    listed = tell("arm-none-eabi-size", "-A", "object.o", cwd=program.folder)
     sections = re.findall(r"^\.(text|rodata)\S* +(\d+)", listed, re.MULTILINE)
     constants, code = (sum(int(size) for kind, size in sections if kind == of) for of in ("rodata", "text"))
     return f"{constants:,}", f"{code:,}"
 
 
-def on_cortex_m4(program: Program, pixels: np.ndarray) -> tuple[str, str]:
+def on_core(program: Program, pixels: np.ndarray, core: Core = M4, level: str = "-O2") -> tuple[str, str]:
     """Bytes of stack, and instructions a picture."""
     if missing(COMPILER, MACHINE):
         return NONE, NONE
-    numbers, _ = classify(program.sources.name, program.folder, pixels)
+    numbers, _ = classify(program.sources.name, program.folder, pixels, core, (level,))
     return f"{numbers['stack']:,}", f"{numbers['instructions'] / numbers['pictures']:,.0f}"
+
+
+def on_cores(name: str, program: Program, pixels: np.ndarray) -> list[tuple[str, ...]]:
+    """On each core the bytes of code by -O2, and instructions a picture at each level of optimization."""
+    return [
+        (name, core, flash(program, of)[1], *(on_core(program, pixels, of, level)[1] for level in LEVELS))
+        for core, of in CORES.items()
+    ]
 
 
 def cost(name: str, program: Program, pixels: np.ndarray) -> tuple[str, ...]:
     """What it takes of a Cortex-M4."""
     constants, code = flash(program)
-    stack, instructions = on_cortex_m4(program, pixels[:EMULATED])
+    stack, instructions = on_core(program, pixels[:EMULATED])
     arena = program.sources.arena
-    micro = MicroModel.load(program.data, name).arena_bytes if MicroModel.available() else None
+    micro = TFLM_ARENA.get(name)
     theirs = (f"{micro:,}", f"{micro / arena:.1f}") if micro else (NONE, NONE)
     return name, constants, code, f"{arena:,}", stack, *theirs, f"{program.network.macs:,}", instructions
 
 
 def agreement(name: str, program: Program, pixels: np.ndarray) -> tuple[str, ...]:
     """Labels and pictures that differ from LiteRT's, the largest difference of a logit, what sanitizers find, times."""
-    times = [ratio_to_litert(program, compiler, pixels[:TIMED]) for compiler in ("gcc", "clang")]
+    times = [ratio_to_litert(program, compiler, level, pixels[:TIMED]) for compiler, level in HOST]
     if missing("gcc"):
         return name, NONE, NONE, NONE, NONE, *times
     expected = program.tflite.logits(pixels).astype(int)
@@ -109,12 +121,12 @@ def agreement(name: str, program: Program, pixels: np.ndarray) -> tuple[str, ...
     return name, f"{labels:,}", f"{apart.any(axis=1).sum():,}", str(apart.max()), clean, *times
 
 
-def ratio_to_litert(program: Program, compiler: str, pixels: np.ndarray) -> str:
-    """Time a picture by a compiler's -O3, in LiteRT's."""
+def ratio_to_litert(program: Program, compiler: str, level: str, pixels: np.ndarray) -> str:
+    """Time a picture by a compiler, in LiteRT's."""
     if missing(compiler):
         return NONE
-    name, library = program.sources.name, program.folder / f"{compiler}.so"
-    tell(compiler, "-std=c99", "-O3", "-shared", "-fPIC", "-o", library, f"{name}.c", cwd=program.folder)
+    name, library = program.sources.name, program.folder / f"{compiler}{level}.so"
+    tell(compiler, "-std=c99", level, "-shared", "-fPIC", "-o", library, f"{name}.c", cwd=program.folder)
     classify_ = getattr(ctypes.CDLL(str(library)), f"{name}_classify")
     logits = (ctypes.c_int8 * program.network.classes)()
     images = [(ctypes.c_uint8 * picture.size).from_buffer_copy(picture) for picture in pixels]
@@ -133,7 +145,7 @@ def ratio_to_litert(program: Program, compiler: str, pixels: np.ndarray) -> str:
             interpreter.invoke()
             spent += time.perf_counter() - started
         theirs.append(spent)
-    return f"{min(ours) / min(theirs):.0f}"
+    return f"{min(ours) / min(theirs):.1f}"
 
 
 def main() -> None:
@@ -142,23 +154,40 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", choices=tuple(RECIPES), default=tuple(RECIPES), help="some of them")
     options = parser.parse_args()
     pixels = read_dataset(options.data, part="test").pixels
-    costs, agreements = [], []
+    costs, instructions, agreements = [], [], []
     for name in options.model:
         with tempfile.TemporaryDirectory() as folder:
             program = written(name, Path(folder))
             costs.append(cost(name, program, pixels))
+            instructions += on_cores(name, program, pixels[:FEW])
             agreements.append(agreement(name, program, pixels))
-    print(table(COST, costs), table(AGREEMENT, agreements), sep="\n\n")
+    tables = ((COST, costs), (INSTRUCTIONS, instructions), (PUBLISHED, OTHERS), (AGREEMENT, agreements))
+    print(*(table(head, rows) for head, rows in tables), sep="\n\n")
 
 
 COST = ("model", "constants", "code", "arena", "stack", "TFLM's arena", "times ours", "MACs", "instructions a picture")
+INSTRUCTIONS = ("model", "core", "code at -O2", *LEVELS)
+PUBLISHED = ("engine", "network", "instructions a picture", "accuracy on t10k", "by")
+ON_M4 = "a Cortex-M4 under qemu, as ours"
+OTHERS = (
+    ("CMSIS-NN", "micro", "1,762,514", "the same", ON_M4),
+    ("CMSIS-NN", "compact", "4,983,428", "the same", ON_M4),
+    ("CMSIS-NN", "notebook", "20,399,860", "the same", ON_M4),
+    ("TFLM's reference kernels", "micro", "22.95 a MAC", "the same", ON_M4),
+    ("TFLM's reference kernels", "compact", "15.01 a MAC", "the same", ON_M4),
+    ("BitNetMCU", "its own", "1.31 M", "99.54 %", "published"),
+    ("TinyMaix", "its own", "0.20 M", "95.6 %", "published"),
+    ("NNoM", "its own", "9.2 M", "98.9 %", "published"),
+)
 AGREEMENT = (
     "model",
     "labels not LiteRT's",
     "pictures with other logits",
     "at most by",
     "sanitizers",
-    "gcc -O3, of LiteRT's time",
+    "gcc -O2, of LiteRT's time",
+    "gcc -O3",
+    "gcc -Os",
     "clang -O3",
 )
 

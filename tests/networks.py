@@ -126,22 +126,26 @@ def random_network(seed):
     if random.random() < 0.5:
         entries = random.permutation(256).astype(np.uint8)
         made.append(Table(name="table", source=shape, shape=shape, entries=entries))
+    least = -127 - seed % 2  # TFLite's converter writes no -128, others may
     while shape[0] > 3 and shape[1] > 3 and len(made) < 6:
         kernel = pair(int(random.integers(1, min(5, side) + 1)) for side in shape[:2])
         stride = pair(int(random.integers(1, 3)) for _ in range(2))
         padding = pair(int(random.integers(0, side)) for side in kernel)
         sides = pair((shape[i] + padding[i] * 2 - kernel[i]) // stride[i] + 1 for i in range(2))
         window = {"kernel": kernel, "stride": stride, "padding": padding}
-        if random.random() < 0.3:
+        if made and isinstance(made[-1], Convolution) and random.random() < 0.4:
+            halves = (shape[0] // 2, shape[1] // 2, shape[2])
+            made.append(MaxPool(name="pool", source=shape, shape=halves, kernel=(2, 2), stride=(2, 2)))
+        elif random.random() < 0.2:
             made.append(MaxPool(name="pool", source=shape, shape=(*sides, shape[2]), **window))
         else:
-            made.append(convolution(random, shape, (*sides, int(random.integers(1, 9))), **window))
+            made.append(convolution(random, shape, (*sides, int(random.integers(1, 9))), least, **window))
         shape = made[-1].shape
     if random.random() < 0.5:
         multiplier = Multiplier.of(1.3 / (shape[0] * shape[1]))
         made.append(mean(shape, -40 * shape[0] * shape[1], Requantization((multiplier,), 30)))
         shape = made[-1].shape
-    made.append(convolution(random, shape, (1, 1, int(random.integers(2, 12))), kernel=shape[:2]))
+    made.append(convolution(random, shape, (1, 1, int(random.integers(2, 12))), least, kernel=shape[:2]))
     return Int8Network(tuple(made)), random.integers(0, 256, (20, *made[0].source), dtype=np.uint8)
 
 
@@ -150,8 +154,8 @@ def mean(source, bias, requantization):
     return Mean(name="mean", source=source, shape=shape, kernel=source[:2], bias=bias, requantization=requantization)
 
 
-def convolution(random, source, shape, *, kernel, **window):
-    weights = random.integers(-128, 128, (shape[2], *kernel, source[2]), dtype=np.int8)
+def convolution(random, source, shape, least, *, kernel, **window):
+    weights = random.integers(least, 128, (shape[2], *kernel, source[2]), dtype=np.int8)
     spread = 74 * 74 * np.sqrt(weights[0].size)  # of the sums, where values are anything
     multipliers = tuple(Multiplier.of(float(random.uniform(60, 180) / spread)) for _ in range(shape[2]))
     fill, zero = int(random.integers(0, 256)), int(random.integers(80, 176))

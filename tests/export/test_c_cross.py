@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cortex_m4
+import cortex_m
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cortex_m4 import tell
+from cortex_m import CORES, M4, tell
 from networks import RELEASED, STRICT, plain, released, sources_of, tflite_of
 
 from digits_edge.export.codegen.c.sources import Sources
@@ -35,7 +35,11 @@ PACKAGES = {
     "qemu-s390x": "qemu-user",
     "clang": "clang",
 }
-COMPILERS = {cortex_m4.COMPILER: cortex_m4.TARGET, "riscv64-linux-gnu-gcc": (), "s390x-linux-gnu-gcc": (), "clang": ()}
+COMPILERS = {
+    **{(cortex_m.COMPILER, core): CORES[core].target for core in CORES},
+    **{(name, ""): () for name in ("riscv64-linux-gnu-gcc", "s390x-linux-gnu-gcc", "clang")},
+}
+BUILDS = [*((core, ("-O2",)) for core in CORES), ("M4", ("-O2", "-U__ARM_FEATURE_SIMD32")), ("M55", ("-O3",))]
 
 
 @dataclass(frozen=True)
@@ -83,13 +87,14 @@ def case(request, cases):
 
 @pytest.fixture
 def board() -> None:
-    tool(cortex_m4.COMPILER)
-    tool(cortex_m4.MACHINE)
+    tool(cortex_m.COMPILER)
+    tool(cortex_m.MACHINE)
 
 
 @pytest.mark.usefixtures("board")
-def test_a_cortex_m4_gives_the_bytes_of_numpy(case):
-    said, answers = cortex_m4.classify(case.sources.name, case.folder, case.pixels)
+@pytest.mark.parametrize(("core", "flags"), BUILDS)
+def test_a_cortex_m_gives_the_bytes_of_numpy(case, core, flags):
+    said, answers = cortex_m.classify(case.sources.name, case.folder, case.pixels, CORES[core], flags)
     assert said["pictures"] == len(case.pixels)
     np.testing.assert_array_equal(answers[:, 1:], case.logits)
     np.testing.assert_array_equal(answers[:, 0], case.logits.argmax(axis=1))
@@ -97,14 +102,14 @@ def test_a_cortex_m4_gives_the_bytes_of_numpy(case):
 
 @pytest.mark.usefixtures("board")
 def test_a_cortex_m4_passes_the_self_test(case):
-    said = cortex_m4.run(case.sources.name, case.folder, ("selftest.c", "-DSELFTEST", "--specs=rdimon.specs"))
+    said = cortex_m.run(case.sources.name, case.folder, M4, ("-O2", "selftest.c", "-DSELFTEST", "--specs=rdimon.specs"))
     assert "10 of 10 golden vectors agree" in said
 
 
 @pytest.mark.usefixtures("board")
 def test_a_tick_of_the_cortex_m4_is_forty_instructions(cases):
     case = cases("micro")
-    said, _ = cortex_m4.classify(case.sources.name, case.folder, case.pixels[:1])
+    said, _ = cortex_m.classify(case.sources.name, case.folder, case.pixels[:1])
     assert said["loop_instructions"] / said["loop_ticks"] == pytest.approx(40, rel=1e-4)  # of a clock of 25 MHz
 
 
@@ -140,10 +145,10 @@ def test_the_self_test_can_fail_where_a_weight_is_another(cases, tmp_path):
         tell(emulator, "selftest", cwd=tmp_path)
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
-def test_a_compiler_has_nothing_to_say(case, compiler):
+@pytest.mark.parametrize(("compiler", "core"), COMPILERS)
+def test_a_compiler_has_nothing_to_say(case, compiler, core):
     for source in (f"{case.sources.name}.c", "main.c", "selftest.c"):
-        flags = (*STRICT, *COMPILERS[compiler], "-c", "-o", "object.o")
+        flags = (*STRICT, *COMPILERS[compiler, core], "-c", "-o", "object.o")
         assert tell(tool(compiler), *flags, source, cwd=case.folder) == ""
 
 
@@ -165,17 +170,17 @@ def frames(case: Case) -> dict[str, tuple[int, str]]:
 
 def test_it_takes_no_more_of_a_cortex_m4_than_its_header_states(case):
     flash, arena, stack = stated(case)
-    compiler, size = tool(cortex_m4.COMPILER), tool("arm-none-eabi-size")
-    tool(cortex_m4.MACHINE)
+    compiler, size = tool(cortex_m.COMPILER), tool("arm-none-eabi-size")
+    tool(cortex_m.MACHINE)
     name = case.sources.name
-    tell(compiler, *STRICT, *cortex_m4.TARGET, "-fstack-usage", "-c", "-o", "object.o", f"{name}.c", cwd=case.folder)
+    tell(compiler, *STRICT, *M4.target, "-fstack-usage", "-c", "-o", "object.o", f"{name}.c", cwd=case.folder)
     text, data, bss = map(int, tell(size, "object.o", cwd=case.folder).splitlines()[1].split()[:3])
     used = frames(case)
     assert text <= flash
     assert (data, bss) == (0, arena)
     assert {kind for _, kind in used.values()} == {"static"}
     assert sum(bytes for bytes, _ in used.values()) <= stack  # even if each function had called all others
-    said, _ = cortex_m4.classify(name, case.folder, case.pixels[:2])
+    said, _ = cortex_m.classify(name, case.folder, case.pixels[:2])
     assert said["stack"] <= stack
 
 

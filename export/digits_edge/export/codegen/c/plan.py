@@ -7,10 +7,14 @@ the same time share memory. The order is worked out here, and is a constant tabl
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
-from ..int8_network import Copy, Int8Network, Layer, Pair, Shape
+from ..int8_network import Convolution, Copy, Int8Network, Layer, MaxPool, Pair, Shape, Values
+
+TAPS: Final = 8  # weights read at once
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,43 @@ class RowBuffer:
         return self.slots * self.slot
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PooledConvolution(Layer):
+    """A convolution and the 2 x 2 max pooling of its output. Its window is all that one pooled value is made from."""
+
+    convolution: Convolution
+    pooling: MaxPool
+
+    @classmethod
+    def of(cls, first: Layer, second: Layer) -> PooledConvolution | None:
+        """Two layers as one; None unless they are a convolution and a pooling that does not overlap."""
+        if not isinstance(first, Convolution) or not isinstance(second, MaxPool):
+            return None
+        if (second.kernel, second.stride, second.padded) != ((2, 2), (2, 2), ((0, 0), (0, 0))):
+            return None
+        (high, wide), (down, across) = first.kernel, first.stride
+        return cls(
+            name=first.name,
+            source=first.source,
+            shape=second.shape,
+            kernel=(high + down, wide + across),
+            stride=(2 * down, 2 * across),
+            padding=first.padding,
+            fill=first.fill,
+            convolution=first,
+            pooling=second,
+        )
+
+    @property
+    def macs(self) -> int:
+        """Multiplications per picture."""
+        return self.convolution.macs
+
+    def __call__(self, values: Values) -> Values:
+        """Output uint8[N, *shape] of an input uint8[N, *source]."""
+        return self.pooling(self.convolution(values))
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """How a network is computed."""
@@ -38,21 +79,57 @@ class Plan:
     layers: tuple[Layer, ...]  # each of which reads the output of the one before it
     rows: tuple[RowBuffer, ...]  # buffers of the picture and of every layer
     schedule: tuple[int, ...]  # numbers of the layers, in the order in which each makes its next row
-    arena: int  # bytes of memory for all rows but the picture's
+    windows: int  # bytes of memory for the windows of a convolution, at the beginning of the arena
+    arena: int  # bytes of memory for them and for all rows but the picture's
 
 
 def plan(network: Int8Network) -> Plan:
     """Work out the order, the buffers and their places."""
-    layers = network.layers
+    layers = _fused(network.layers)
     if any(map(any, layers[0].padded)):  # the caller's picture has no room for padding
         layers = (Copy(name="image", source=network.shape, shape=network.shape), *layers)
     schedule = _schedule(layers)
     readers, depths = [*layers[1:], None], _depths(layers, schedule)
     rows = [_rows(layer.shape, reader, depth) for layer, reader, depth in zip(layers, readers, depths, strict=True)]
     offsets = _places([row.bytes for row in rows], _lives(len(layers), schedule))
-    placed = [replace(row, offset=offset) for row, offset in zip(rows, offsets, strict=True)]
+    windows = _windows(layers)
+    placed = [replace(row, offset=windows + offset) for row, offset in zip(rows, offsets, strict=True)]
     picture = _rows(network.shape, None, depth=network.shape[0])
-    return Plan(layers, (picture, *placed), schedule, max(row.offset + row.bytes for row in placed))
+    return Plan(layers, (picture, *placed), schedule, windows, max(row.offset + row.bytes for row in placed))
+
+
+def convolution_of(layer: Layer) -> Convolution | None:
+    """The convolution that a layer is or begins with."""
+    made = layer.convolution if isinstance(layer, PooledConvolution) else layer
+    return made if isinstance(made, Convolution) else None
+
+
+def taps(layer: Convolution) -> int:
+    """Number of weights per channel, zeros at the end included."""
+    count = math.prod(layer.weights.shape[1:])
+    return count + -count % TAPS
+
+
+def _fused(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers, with a convolution and its pooling as one."""
+    made = list[Layer]()
+    for layer in layers:
+        fused = PooledConvolution.of(made[-1], layer) if made else None
+        made[-1 if fused else len(made) :] = [fused or layer]
+    return tuple(made)
+
+
+def _windows(layers: Sequence[Layer]) -> int:
+    """Bytes for what convolutions are made from, and what may be lost to align them.
+
+    Two windows of int16_t, and of a pooled convolution the largest sums so far as int32_t, one per channel.
+    """
+    sizes = [
+        4 * taps(made) + 4 * len(made.weights) * isinstance(layer, PooledConvolution)
+        for layer in layers
+        if (made := convolution_of(layer))
+    ]
+    return max(sizes) + 7 if sizes else 0
 
 
 def _schedule(layers: Sequence[Layer]) -> tuple[int, ...]:

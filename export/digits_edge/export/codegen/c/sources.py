@@ -19,17 +19,24 @@ from digits_edge.runtime.metadata import Contract
 from ...engines.tensor_spec import Quantization
 from ..int8_network import Convolution, Copy, Int8Network, Layer, MaxPool, Mean, Requantization, Table
 from .camera import MNIST, camera_values
-from .plan import Plan, plan
+from .plan import Plan, PooledConvolution, convolution_of, plan, taps
 
 # On a Cortex-M4, by GCC 12.2 with -O2, as measured by tests/export/test_c_cross.py and benchmarks/c_engine.py.
-CODE_BYTES: Final = 1420  # of a network with every kind of layer
-STACK_BYTES: Final = 160  # and a pointer per row of the tallest kernel, and a number per layer
+CODE_BYTES: Final = 1560  # of a network with every kind of layer
+STACK_BYTES: Final = 256  # and a pointer per row of the tallest kernel, and a number per layer
 TENSOR_BYTES: Final = 24  # of `struct tensor` where pointers have 32 bits
 LAYER_BYTES: Final = 32  # of `struct layer` where pointers have 32 bits
-TILE: Final = 4  # channels computed at a time
+SEGMENT: Final = 256  # taps whose sums fit 32 bits, whatever the weights are
+HIGH_WORD: Final = 33  # shifts from here on need nothing of the lower half of a product, and are written less it
 LINE: Final = 110  # characters
 NOT_JUDGED: Final = "not judged yet"
-KINDS: Final = {Convolution: "CONVOLUTION", MaxPool: "MAX_POOL", Mean: "MEAN", Table: "TABLE", Copy: "COPY"}
+KINDS: Final[dict[str, type[Layer] | tuple[type[Layer], ...]]] = {
+    "CONVOLUTION": (Convolution, PooledConvolution),
+    "MAX_POOL": MaxPool,
+    "MEAN": Mean,
+    "TABLE": Table,
+    "COPY": Copy,
+}
 # Names of other files, folders and targets, of files that make prefers to `Makefile`, and of devices on Windows.
 TAKEN: Final = (
     "all", "clean", "main", "selftest", "shared", "test", "src", "examples", "zephyr", "makefile", "gnumakefile", "aux",
@@ -55,6 +62,16 @@ class Sources:
         return replace(self, files={**self.files, header: text})
 
 
+@dataclass(frozen=True)
+class Arithmetic:
+    """How the C multiplies and adds."""
+
+    together: int  # channels whose weights are one number: two, or one if some weights do not fit 16 bits
+    segment: int  # taps that are summed at a time, 0 for all
+    high_word: bool  # whether shifts leave nothing of the lower half of a product
+    clamped: bool  # whether an activation leaves less than all values
+
+
 def identifier(name: str) -> str:
     """A name as a C identifier, and as the name of a file."""
     word = re.sub(r"[^0-9a-z]+", "_", name.lower()).strip("_")[:LONGEST] or "model"
@@ -64,10 +81,11 @@ def identifier(name: str) -> str:
 def write_sources(network: Int8Network, contract: Contract, output: Quantization) -> Sources:
     """Write a network in C, with no accuracy in its header yet; `output` is the quantization of its logits."""
     planned = plan(network)
-    kinds = [kind for of, kind in KINDS.items() if any(isinstance(layer, of) for layer in planned.layers)]
-    arrays, layers = _constants(planned, kinds)
+    kinds = [kind for kind in KINDS if kind in map(_kind, planned.layers)]
+    arithmetic = _arithmetic(planned)
+    arrays, layers = _constants(planned, kinds, arithmetic)
     height, width, channels = network.shape
-    constants = _constant_bytes(planned)
+    constants = _constant_bytes(planned, arithmetic)
     golden = contract.golden.pixels
     tallest = max(layer.kernel[0] for layer in planned.layers)
     name = identifier(contract.name)
@@ -90,6 +108,8 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
         "arena": planned.arena,
         "stack": STACK_BYTES + 4 * (tallest + len(planned.layers)),
         "kinds": kinds,
+        "arithmetic": arithmetic,
+        "windows": planned.windows,
         "tallest": tallest,
         "arrays": arrays,
         "tensors": planned.rows,
@@ -125,16 +145,46 @@ def _features(planned: Plan) -> dict[str, int] | None:
     return {"count": last.source[2], "zero": last.fill, "offset": planned.rows[-2].offset}
 
 
-def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[str, Any]]]:
+def _kind(layer: Layer) -> str:
+    return next(kind for kind, of in KINDS.items() if isinstance(layer, of))
+
+
+def _arithmetic(planned: Plan) -> Arithmetic:
+    """The least that gives exact sums and values."""
+    convolutions = [made for made in map(convolution_of, planned.layers) if made]
+    together = 2 if all(abs(_words(made, 2)).max() < 2**15 for made in convolutions) else 1
+    largest = max((255 * abs(_words(made, together)).sum(axis=1).max() for made in convolutions), default=0)
+    sums = [summing for summing in map(_summing, planned.layers) if summing]
+    return Arithmetic(
+        together,
+        segment=SEGMENT if largest >= 2**31 else 0,
+        high_word=all(m.shift + _more(s) >= HIGH_WORD for s in sums for m in s.requantization.multipliers),
+        clamped=any((s.requantization.low, s.requantization.high) != (0, 255) for s in sums),
+    )
+
+
+def _summing(layer: Layer) -> Convolution | Mean | None:
+    """What a layer sums, if it does."""
+    return layer if isinstance(layer, Mean) else convolution_of(layer)
+
+
+def _more(summing: Convolution | Mean) -> int:
+    """Bits by which the C makes sums larger, so that it needs no lower half of a product: sums of a mean are small."""
+    return 4 if isinstance(summing, Mean) else 0
+
+
+def _constants(planned: Plan, kinds: list[str], arithmetic: Arithmetic) -> tuple[list[str], list[dict[str, Any]]]:
     """The arrays, as C, and the fields of each layer's struct."""
     arrays, layers = [], []
     for place, layer in enumerate(planned.layers):
         made: dict[str, str] = {}
-        for label, values in _arrays(layer):
+        for label, values in _arrays(layer, arithmetic):
             made[label] = f"{label}{place}"
             arrays.append(_array(made[label], values))
-        sums = layer.requantization if isinstance(layer, Convolution | Mean) else Requantization((), zero=0)
-        fields = [KINDS[type(layer)], sums.low, sums.high, sums.zero, *layer.kernel, *layer.stride, layer.padding[0]]
+        window, summing = convolution_of(layer) or layer, _summing(layer)
+        sums = summing.requantization if summing else Requantization((), zero=0)
+        fields = [_kind(layer), sums.zero, *([sums.low, sums.high] if arithmetic.clamped else [])]
+        fields += [1 + isinstance(layer, PooledConvolution), *window.kernel, *window.stride, window.padding[0]]
         if "CONVOLUTION" in kinds:
             fields.append(made.get("weights", "0"))
         if "TABLE" in kinds:
@@ -146,29 +196,39 @@ def _constants(planned: Plan, kinds: list[str]) -> tuple[list[str], list[dict[st
     return arrays, layers
 
 
-def _arrays(layer: Layer) -> Iterable[tuple[str, npt.NDArray[Any]]]:
+def _arrays(layer: Layer, arithmetic: Arithmetic) -> Iterable[tuple[str, npt.NDArray[Any]]]:
     """Name and values of each array of a layer, with the dtype that it has in C."""
     if isinstance(layer, Table):
         yield "table", layer.entries
-    if isinstance(layer, Convolution):
-        channels = len(layer.weights)
-        weights = np.pad(layer.weights.reshape(channels, -1), ((0, -channels % TILE), (0, 0)))
-        yield "weights", weights.reshape(-1, TILE, weights.shape[1]).transpose(0, 2, 1)
-    if isinstance(layer, Convolution | Mean):
-        yield "bias", np.array(layer.bias, np.int32, ndmin=1)
-        yield "multiplier", np.array([m.value for m in layer.requantization.multipliers], np.int32)
-        yield "shift", np.array([m.shift for m in layer.requantization.multipliers], np.uint8)
+    summing = _summing(layer)
+    if isinstance(summing, Convolution):
+        yield "weights", _words(summing, arithmetic.together).astype(np.int16)
+    if summing:
+        shifts = np.array([m.shift for m in summing.requantization.multipliers])
+        more = _more(summing) if arithmetic.high_word else 0
+        yield "bias", np.array(summing.bias, np.int32, ndmin=1) << more
+        yield "multiplier", np.array([m.value for m in summing.requantization.multipliers], np.int32)
+        yield "shift", (shifts + more - HIGH_WORD * arithmetic.high_word).astype(np.uint8)
 
 
-def _constant_bytes(planned: Plan) -> int:
+def _words(layer: Convolution, together: int) -> npt.NDArray[np.int64]:
+    """Weights as the C multiplies them, 256 times the second channel's and the first one's: int64[words, taps]."""
+    channels = len(layer.weights)
+    weights = layer.weights.reshape(channels, -1).astype(np.int64)
+    weights = np.pad(weights, ((0, -channels % together), (0, taps(layer) - weights.shape[1])))
+    return weights if together == 1 else weights[0::2] + 256 * weights[1::2]
+
+
+def _constant_bytes(planned: Plan, arithmetic: Arithmetic) -> int:
     """Size of all constants where pointers have 32 bits."""
-    arrays = sum(values.nbytes for layer in planned.layers for _, values in _arrays(layer))
+    arrays = sum(values.nbytes for layer in planned.layers for _, values in _arrays(layer, arithmetic))
     return arrays + len(planned.rows) * TENSOR_BYTES + len(planned.layers) * LAYER_BYTES + len(planned.schedule)
 
 
 def _array(name: str, values: npt.NDArray[Any]) -> str:
     numbers = _wrapped(map(_number, values.ravel().tolist()), 4)
-    return f"static const {values.dtype}_t {name}[{values.size}] = {{\n{numbers}\n}};"
+    where = "ALIGNED FLASH" if values.dtype == np.int16 else "FLASH"  # weights, which are read by eight bytes
+    return f"static const {where} {values.dtype}_t {name}[{values.size}] = {{\n{numbers}\n}};"
 
 
 def _number(value: int) -> str:

@@ -1,10 +1,11 @@
-/* A network on a bare Cortex-M4, without an operating system or a C library's startup, as qemu's mps2-an386 has one.
+/* A network on a bare Cortex-M, without an operating system or a C library's startup, as qemu's boards have them.
  *
  * It reads pictures from the host's file "pictures", writes for each its class and its logits, a byte each, to the
  * host's file "logits", and prints what that took: instructions, and the deepest stack. The network is named by macros:
  *
  *     arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -O2 -DHEADER='"micro.h"' -DCLASSIFY=micro_classify
- *         -DPIXELS=MICRO_PIXELS -DCLASSES=MICRO_CLASSES -nostartfiles -T cortex_m4.ld cortex_m4.c micro.c
+ *         -DPIXELS=MICRO_PIXELS -DCLASSES=MICRO_CLASSES -nostartfiles -T cortex_m.ld -Wl,--defsym=vectors_at=0
+ *         -Wl,--defsym=flash_at=0x400 -Wl,--defsym=ram_at=0x20000000 cortex_m.c micro.c
  *     qemu-system-arm -M mps2-an386 -nographic -icount shift=0 -semihosting-config enable=on,target=native -kernel a.out
  *
  * With -DSELFTEST it calls the main() of a self-test instead, whose printf is newlib's (--specs=rdimon.specs). */
@@ -42,6 +43,15 @@ struct vectors {
 
 __attribute__((section(".vectors"), used)) static const struct vectors vectors = { stack_top, reset };
 
+/* Vector instructions are off until they are wanted. */
+static void start(void)
+{
+#ifdef __ARM_FEATURE_MVE
+    *(volatile uint32_t *)0xe000ed88 |= 0xf << 20; /* the coprocessors 10 and 11 in CPACR */
+    __asm__ volatile("dsb\n   isb" : : : "memory");
+#endif
+}
+
 #ifdef SELFTEST
 
 int main(void);
@@ -49,6 +59,7 @@ void initialise_monitor_handles(void);
 
 void reset(void)
 {
+    start();
     initialise_monitor_handles();
     leave(main());
 }
@@ -135,6 +146,7 @@ static int8_t answer[1 + CLASSES];
 
 void reset(void)
 {
+    start();
     SYSTICK->reload = MAX_TICKS;
     SYSTICK->current = 0;
     SYSTICK->control = ENABLED_BY_PROCESSOR_CLOCK;
