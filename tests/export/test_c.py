@@ -179,6 +179,7 @@ def test_the_model_needs_nothing_but_memset_and_memcpy(tmp_path):
         "<string.h>",
         "<arm_mve.h>",  # of Arm's compilers, where there is a processor for it
         "<arm_acle.h>",
+        "<avr/pgmspace.h>",
     ]
 
 
