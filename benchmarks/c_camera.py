@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import cortex_m4
+import cortex_m
 import numpy as np
 from c_engine import GCC, NONE, Program, missing, written
 from PIL import Image, ImageOps
@@ -56,7 +56,7 @@ class Library:
     def __init__(self, program: Program) -> None:
         name, path = program.sources.name, program.folder / "camera.so"
         flags = ("-std=c99", "-O2", "-shared", "-fPIC", "-o", path)
-        cortex_m4.tell(*GCC.command, *flags, f"{name}.c", f"{name}_camera.c", cwd=program.folder)
+        cortex_m.tell(*GCC.command, *flags, f"{name}.c", f"{name}_camera.c", cwd=program.folder)
         library = ctypes.CDLL(str(path))
         self._find, self._accepts = getattr(library, f"{name}_find"), getattr(library, f"{name}_accepts")
         self._workspace = (ctypes.c_uint32 * 2**15)()
@@ -102,18 +102,18 @@ def agreement(longer: int, library: Library, classifier: Classifier, photos: lis
 
 
 def flash(program: Program, level: str) -> str:
-    if missing(cortex_m4.COMPILER, "arm-none-eabi-size"):
+    if missing(cortex_m.COMPILER, "arm-none-eabi-size"):
         return NONE
     target = ("-std=c99", "-mcpu=cortex-m4", "-mthumb", level)
-    cortex_m4.tell(
-        cortex_m4.COMPILER, *target, "-c", "-o", "m4.o", f"{program.sources.name}_camera.c", cwd=program.folder
+    cortex_m.tell(
+        cortex_m.COMPILER, *target, "-c", "-o", "m4.o", f"{program.sources.name}_camera.c", cwd=program.folder
     )
-    return f"{int(cortex_m4.tell('arm-none-eabi-size', 'm4.o', cwd=program.folder).splitlines()[1].split()[0]):,}"
+    return f"{int(cortex_m.tell('arm-none-eabi-size', 'm4.o', cwd=program.folder).splitlines()[1].split()[0]):,}"
 
 
 def on_cortex_m4(program: Program, library: Library, photos: list[tuple[Path, str]]) -> tuple[str, str, str]:
     """Instructions a frame of 160 x 120, bytes of stack, and frames with other pixels than here."""
-    if missing(cortex_m4.COMPILER, cortex_m4.MACHINE):
+    if missing(cortex_m.COMPILER, cortex_m.MACHINE):
         return NONE, NONE, NONE
     name, folder = program.sources.name, program.folder
     for file, text in (("frame.h", FRAME), ("frame.c", SEARCH)):
@@ -121,7 +121,7 @@ def on_cortex_m4(program: Program, library: Library, photos: list[tuple[Path, st
     pictures = [Image.fromarray(reduced(path, 220)) for path, _ in photos[::EMULATED]]
     frames = [np.asarray(ImageOps.fit(picture, (160, 120), Image.Resampling.BOX)) for picture in pictures]
     (folder / "pictures").write_bytes(b"".join(frame.tobytes() for frame in frames))
-    said = cortex_m4.run("frame", folder, (f"{name}.c", f"{name}_camera.c", "--specs=nosys.specs"))
+    said = cortex_m.run("frame", folder, more=("-O2", f"{name}.c", f"{name}_camera.c", "--specs=nosys.specs"))
     numbers = {what: int(number) for what, number in re.findall(r"^(\w+) (\d+)$", said, re.MULTILINE)}
     theirs = np.fromfile(folder / "logits", np.uint8).reshape(len(frames), -1)[:, 1:]
     expected = [np.zeros(784) if (found := library.find(frame)[0]) is None else found.ravel() for frame in frames]

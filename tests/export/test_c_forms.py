@@ -34,10 +34,14 @@ FILES = {
     "main.c",
     "micro.c",
     "micro.h",
+    "micro_camera.c",
+    "micro_camera.h",
     "selftest.c",
     "shared.c",
     "src/micro.c",
     "src/micro.h",
+    "src/micro_camera.c",
+    "src/micro_camera.h",
     "zephyr/CMakeLists.txt",
     "zephyr/module.yml",
 }
@@ -112,14 +116,14 @@ def test_a_sketch_compiles_and_says_what_it_sees(sketch, said, folder, tmp_path)
     assert compiler is not None
     include = ("-I", folder / "src", "-I", BOARDS, "-I", tmp_path)
     warnings = ("-Wall", "-Wextra", "-Werror")
-    run(*compiler.command, "-std=c99", "-c", "-o", tmp_path / "model.o", folder / "src/micro.c", cwd=tmp_path)
-    source = tmp_path / "sketch.cpp"
+    for source in (folder / "src").glob("*.c"):
+        run(*compiler.command, "-std=c99", "-c", source, cwd=tmp_path)
     text = (folder / f"examples/{sketch}/{sketch}.ino").read_text()
     golden = Bundle.open(ARTIFACTS / "micro").contract().golden
     three = golden.pixels[golden.probabilities.argmax(axis=1).tolist().index(3)].ravel().tolist()
     (tmp_path / "digit.h").write_text(f"static const uint8_t digit[] = {{ {', '.join(map(str, three))} }};\n")
-    source.write_text(f'#include <Arduino.h>\n{text}\n#include "{sketch}.inc"\n')
-    run("c++", "-std=c++11", *warnings, *include, "-o", "sketch", source, "model.o", cwd=tmp_path)
+    (tmp_path / "sketch.cpp").write_text(f'#include <Arduino.h>\n{text}\n#include "{sketch}.inc"\n')
+    run("c++", "-std=c++11", *warnings, *include, "-o", "sketch", "sketch.cpp", *tmp_path.glob("*.o"), cwd=tmp_path)
     lines = run("./sketch", cwd=tmp_path).splitlines()
     wanted = said.split("|")
     assert len(lines) == len(wanted)

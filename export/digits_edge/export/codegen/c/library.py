@@ -23,7 +23,7 @@ from .sources import Sources
 
 HOME: Final = "https://github.com/digits-edge/digits-edge"
 PIECE: Final = 100  # characters of a string: C99 promises 4,095, and lines are to be read
-# By templates: where they are written, with the model's name for NAME.
+# By templates: where they are written.
 FILES: Final = {
     "library/library.properties": "library.properties",
     "library/library.json": "library.json",
@@ -31,8 +31,6 @@ FILES: Final = {
     "library/idf_component.yml": "idf_component.yml",
     "library/module.yml": "zephyr/module.yml",
     "library/zephyr.cmake": "zephyr/CMakeLists.txt",
-    "library/forward.c": "src/NAME.c",
-    "library/forward.h": "src/NAME.h",
     "library/Picture.ino": "examples/Picture/Picture.ino",
     "library/shared.c": "shared.c",
 }
@@ -48,7 +46,7 @@ def library_files(sources: Sources, contract: Contract, output: Quantization) ->
     `contract` has golden answers of the C; `output` is the quantization of its logits.
     """
     height, width = contract.shape[:2]
-    digit = contract.preprocess == "digit" and (height, width) == (28, 28) and len(contract.shape) == 2
+    parts = [part for part in ("", "_camera") if f"{sources.name}{part}.c" in sources.files]
     values: dict[str, Any] = {
         "name": sources.name,
         "macro": sources.name.upper(),
@@ -58,7 +56,7 @@ def library_files(sources: Sources, contract: Contract, output: Quantization) ->
         "paragraph": "An int8 neural network in plain C99, without floating point, recursion and malloc. "
         f"It takes {sources.flash:,} bytes of flash on a Cortex-M4 and {sources.arena:,} bytes of RAM.",
         "home": HOME,
-        "digit": digit,
+        "compiled": " ".join(f"{sources.name}{part}.c" for part in parts),
         "picture": textwrap.fill(", ".join(map(str, contract.golden.pixels[0].ravel())), 110),
         "pieces": [*_pieces(json.dumps({**contract.to_json(), "logit_step": output.scale}, separators=(",", ":")))],
     }
@@ -68,10 +66,17 @@ def library_files(sources: Sources, contract: Contract, output: Quantization) ->
         keep_trailing_newline=True,
         trim_blocks=True,
     )
-    return {
-        path.replace("NAME", sources.name): environment.get_template(f"{template}.jinja").render(values)
-        for template, path in {**FILES, **(OF_DIGITS if digit else {})}.items()
+
+    def render(template: str, **more: str) -> str:
+        return environment.get_template(f"{template}.jinja").render(values, **more)
+
+    files = {**FILES, **(OF_DIGITS if len(parts) > 1 else {})}
+    forwards = {
+        f"src/{sources.name}{part}.{kind}": render(f"library/forward.{kind}", part=part)
+        for part in parts
+        for kind in "ch"
     }
+    return {path: render(template) for template, path in files.items()} | forwards
 
 
 def _release() -> str:
