@@ -3,8 +3,8 @@
 An answer is blended with the labels of the examples that are near, as in a cache model (Orhan, "A Simple Cache Model
 for Image Recognition", 2018). An example is near if features and pixels resemble its own, and if the network is hardly
 surer of another class than it was there. Nothing else changes: the probabilities of all other pictures are the
-network's own, bit for bit. benchmarks/teach.py measures what is learnt and what is forgotten; the constants were chosen
-with it on training pictures.
+network's own, bit for bit. benchmarks/teach.py measures what is learnt and what is forgotten, and its
+option --choose how the constants were chosen.
 """
 
 from __future__ import annotations
@@ -28,13 +28,12 @@ if TYPE_CHECKING:
 MOST: Final = 1000  # examples
 LONGEST: Final = 100  # characters of a label
 LARGEST: Final = 2**28  # bytes of a file, and of the pixels in it
-REACH: Final = 0.1  # cosine distance of pixels at which an example ends to count, if the features are the same
-WHOLE: Final = 0.4  # nearness from which on the network no longer counts
+REACH: Final = 0.04  # cosine distance of pixels at which an example ends to count, if the features are the same
+WHOLE: Final = 0.3  # nearness from which on the network no longer counts
 DOUBT_REACH: Final = 8.0  # how much surer of another class the network may be, in log odds
 SURE: Final = 0.999  # score from which on examples of the same class add nothing
 FAINT: Final = 0.2  # of the usual length of the features: shorter ones resemble each other
-SIDE: Final = 14  # rows and columns in which pixels are compared
-BLUR: Final = 0.575  # standard deviation of the blur before, in these rows and columns
+SIDE: Final = 14  # rows and columns in which pixels are compared, blurred by one of them
 TINY: Final = 1e-7
 
 
@@ -168,8 +167,10 @@ class Taught:
 
     def blend(self, probabilities: Floats, features: Floats, pixels: Pixels) -> Floats:
         """The probabilities float32[N, len(classes)] of pictures to which the network gives these."""
-        blended = np.zeros((len(probabilities), len(self.classes)), np.float32)
-        blended[:, : probabilities.shape[1]] = probabilities
+        blended = probabilities
+        if len(self.classes) > probabilities.shape[1]:
+            blended = np.zeros((len(probabilities), len(self.classes)), np.float32)
+            blended[:, : probabilities.shape[1]] = probabilities
         rows = self._open(probabilities)
         if not rows:
             return blended
@@ -183,6 +184,7 @@ class Taught:
         weights = np.maximum(0, near[:, some] - (1 - looks) / REACH)
         share = np.minimum(1, weights.max(axis=1, keepdims=True) / WHOLE)
         votes = weights @ self._votes[some] / np.maximum(weights.sum(axis=1, keepdims=True), TINY)
+        blended = blended.copy()
         blended[rows] = np.where(share > 0, (1 - share) * blended[rows] + share * votes, blended[rows])
         return blended
 
@@ -308,7 +310,7 @@ def _see(eye: Eye, network: Network, pixels: Pixels) -> Seen:
 def _pooling(side: int) -> Floats:
     """A matrix float32[SIDE, side] that blurs and shrinks."""
     middles = (np.arange(SIDE) + 0.5) * side / SIDE
-    distances = (np.arange(side) + 0.5 - middles[:, None]) / (BLUR * side / SIDE)
+    distances = (np.arange(side) + 0.5 - middles[:, None]) / (side / SIDE)
     weights = np.exp(-(distances**2) / 2)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 

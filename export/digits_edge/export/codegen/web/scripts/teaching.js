@@ -1,11 +1,10 @@
 // Learning from examples, as digits_edge.runtime.teaching does it, which explains it and the constants.
 
-const REACH = 0.1;
+const REACH = 0.04;
 const DOUBT_REACH = 8;
-const ENOUGH = 0.4; // nearness from which on the network no longer counts
+const ENOUGH = 0.3; // nearness from which on the network no longer counts
 const FAINT = 0.2;
-const COARSE = 14; // rows and columns in which pixels are compared
-const COARSE_BLUR = 0.575;
+const COARSE = 14; // rows and columns in which pixels are compared, blurred by one of them
 const TINIEST = 1e-7;
 const MOST_EXAMPLES = 1000;
 const LONGEST_LABEL = 100; // characters
@@ -54,7 +53,7 @@ function against(shares, place) {
 function coarse(side) {
   return Array.from({ length: COARSE }, (_, row) => {
     const middle = ((row + 0.5) * side) / COARSE;
-    const near = (place) => Math.exp(-((((place + 0.5 - middle) * COARSE) / (COARSE_BLUR * side)) ** 2) / 2);
+    const near = (place) => Math.exp(-((((place + 0.5 - middle) * COARSE) / side) ** 2) / 2);
     const weights = Array.from({ length: side }, (_, place) => near(place));
     const sum = weights.reduce((a, b) => a + b);
     return weights.map((weight) => weight / sum);
