@@ -108,8 +108,8 @@ def test_the_page_learns_what_the_runtime_learns(digits):
     labels = [*rng.choice(list("0123456789"), 20), *["new"] * 20]
     near = np.clip(pixels[:40] + rng.normal(0, 20, (40, 28, 28)), 0, 255).astype(np.uint8)  # and others, far away
     some = np.concatenate([near, pixels])
-    taught = Taught(answer, contract, labels, pixels[:40].copy())
-    expected = taught.blend(answer(some)[0], some, answer)
+    taught = Taught.by(answer, contract, labels, pixels[:40].copy())
+    expected = taught.blend(*answer(some), some)
     assert (expected.argmax(axis=1) == 10).sum() >= 5
     told = model_of(network, contract, output, {})
     given = {

@@ -343,7 +343,8 @@ class Classifier:
         return self._outputs(["probabilities"], pixels)[0]
 
     def _run_taught(self, taught: Taught, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        return taught.blend(*self._outputs(["probabilities", FEATURES], pixels), pixels)
+        probabilities, features = self._outputs(["probabilities", FEATURES], pixels)
+        return taught.blend(probabilities, features, pixels)
 
     def _outputs(self, names: list[str], pixels: npt.NDArray[np.uint8]) -> list[npt.NDArray[np.float32]]:
         session = self._session or self._open(self.name)
