@@ -25,7 +25,7 @@ def tick(jitter: int) -> Image.Image:
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """Three labelled ticks, a blank and a damaged picture, one that is none of the classes, one without a label."""
-    folder = tmp_path / "mine"
+    folder: Path = tmp_path / "mine"
     folder.mkdir()
     for number in range(4):
         tick(number).save(folder / f"tick_{number}.png")

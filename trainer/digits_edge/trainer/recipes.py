@@ -259,8 +259,8 @@ FAST: Final = Recipe(
 )
 
 # For a trained model that is to read some pictures of one's own as well: few, short and gentle steps, since what is
-# rehearsed is less than what it was trained on. The architecture is the model's own. The rate, the number of epochs and
-# what an epoch holds are chosen by `benchmarks/adapt.py --choose`.
+# rehearsed is less than what it was trained on. The architecture is the model's own. `benchmarks/adapt.py --choose`
+# compares settings on other hands than those that judge them.
 ADAPT: Final = replace(
     COMPACT, name="adapt", epochs=4, gentle_epochs=0, learning_rate=1e-4, augmentation=_ROBUST.gentle()
 )
