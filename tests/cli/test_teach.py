@@ -34,8 +34,8 @@ def folder(tmp_path) -> Path:
     rows = [f"tick_{number}.png,tick" for number in range(3)]
     rows += ["blank.png,7", "damaged.png,7", "tick_3.png,"]
     (folder / "labels.csv").write_text("\n".join(["file,label", *rows]) + "\n")
-    tick(1).resize((130, 130)).save(folder / "unlabelled.png")
-    return folder
+    tick(2).point(lambda value: value - 5).save(folder / "unlabelled.png")
+    return Path(folder)
 
 
 def test_a_labelled_folder_is_taught(folder, exported, tmp_path, digits_edge):
@@ -48,7 +48,11 @@ def test_a_labelled_folder_is_taught(folder, exported, tmp_path, digits_edge):
     words = ("--bundle", exported.path, "--taught", saved)
     answer = digits_edge("predict", folder / "unlabelled.png", *words).out
     assert answer.split("\t")[1] == "tick"
-    assert digits_edge("read", folder / "unlabelled.png", *words).out.split("\t")[1] == "tick"
+    page = Image.new("L", (260, 100), 250)
+    page.paste(tick(0), (80, 0))
+    page.save(tmp_path / "page.png")
+    assert "tick" not in digits_edge("read", tmp_path / "page.png", "--bundle", exported.path).out
+    assert digits_edge("read", tmp_path / "page.png", *words).out.split("\t")[1] == "tick"
     many = [folder / "unlabelled.png"] * 100
     lines = digits_edge("predict", *many, *words, "--batch-size", 7).out.splitlines()
     assert lines == [answer.rstrip("\n")] * 100
