@@ -1,9 +1,7 @@
-/* micro on what an ESP32-CAM (AI-Thinker) sees: dark ink on light paper, one digit in the middle of the picture, about
- * half as high as the picture. Open the Serial Monitor at 115200 baud. For another board, change the pins. */
+/* micro on what an ESP32-CAM (AI-Thinker) sees: one handwritten digit on paper, anywhere in the picture.
+ * Open the Serial Monitor at 115200 baud. For another board, change the pins. */
 #include <esp_camera.h>
-#include <micro.h>
-
-enum { SIDE = 28, BLOCK = 4 }; // a square of 112 x 112 pixels becomes 28 x 28
+#include <micro_camera.h>
 
 static const char *const labels[MICRO_CLASSES] = MICRO_LABELS;
 
@@ -38,40 +36,18 @@ void setup()
   }
 }
 
-// The middle of a frame, shrunk by averaging: white ink on black. False where paper and ink hardly differ.
-static bool shrink(const uint8_t *grey, size_t width, size_t height, uint8_t *picture)
-{
-  const uint8_t *corner = grey + (height - SIDE * BLOCK) / 2 * width + (width - SIDE * BLOCK) / 2;
-  int paper = 0, ink = 255;
-  for (int i = 0; i < SIDE * SIDE; i++) {
-    const uint8_t *block = corner + (size_t)(i / SIDE * BLOCK) * width + i % SIDE * BLOCK;
-    int sum = 0;
-    for (int p = 0; p < BLOCK * BLOCK; p++) {
-      sum += block[p / BLOCK * width + p % BLOCK];
-    }
-    int mean = sum / (BLOCK * BLOCK);
-    picture[i] = (uint8_t)mean;
-    paper = mean > paper ? mean : paper;
-    ink = mean < ink ? mean : ink;
-  }
-  if (paper - ink < 40) {
-    return false;
-  }
-  for (int i = 0; i < SIDE * SIDE; i++) {
-    int strength = (paper - picture[i]) * 255 / (paper - ink);
-    picture[i] = (uint8_t)(strength < 100 ? 0 : strength); // shadows and grain are paper
-  }
-  return true;
-}
-
 void loop()
 {
   camera_fb_t *frame = esp_camera_fb_get();
   if (frame != NULL) {
-    static uint8_t picture[MICRO_PIXELS];
-    if (shrink(frame->buf, frame->width, frame->height, picture)) {
+    static uint32_t workspace[(MICRO_WORKSPACE(160, 120) + 3) / 4];
+    static micro_finding finding;
+    if (micro_find(frame->buf, frame->width, frame->height, frame->width, workspace, &finding) == 1) {
       int8_t logits[MICRO_CLASSES];
-      Serial.println(labels[micro_classify(picture, logits)]);
+      int best = micro_classify(finding.pixels, logits);
+      if (!finding.several && micro_accepts(logits)) {
+        Serial.println(labels[best]);
+      }
     }
     esp_camera_fb_return(frame);
   }
