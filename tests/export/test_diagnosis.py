@@ -239,7 +239,7 @@ def advice(failed, limits=None, *, source=None, lost=0, out_of_time=False, **opt
     checks = tuple(
         SimpleNamespace(limit=name, needed=0.0123, at_least=CRITERIA[name].at_least, holds=False) for name in failed
     )
-    verdict = SimpleNamespace(failed=checks, broken=lost, fixed=0, pictures=1000)
+    verdict = SimpleNamespace(failed=checks, broken=lost, fixed=0, pictures=1000, own=None)
     refused = SimpleNamespace(file="model.int8.onnx", verdict=verdict)
     asked = ExportOptions(source, source.place, int8=True, limits=limits, **options)
     return next_command(asked, cast(Attempt, refused), out_of_time=out_of_time)

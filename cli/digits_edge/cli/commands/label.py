@@ -61,14 +61,13 @@ def command(
         raise UsageError(f"--port: expected a number from 0 to {2**16 - 1}, received {port}")
     classifier = Classifier.load(bundle, taught=taught)
     pictures = _pictures(folder, classifier, None if labels is None else _names(labels))
-    with LabelServer(pictures, port) as server:
+    with suppress(KeyboardInterrupt), LabelServer(pictures, port) as server:
         say(f"{folder}: {pictures.summary()}", f"{server.address} (Ctrl-C ends)")
         if not no_browser:
             import webbrowser
 
             webbrowser.open(server.address)
-        with suppress(KeyboardInterrupt):
-            server.serve_forever(poll_interval=0.1)
+        server.serve_forever(poll_interval=0.1)
     print_lines(f"{pictures.path}: {pictures.summary()}")
 
 
