@@ -31,7 +31,9 @@ def both(refused, *words):
 
 
 def crashing_tflite():
-    """A model whose poolings are said to be batched matrix products: LiteRT reads outside its memory."""
+    """A model whose poolings are said to be batched matrix products: LiteRT reads outside its memory, and dies of it
+    or, where what lies there happens to look like sizes, refuses the model.
+    """
     model = schema.ModelT.InitFromPackedBuf((ARTIFACTS / "micro/model.tflite").read_bytes(), 0)
     for code in model.operatorCodes:
         if code.builtinCode == schema.BuiltinOperator.MAX_POOL_2D:
@@ -44,8 +46,10 @@ def test_a_tflite_that_crashes_litert_is_one_line(refused, few_npz, tmp_path):
     path = tmp_path / "net.tflite"
     path.write_bytes(crashing_tflite())
     for said in (*both(refused, path), refused("evaluate", path, "--data", few_npz)):
-        assert f"{path}: the child process died in load (SIG" in said
-        assert "out of memory, or a crash in a library" in said
+        if "LiteRT cannot load it" not in said:
+            assert f"{path}: the child process died in load (SIG" in said
+            assert "out of memory, or a crash in a library" in said
+        assert len(said.splitlines()) == 1
 
 
 def replace_model(bundle, name, data):
