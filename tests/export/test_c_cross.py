@@ -1,4 +1,4 @@
-"""The C of an export gives the same bytes on other machines: a Cortex-M4, RISC-V, big-endian s390x (`make test-c`)."""
+"""The C of an export gives the same bytes on other machines: Cortex-M, AVR, RISC-V, big-endian s390x (`make test-c`)."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from digits_edge.export.codegen.tflite_reader import read_network
 
 pytestmark = pytest.mark.cross
 
+HERE = Path(__file__).parent
 PICTURES = {"micro": 300, "compact": 60, "notebook": 12, "own": 60}  # more of what is quick
 MACHINES = {
     "riscv64": ("riscv64-linux-gnu-gcc", "qemu-riscv64"),
@@ -34,6 +35,8 @@ PACKAGES = {
     "qemu-riscv64": "qemu-user",
     "qemu-s390x": "qemu-user",
     "clang": "clang",
+    "avr-gcc": "gcc-avr avr-libc",
+    "simavr": "simavr",
 }
 COMPILERS = {
     **{(cortex_m.COMPILER, core): CORES[core].target for core in CORES},
@@ -143,6 +146,19 @@ def test_the_self_test_can_fail_where_a_weight_is_another(cases, tmp_path):
     tell(compiler, *STRICT, "-static", "-o", "selftest", "selftest.c", "micro.c", cwd=tmp_path)
     with pytest.raises(AssertionError, match="other logits than expected"):
         tell(emulator, "selftest", cwd=tmp_path)
+
+
+def test_an_avr_gives_the_bytes_of_numpy(cases, tmp_path):
+    """With weights that stay in flash: they would not fit its 8 kB of RAM."""
+    compiler, emulator, case = tool("avr-gcc"), tool("simavr"), cases("micro")
+    rows = ", ".join(f"{{ {', '.join(map(str, picture.ravel()))} }}" for picture in case.pixels[:2])
+    (tmp_path / "pictures.h").write_text(f"static const uint8_t pictures[][MICRO_PIXELS] PROGMEM = {{ {rows} }};\n")
+    sources = (HERE / "avr.c", case.folder / "micro.c")
+    flags = ("-std=c99", "-mmcu=atmega2560", "-O2", "-Wall", "-Wextra", f"-I{case.folder}", "-I.")
+    tell(compiler, *flags, "-o", "avr.elf", *sources, cwd=tmp_path)
+    said = tell(emulator, "-m", "atmega2560", "-f", "16000000", "avr.elf", cwd=tmp_path)
+    lines = re.findall(r"(?:[ -]\d+){10}", said)
+    assert [list(map(int, re.findall(r"-?\d+", line))) for line in lines] == case.logits[:2].tolist()
 
 
 @pytest.mark.parametrize(("compiler", "core"), COMPILERS)
