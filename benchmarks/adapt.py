@@ -21,7 +21,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from teach import SIGNS, Kind, _found, draw, like_usps, low_resolution
+from teach import EACH, SIGNS, Judged, as_usps, low_resolution, restyled, strokes
 
 from digits_edge.common.keras_models import predict_logits
 from digits_edge.runtime import Classifier
@@ -33,9 +33,7 @@ from digits_edge.trainer.fitting.folds import state
 from digits_edge.trainer.pipeline import _build as build
 
 COUNTS = (5, 10, 20)
-EACH = 60  # pictures of each sign in each hand
-HANDS = (0, 1, 2, 3)
-OTHER_HANDS = (20, 22)  # that compact reads wrongly now and then
+OTHER_HANDS = 20  # the first of four
 Test = tuple[np.ndarray, np.ndarray]  # pixels uint8[N, 28, 28] and targets
 # A zero with a stroke through it, a two without a foot, a four that is open and crossed, a nine like a hook.
 OTHER_SIGNS = {
@@ -44,13 +42,6 @@ OTHER_SIGNS = {
     "4": [[(0.2, 0.0), (0.1, 0.6), (0.95, 0.55)], [(0.75, 0.1), (0.7, 1.0)]],
     "9": [[(0.8, 0.1), (0.3, 0.0), (0.15, 0.35), (0.75, 0.3), (0.8, 0.05), (0.75, 0.8), (0.2, 1.0)]],
 }
-
-
-def written(classifier: Classifier, signs: str, hands: tuple[int, ...]) -> Kind:
-    """Drawn signs in some hands, found as in any picture."""
-    rng = np.random.default_rng(1)
-    rows = [(draw(sign, h, rng), sign, h) for h in hands for sign in signs for _ in range(EACH)]
-    return _found(classifier, *([row[part] for row in rows] for part in range(3)))
 
 
 class Learner:
@@ -86,9 +77,9 @@ class Learner:
         return 100 * float((predict_logits(self.model.network, pixels).argmax(axis=1) == targets).mean())
 
 
-def measure(learner: Learner, kind: Kind, test: Test, counts: tuple[int, ...]) -> list[str]:
+def measure(learner: Learner, kind: Judged, test: Test, counts: tuple[int, ...]) -> list[str]:
     """A row of the table: before and after each number of pictures, with the worst changes on other pictures."""
-    (pixels, labels, hands), cells = kind, []
+    (pixels, labels, hands), cells = kind[:3], []
     learner.restart()
     rehearsed = learner.others.dataset.take(learner.others.validation)
     unchanged = [learner.accuracy(*pictures) for pictures in (test, rehearsed)]
@@ -107,7 +98,7 @@ def measure(learner: Learner, kind: Kind, test: Test, counts: tuple[int, ...]) -
     return cells
 
 
-def seconds(kind: Kind, folder: Path) -> None:
+def seconds(kind: Judged, folder: Path) -> None:
     """Print the clock's and the processor's seconds of fine-tuning on 20 pictures, and of an epoch of `compact`."""
     pixels, labels = (part[np.concatenate([np.arange(10), np.arange(EACH, EACH + 10)])] for part in kind[:2])
     np.savez(folder / "own.npz", x=pixels, y=labels.astype(np.int64))
@@ -145,18 +136,18 @@ def main() -> None:
     SIGNS.update(OTHER_SIGNS)
     if arguments.time:
         with tempfile.TemporaryDirectory() as folder:
-            seconds(written(classifier, "71", HANDS[:1]), Path(folder))
+            seconds(strokes(classifier, "7", "1"), Path(folder))
         return
     learner = Learner(recipe, arguments.init)
     images, labels = (min(arguments.data.glob(f"t10k-{kind}*")) for kind in ("images", "labels"))
     test, counts = (read_array(images), read_array(labels).astype(np.int64)), COUNTS
     kinds = {
-        "sevens with a bar, ones with a flag": lambda: written(classifier, "71", HANDS),
+        "sevens with a bar, ones with a flag": lambda: strokes(classifier, "7", "1"),
         "load_digits": lambda: low_resolution(classifier),
-        "like USPS": lambda: like_usps(classifier),
+        "like USPS": lambda: restyled(classifier, as_usps, 3),
     }
     if arguments.choose:
-        kinds, counts = {"other signs": lambda: written(classifier, "0249", OTHER_HANDS)}, COUNTS[1:2]
+        kinds, counts = {"other signs": lambda: strokes(classifier, *OTHER_SIGNS, first=OTHER_HANDS)}, COUNTS[1:2]
         test = learner.others.dataset.take(learner.others.validation)
     print("| learnt, in % (test, rehearsed, in points) |", " | ".join(f"{count} each" for count in counts), "|")
     print("|---|" + "--:|" * len(counts))

@@ -196,3 +196,19 @@ def test_every_public_name_is_there():
     import digits_edge.runtime as runtime
 
     assert all(hasattr(runtime, name) for name in runtime.__all__)
+
+
+def test_scripts_find_what_they_share():
+    """Nothing else opens all of benchmarks/, where one script may import another."""
+    scripts = {path.stem: ast.parse(path.read_text(encoding="utf-8")) for path in (ROOT / "benchmarks").glob("*.py")}
+    shared = [
+        (name, node.module, {alias.name for alias in node.names})
+        for name, tree in scripts.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module in scripts
+    ]
+    assert shared
+    for name, module, wanted in shared:
+        defined = {each.id for each in ast.walk(scripts[module]) if isinstance(each, ast.Name)}
+        defined |= {each.name for each in scripts[module].body if isinstance(each, ast.FunctionDef | ast.ClassDef)}
+        assert wanted <= defined, f"{name}.py imports from {module}.py"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from networks import STRICT, random_network, released, sources_of
+from strokes import STROKES, Point
 
 from digits_edge.export.codegen.c.compiled import Compiler
 from digits_edge.export.codegen.tflite_reader import read_network
@@ -21,7 +21,6 @@ from digits_edge.runtime.picture.resize import resize
 from digits_edge.runtime.picture.stroke_width import stroke_width
 
 Pixels = npt.NDArray[np.uint8]
-Point = tuple[float, float]
 
 COMPILER = Compiler.find()
 pytestmark = pytest.mark.skipif(COMPILER is None, reason="there is no C compiler here: cc, gcc or clang")
@@ -243,25 +242,6 @@ def test_answers_are_accepted_as_the_runtime_does(camera):
     assert 0.1 < expected.mean() < 0.9
     assert (said[:, 0] == expected).mean() >= 0.999
     assert np.abs(said[:, 1] - 100 * best_two[:, 1]).max() < 0.6
-
-
-def arc(x: float, y: float, width: float, height: float, start: int, end: int) -> list[Point]:
-    angles = np.radians(np.linspace(start, end, 24))
-    return [(x + width * math.cos(angle), y + height * math.sin(angle)) for angle in angles]
-
-
-STROKES: dict[str, list[Sequence[Point]]] = {  # how a pen goes, on a square of 1 x 1
-    "0": [arc(0.5, 0.5, 0.2, 0.3, -90, 270)],
-    "1": [[(0.5, 0.2), (0.5, 0.8)]],
-    "2": [[*arc(0.5, 0.35, 0.18, 0.16, -170, 40), (0.3, 0.8), (0.72, 0.8)]],
-    "3": [[*arc(0.48, 0.34, 0.17, 0.15, -150, 90), *arc(0.48, 0.65, 0.2, 0.17, -90, 150)]],
-    "4": [[(0.4, 0.2), (0.3, 0.55), (0.72, 0.55)], [(0.6, 0.2), (0.6, 0.82)]],
-    "5": [[(0.68, 0.2), (0.38, 0.2), (0.36, 0.45), *arc(0.48, 0.62, 0.2, 0.18, -110, 140)]],
-    "6": [[(0.6, 0.18), (0.42, 0.4), *arc(0.5, 0.64, 0.16, 0.17, -180, 180)]],
-    "7": [[(0.28, 0.22), (0.7, 0.22), (0.45, 0.82)]],
-    "8": [[*arc(0.5, 0.34, 0.15, 0.15, 90, -270), *arc(0.5, 0.66, 0.18, 0.17, -90, 270)]],
-    "9": [[*arc(0.5, 0.36, 0.16, 0.16, 0, -360), (0.62, 0.82)]],
-}
 
 
 @pytest.mark.parametrize("digit", STROKES)

@@ -1,4 +1,4 @@
-"""The C of an export gives the same bytes on other machines: Cortex-M, AVR, RISC-V, big-endian s390x (`make test-c`)."""
+"""The C of an export gives the same bytes on a Cortex-M, an AVR, RISC-V and big-endian s390x (`make test-c`)."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from networks import mean
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page
+from strokes import STROKES, Stroke
 from written_numbers import Digits, number
 
 from digits_edge.export.codegen.int8_network import Int8Network, Multiplier, Requantization
@@ -31,28 +31,6 @@ from digits_edge.trainer.datasets.dataset import Dataset
 
 RELEASED: Final = Path(__file__).parents[2] / "artifacts" / "micro"
 PHONE: Final = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-Stroke = Sequence[tuple[float, float]]
-
-
-def arc(x: float, y: float, width: float, height: float, start: int, end: int) -> list[tuple[float, float]]:
-    """Points of an ellipse, from one angle to another, in degrees clockwise from the right."""
-    angles = np.radians(np.linspace(start, end, 12))
-    return [(x + width * math.cos(angle), y + height * math.sin(angle)) for angle in angles]
-
-
-# How a pen goes, on a square of 1 x 1.
-STROKES: Final[dict[str, list[Stroke]]] = {
-    "0": [arc(0.5, 0.5, 0.2, 0.3, -90, 270)],
-    "1": [[(0.5, 0.2), (0.5, 0.8)]],
-    "2": [[*arc(0.5, 0.35, 0.18, 0.16, -170, 40), (0.3, 0.8), (0.72, 0.8)]],
-    "3": [[*arc(0.48, 0.34, 0.17, 0.15, -150, 90), *arc(0.48, 0.65, 0.2, 0.17, -90, 150)]],
-    "4": [[(0.4, 0.2), (0.3, 0.55), (0.72, 0.55)], [(0.6, 0.2), (0.6, 0.82)]],
-    "5": [[(0.68, 0.2), (0.38, 0.2), (0.36, 0.45), *arc(0.48, 0.62, 0.2, 0.18, -110, 140)]],
-    "6": [[(0.6, 0.18), (0.42, 0.4), *arc(0.5, 0.64, 0.16, 0.17, -180, 180)]],
-    "7": [[(0.28, 0.22), (0.7, 0.22), (0.45, 0.82)]],
-    "8": [[*arc(0.5, 0.34, 0.15, 0.15, 90, -270), *arc(0.5, 0.66, 0.18, 0.17, -90, 270)]],
-    "9": [[*arc(0.5, 0.36, 0.16, 0.16, 0, -360), (0.62, 0.82)]],
-}
 
 
 @pytest.fixture(scope="module")

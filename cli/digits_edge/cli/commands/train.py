@@ -20,7 +20,7 @@ from ..options import Data, Json, LabelColumn, Labels, PreprocessOption, shown
 from ..output import print_json, print_lines
 
 if TYPE_CHECKING:
-    from digits_edge.trainer import Run
+    from digits_edge.trainer import TrainOptions
 
 EPILOG: Final = "\n\n".join(
     (
@@ -146,19 +146,16 @@ def command(
 
     digits-edge train --init compact --data mine
     """
-    from digits_edge.trainer import TrainOptions, train
+    from digits_edge.trainer import TrainOptions
     from digits_edge.trainer.datasets.corrections import Corrections
 
-    recipe = recipe or ("adapt" if init and is_released(init) else "compact")
-    if recipe == "adapt":
-        init, also = init or Path("compact"), also or "sample"
     if init is not None and model is not None:
         raise UsageError("--init, --model: expected one of them, received both (--init brings its network)")
-    own = {"model": model, "epochs": epochs, "batch_size": batch_size}
+    name, init, also = _start(recipe, init, also)
     options = TrainOptions(
         data=data,
-        recipe=_changed(RECIPES[recipe], own, changes or ()),
-        out=out or _place(f"{recipe}-{Path(data).resolve().name.partition('.')[0]}", resume, force),
+        recipe=_changed(RECIPES[name], {"model": model, "epochs": epochs, "batch_size": batch_size}, changes or ()),
+        out=out or _place(f"{name}-{Path(data).resolve().name.partition('.')[0]}", resume, force),
         names=labels,
         label_column=label_column,
         preprocess=preprocess,
@@ -176,16 +173,25 @@ def command(
         resume=resume,
         force=force,
     )
+    _train(options, json)
+
+
+def _start(recipe: str | None, init: Path | None, also: str | None) -> tuple[str, Path | None, str | None]:
+    """What is meant where a recipe, a model to start from or pictures to rehearse are not given."""
+    recipe = recipe or ("adapt" if init and is_released(init) else "compact")
+    return (recipe, init or Path("compact"), also or "sample") if recipe == "adapt" else (recipe, init, also)
+
+
+def _train(options: TrainOptions, json: bool) -> None:
+    """Train, and print what came of it."""
+    from digits_edge.trainer import train
+
     try:
         run = train(options)
     except GateFailed as refusal:
         if json:
             print_json({"published": False, "gate": refusal.gate})
         raise
-    _print(run, json)
-
-
-def _print(run: Run, json: bool) -> None:
     path = shown(run.path)
     if json:
         print_json({"run": str(path), **run.info.to_json()})
