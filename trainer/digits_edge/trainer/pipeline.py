@@ -34,7 +34,7 @@ from .run_info import KIND, MARKER, Adaptation, DatasetInfo, Metrics, RunInfo, S
 if TYPE_CHECKING:
     import keras
 
-    from .fitting.fit import Fitted
+    from .fitting.fit import Fitted, Pictures
     from .fitting.training_model import TrainingModel
 
 
@@ -67,11 +67,12 @@ def train(options: TrainOptions) -> Run:
     with on_device(options.device, options.distribute, options.recipe.batch_size) as device:
         from .results import write_results  # not before: it imports Keras, on the backend that was checked
 
-        model = _build(options, parts, device)
+        pictures = _training_pictures(options, parts)
+        model = _build(options, parts.dataset, pictures, device)
         with publishing(options.out, marker=MARKER, kind=KIND) as folder:
             options.check()  # again: another process may have finished a run there meanwhile
             with _resumable(options.out):
-                fitted, adaptation = _fit(options, parts, model)
+                fitted, adaptation = _fit(options, parts, pictures, model)
                 metrics = write_results(folder, options, parts, model.network, fitted)
                 info = _describe(options, parts, model.network, device, fitted, metrics)
                 info = replace(info, adaptation=adaptation)
@@ -161,7 +162,22 @@ def _corrections(options: TrainOptions) -> Corrections:
     return replace(options.corrections, resize=options.size is not None)
 
 
-def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
+def _training_pictures(options: TrainOptions, parts: Split) -> Pictures:
+    """The pictures of an epoch: those of the training part, and drawn digits if the recipe wants some."""
+    from .fitting.hands import hands
+
+    pixels, targets = parts.dataset.take(parts.epoch(options.recipe.batch_size))
+    count = round(options.recipe.hands * len(pixels))
+    if not count:
+        return pixels, targets
+    if not parts.dataset.of_digits:
+        say("no drawn digits are trained on: they are for digits of 28 x 28 pixels in MNIST's form")
+        return pixels, targets
+    more, digits = hands(count, parts.dataset.labels, options.seed)
+    return np.concatenate([pixels, more]), np.concatenate([targets, digits])
+
+
+def _build(options: TrainOptions, dataset: Dataset, pictures: Pictures, device: str) -> TrainingModel:
     """Build or load the network, and compile it with its teacher, outliers, loss and optimizer."""
     import keras
 
@@ -170,12 +186,12 @@ def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
     from .fitting.saved_network import freeze_statistics, load_network
     from .fitting.training_model import TrainingModel, compile_training_model
 
-    recipe, dataset, classes = options.recipe, parts.dataset, len(parts.dataset.labels)
-    steps = recipe.epochs * -(-len(parts.epoch(recipe.batch_size)) // recipe.batch_size)
+    recipe, classes = options.recipe, len(dataset.labels)
+    steps = recipe.epochs * -(-len(pictures[0]) // recipe.batch_size)
     keras.utils.set_random_seed(options.seed)
     if options.init:
         network = load_network(options.init, dataset.shape, classes)
-        if parts.rehearsed:
+        if options.also is not None:
             freeze_statistics(network)
     else:
         network = build(recipe.model, dataset.shape, classes, steps, precision(recipe.precision, device))
@@ -184,7 +200,7 @@ def _build(options: TrainOptions, parts: Split, device: str) -> TrainingModel:
     if recipe.outliers and not dataset.of_digits:
         say("no outliers are trained on: they are for digits of 28 x 28 pixels in MNIST's form (--preprocess digit)")
     elif recipe.outliers:
-        unknown = outliers(dataset.pixels[parts.train], min(OUTLIERS, len(parts.train)), options.seed)
+        unknown = outliers(pictures[0], min(OUTLIERS, len(pictures[0])), options.seed)
     model = TrainingModel(network, recipe, options.seed, teacher, unknown)
     model(dataset.pixels[:1])  # builds it
     compile_training_model(model, recipe, steps)
@@ -203,7 +219,9 @@ def _load_teacher(path: Path, dataset: Dataset) -> keras.Model:
     return teacher
 
 
-def _fit(options: TrainOptions, parts: Split, model: TrainingModel) -> tuple[Fitted, Adaptation | None]:
+def _fit(
+    options: TrainOptions, parts: Split, pictures: Pictures, model: TrainingModel
+) -> tuple[Fitted, Adaptation | None]:
     """Fit the model; if something is rehearsed, judge what was learnt and what was forgotten."""
     from digits_edge.common.keras_models import predict_logits
 
@@ -213,7 +231,7 @@ def _fit(options: TrainOptions, parts: Split, model: TrainingModel) -> tuple[Fit
 
     plan = FitPlan(
         model=model,
-        training=parts.dataset.take(parts.epoch(options.recipe.batch_size)),
+        training=pictures,
         validation=parts.dataset.take(parts.validation),
         seed=options.seed,
         checkpoint=checkpoint_path(options.out),
