@@ -173,7 +173,7 @@ def _training_pictures(options: TrainOptions, parts: Split) -> Pictures:
     if not parts.dataset.of_digits:
         say("no drawn digits are trained on: they are for digits of 28 x 28 pixels in MNIST's form")
         return pixels, targets
-    more, digits = hands(count, parts.dataset.labels, options.seed)
+    more, digits = hands(count, parts.dataset.labels)
     return np.concatenate([pixels, more]), np.concatenate([targets, digits])
 
 

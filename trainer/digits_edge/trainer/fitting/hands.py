@@ -19,6 +19,7 @@ from digits_edge.runtime.picture.mnist_form import SIDE, in_box
 Points = npt.NDArray[np.float64]  # of one stroke, [N, 2]: x to the right and y downwards, from 0 to 1
 
 CANVAS: Final = 96  # side in pixels of the canvas, of which the digit takes a half to two thirds
+SEED: Final = 1
 UNSTEADY: Final = 0.03  # standard deviation of a point's place
 # How often each digit is drawn: ones and sevens, which differ most from MNIST's, more often.
 SHARES: Final = (1, 6, 2, 1, 3, 1, 1, 5, 1, 1)
@@ -26,18 +27,22 @@ SHARES: Final = (1, 6, 2, 1, 3, 1, 1, 5, 1, 1)
 ROUNDEST: Final = {4: 1}  # how often corners are cut at most, where a rounder digit would be another; else 3
 
 # The strokes of each digit, one way of writing it after the other.
+# fmt: off
 WAYS: Final[dict[int, tuple[tuple[tuple[tuple[float, float], ...], ...], ...]]] = {
     0: (
-        (((0.5, 0), (0.1, 0.15), (0.05, 0.5), (0.15, 0.9), (0.5, 1), (0.85, 0.9), (0.95, 0.5), (0.85, 0.1), (0.45, 0.02)),),
+        (((0.5, 0), (0.1, 0.15), (0.05, 0.5), (0.15, 0.9), (0.5, 1),
+          (0.85, 0.9), (0.95, 0.5), (0.85, 0.1), (0.45, 0.02)),),
         (((0.6, 0.05), (0.2, 0.1), (0.1, 0.6), (0.4, 1), (0.8, 0.8), (0.85, 0.3), (0.55, 0), (0.3, 0.15)),),
     ),
     2: (
         (((0.1, 0.25), (0.3, 0), (0.8, 0), (0.9, 0.3), (0.5, 0.7), (0.05, 1), (0.95, 1)),),
-        (((0.1, 0.2), (0.4, 0), (0.85, 0.05), (0.8, 0.45), (0.3, 0.95), (0.05, 0.95), (0.15, 0.75), (0.4, 0.85), (0.95, 1)),),
+        (((0.1, 0.2), (0.4, 0), (0.85, 0.05), (0.8, 0.45), (0.3, 0.95),
+          (0.05, 0.95), (0.15, 0.75), (0.4, 0.85), (0.95, 1)),),
         (((0.05, 0.05), (0.9, 0), (0.05, 0.98), (0.95, 0.95)),),
     ),
     3: (
-        (((0.1, 0.1), (0.5, 0), (0.9, 0.15), (0.8, 0.4), (0.4, 0.47), (0.9, 0.6), (0.95, 0.85), (0.5, 1), (0.05, 0.9)),),
+        (((0.1, 0.1), (0.5, 0), (0.9, 0.15), (0.8, 0.4),
+          (0.4, 0.47), (0.9, 0.6), (0.95, 0.85), (0.5, 1), (0.05, 0.9)),),
         (((0.1, 0), (0.9, 0), (0.4, 0.4), (0.85, 0.5), (0.95, 0.8), (0.5, 1), (0.05, 0.9)),),
     ),
     4: (
@@ -59,25 +64,29 @@ WAYS: Final[dict[int, tuple[tuple[tuple[tuple[float, float], ...], ...], ...]]] 
         (((0.05, 0.12), (0.1, 0), (0.95, 0.02), (0.6, 0.45), (0.45, 1)),),
     ),
     8: (
-        (((0.85, 0.15), (0.4, 0), (0.1, 0.2), (0.8, 0.65), (0.85, 0.9), (0.4, 1), (0.1, 0.8), (0.3, 0.6), (0.85, 0.15)),),
+        (((0.85, 0.15), (0.4, 0), (0.1, 0.2), (0.8, 0.65),
+          (0.85, 0.9), (0.4, 1), (0.1, 0.8), (0.3, 0.6), (0.85, 0.15)),),
         (
             ((0.5, 0.45), (0.15, 0.3), (0.25, 0.03), (0.75, 0.03), (0.85, 0.3), (0.5, 0.45)),
             ((0.5, 0.45), (0.05, 0.65), (0.15, 0.97), (0.85, 0.97), (0.95, 0.65), (0.5, 0.45)),
         ),
     ),
     9: (
-        (((0.9, 0.2), (0.5, 0), (0.1, 0.15), (0.15, 0.45), (0.6, 0.48), (0.9, 0.2), (0.85, 0.6), (0.75, 1)),),
-        (((0.85, 0.2), (0.5, 0), (0.1, 0.2), (0.2, 0.48), (0.6, 0.47), (0.85, 0.2), (0.85, 0.75), (0.6, 1), (0.15, 0.92)),),
+        (((0.9, 0.2), (0.5, 0), (0.1, 0.15), (0.15, 0.45),
+          (0.6, 0.48), (0.9, 0.2), (0.85, 0.6), (0.75, 1)),),
+        (((0.85, 0.2), (0.5, 0), (0.1, 0.2), (0.2, 0.48),
+          (0.6, 0.47), (0.85, 0.2), (0.85, 0.75), (0.6, 1), (0.15, 0.92)),),
     ),
-}  # fmt: skip
+}
+# fmt: on
 
 
-def hands(count: int, labels: tuple[str, ...], seed: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Draw digits of the classes "0" to "9" among the labels, in MNIST's form: uint8[count, 28, 28], targets int64[count].
+def hands(count: int, labels: tuple[str, ...]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Draw digits in MNIST's form, uint8[count, 28, 28] with targets int64[count], the same at each call.
 
-    Other classes get none; without such classes there are no pictures.
+    They are of the classes "0" to "9" among the labels; without such classes there are none.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(SEED)
     digits = {str(digit): digit for digit in range(10)}
     shares = np.array([SHARES[digits[label]] if label in digits else 0 for label in labels])
     if not shares.any():
