@@ -38,7 +38,8 @@ class TrainOptions:
             released model; None for the recipe's network with fresh weights.
         also: SPEC of pictures to rehearse, so that the model to start from does not forget them; None for none.
         max_forgetting: Share of their validation part that may be lost, rounded up to whole pictures.
-        teacher: Keras model or run to distil from, or None.
+        teachers: Keras models or runs to distil from; of several, the mean of their logits.
+        views: Folder that keeps augmented pictures and the teachers' answers for other runs, or None.
         seed: Seed for initial weights, order, augmentation and dropout.
         split_seed: Seed for the split into training and validation.
         validation_fraction: Share of the pictures held out for validation, between 0 and 1.
@@ -65,7 +66,8 @@ class TrainOptions:
     init: Path | None = None
     also: str | None = None
     max_forgetting: float = 0.002
-    teacher: Path | None = None
+    teachers: tuple[Path, ...] = ()
+    views: Path | None = None
     seed: int = 7
     split_seed: int = 0
     validation_fraction: float = 0.2
@@ -82,15 +84,15 @@ class TrainOptions:
                 forgotten, or `out` holds something else.
             RunError: A run in `out` is in the way, or there is none to resume.
         """
-        places = {"data": Path(self.data), "out": self.out.resolve(), "init": self.init, "teacher": self.teacher}
-        for name, path in places.items():
-            check_utf8(path.name if path else "", f"--{name}")
-        for name, path in (("init", self.init), ("teacher", self.teacher)):
-            if path and is_released(path):
+        models = [("teacher", path) for path in self.teachers] + ([("init", self.init)] if self.init else [])
+        for name, path in (("data", Path(self.data)), ("out", self.out.resolve()), *models):
+            check_utf8(path.name, f"--{name}")
+        for name, path in models:
+            if is_released(path):
                 model_file(path)
-            elif path and path.suffix != ".keras":
+            elif path.suffix != ".keras":
                 Run.open(path)
-            elif path and not path.is_file():
+            elif not path.is_file():
                 raise UsageError(f"--{name}: expected a .keras file or a run, found nothing at {path}")
         if self.also is not None:
             self._check_also(self.also)
@@ -110,6 +112,8 @@ class TrainOptions:
     def _check_also(self, also: str) -> None:
         if self.init is None:
             raise UsageError("--also: expected a model that could forget these pictures: --init MODEL")
+        if self.teachers:
+            raise UsageError("--also, --teacher: expected one of them, received both")
         if also == self.data:
             raise UsageError(
                 f"--data, --also: expected pictures of your own and others to rehearse, received {also} twice"

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from .fitting.fit import Fitted, Pictures
     from .fitting.training_model import TrainingModel
+    from .fitting.views import Views
 
 
 def train(options: TrainOptions) -> Run:
@@ -69,10 +70,11 @@ def train(options: TrainOptions) -> Run:
 
         pictures = _training_pictures(options, parts)
         model = _build(options, parts.dataset, pictures, device)
+        views = _views(options, parts.dataset, pictures)
         with publishing(options.out, marker=MARKER, kind=KIND) as folder:
             options.check()  # again: another process may have finished a run there meanwhile
             with _resumable(options.out):
-                fitted, adaptation = _fit(options, parts, pictures, model)
+                fitted, adaptation = _fit(options, parts, pictures, views, model)
                 metrics = write_results(folder, options, parts, model.network, fitted)
                 info = _describe(options, parts, model.network, device, fitted, metrics)
                 info = replace(info, adaptation=adaptation)
@@ -195,18 +197,27 @@ def _build(options: TrainOptions, dataset: Dataset, pictures: Pictures, device: 
             freeze_statistics(network)
     else:
         network = build(recipe.model, dataset.shape, classes, steps, precision(recipe.precision, device))
-    teacher = _load_teacher(options.teacher, dataset) if options.teacher else None
     unknown = None
     if recipe.outliers and not dataset.of_digits:
         say("no outliers are trained on: they are for digits of 28 x 28 pixels in MNIST's form (--preprocess digit)")
     elif recipe.outliers:
         unknown = outliers(pictures[0], min(OUTLIERS, len(pictures[0])), options.seed)
-    model = TrainingModel(network, recipe, options.seed, teacher, unknown)
+    model = TrainingModel(network, recipe, options.seed, bool(options.teachers), unknown)
     model(dataset.pixels[:1])  # builds it
     compile_training_model(model, recipe, steps)
     network.summary(print_fn=lambda table: say(*table.splitlines()))
     say(f"training on {device} with Keras's {keras.backend.backend()} backend in {computed_in(network)}")
     return model
+
+
+def _views(options: TrainOptions, dataset: Dataset, pictures: Pictures) -> Views | None:
+    """Let the teachers answer augmented versions of the training pictures."""
+    if not options.teachers:
+        return None
+    from .fitting.views import views
+
+    teachers = [_load_teacher(path, dataset) for path in options.teachers]
+    return views(pictures[0], options.recipe, teachers, options.views)
 
 
 def _load_teacher(path: Path, dataset: Dataset) -> keras.Model:
@@ -220,7 +231,7 @@ def _load_teacher(path: Path, dataset: Dataset) -> keras.Model:
 
 
 def _fit(
-    options: TrainOptions, parts: Split, pictures: Pictures, model: TrainingModel
+    options: TrainOptions, parts: Split, pictures: Pictures, views: Views | None, model: TrainingModel
 ) -> tuple[Fitted, Adaptation | None]:
     """Fit the model; if something is rehearsed, judge what was learnt and what was forgotten."""
     from digits_edge.common.keras_models import predict_logits
@@ -236,6 +247,7 @@ def _fit(
         seed=options.seed,
         checkpoint=checkpoint_path(options.out),
         settings=_settings(options, parts.dataset),
+        views=views,
     )
     if options.also is None:
         return fit(plan, resume=options.resume), None
@@ -265,7 +277,7 @@ def _settings(options: TrainOptions, dataset: Dataset) -> dict[str, Any]:
         "fingerprint": dataset.fingerprint,
         "init": _digest(options.init),
         "also": options.also,
-        "teacher": _digest(options.teacher),
+        "teachers": [_digest(path) for path in options.teachers],
         "seed": options.seed,
         "split_seed": options.split_seed,
         "validation_fraction": options.validation_fraction,
@@ -294,7 +306,7 @@ def _describe(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         recipe=options.recipe,
         init=options.init.name if options.init else None,
-        teacher=options.teacher.name if options.teacher else None,
+        teacher=", ".join(path.name for path in options.teachers) or None,
         labels=dataset.labels,
         preprocess=dataset.preprocess,
         seed=options.seed,

@@ -105,8 +105,8 @@ class Recipe(_Checked):
         schedule: `constant`, or `cosine`: warm-up over the first tenth of all steps, then half a cosine down to zero.
         weight_decay: Weight decay of `adamw`.
         label_smoothing: Share of each target that is spread evenly over all classes.
-        distillation: Weight of the teacher's loss, from 0 to 1, if there is a teacher (Hinton et al. 2015).
-        softness: Temperature that the teacher's and the model's logits are divided by in the teacher's loss.
+        distillation: Weight of the teachers' loss, from 0 to 1, if there are teachers (Hinton et al. 2015).
+        softness: Temperature that the teachers' and the model's logits are divided by in the teachers' loss.
         outliers: Outliers per training picture. The model learns to be unsure of them, see `outliers.outliers`.
         hands: Drawn digits per training picture, added to them: ways of writing that MNIST lacks, see `hands.hands`.
         precision: `float32`, `mixed_bfloat16`, or `auto`: mixed_bfloat16 on a GPU or TPU, float32 on a CPU, where
@@ -156,9 +156,13 @@ class Recipe(_Checked):
             return replace(self, augmentation=_override(self.augmentation, name.partition(".")[2], text, name))
         return _override(self, name, text, name)
 
+    def is_gentle(self, epoch: int) -> bool:
+        """Whether an epoch, counted from 1, has the gentler augmentation."""
+        return epoch > self.epochs - self.gentle_epochs
+
     def augmentation_in(self, epoch: int) -> Augmentation:
         """The augmentation of an epoch, counted from 1."""
-        return self.augmentation.gentle() if epoch > self.epochs - self.gentle_epochs else self.augmentation
+        return self.augmentation.gentle() if self.is_gentle(epoch) else self.augmentation
 
     def __str__(self) -> str:
         """All fields but the name, as `override` takes them, without augmentations that are off."""

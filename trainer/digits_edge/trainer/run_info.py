@@ -109,7 +109,7 @@ class RunInfo:
     created: str  # when the run was finished, ISO 8601 in UTC
     recipe: Recipe
     init: str | None  # file or folder name of the model that training started from, None for fresh weights
-    teacher: str | None  # file or folder name
+    teacher: str | None  # file or folder name; of several, with commas
     labels: tuple[str, ...]  # in the order of the model's outputs
     preprocess: Preprocess
     seed: int  # of weights, order, augmentation and dropout

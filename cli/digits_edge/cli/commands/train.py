@@ -80,8 +80,21 @@ MaxForgetting = Annotated[
         help="Refuse a model that forgets more than this share of the rehearsed validation pictures, net.",
     ),
 ]
-Teacher = Annotated[
-    Path | None, typer.Option(metavar="KERAS|RUN", help="Distil: learn this model's answers as well as the labels.")
+Teachers = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--teacher",
+        metavar="KERAS|RUN",
+        help="Distil: learn this model's answers as well as the labels. May be repeated: the mean of the logits.",
+    ),
+]
+ViewsFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--views",
+        metavar="DIR",
+        help="Keep the augmented pictures and the teachers' answers here, for other runs (1 GB of MNIST).",
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="Seed the initial weights, the order, augmentation and dropout.")]
 SplitSeed = Annotated[int, typer.Option(help="Seed the split into training and validation pictures.")]
@@ -114,7 +127,8 @@ def command(
     init: Init = None,
     also: Also = None,
     max_forgetting: MaxForgetting = 0.002,
-    teacher: Teacher = None,
+    teacher: Teachers = None,
+    views: ViewsFolder = None,
     seed: Seed = 7,
     split_seed: SplitSeed = 0,
     validation_fraction: ValidationFraction = 0.2,
@@ -164,7 +178,8 @@ def command(
         init=init,
         also=also,
         max_forgetting=max_forgetting,
-        teacher=teacher,
+        teachers=tuple(teacher or ()),
+        views=views,
         seed=seed,
         split_seed=split_seed,
         validation_fraction=validation_fraction,

@@ -69,6 +69,12 @@ def augment(pictures: Tensor, augmentation: Augmentation, seed: keras.random.See
     return pictures
 
 
+def scaled(pixels: Tensor) -> Tensor:
+    """Scale pixels as `numerics.scale` does, on the backend: float32[N, H, W, 1 or 3] in [0, 1]."""
+    pictures = ops.cast(pixels, "float32")
+    return (pictures[..., None] if len(pixels.shape) == 3 else pictures) / 255
+
+
 def affine(draws: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Compute where in the input each output pixel comes from, under an affine map about the picture's centre.
 

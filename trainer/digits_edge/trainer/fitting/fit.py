@@ -20,6 +20,7 @@ from .checkpoint import Checkpoint, discard
 from .history import Recorder
 from .steps import training_steps
 from .training_model import TrainingModel
+from .views import Views
 
 Pictures = tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]  # pixels uint8[N, H, W] and targets int64[N]
 
@@ -34,6 +35,7 @@ class FitPlan:
     seed: int  # of the order of the training pictures
     checkpoint: Path
     settings: dict[str, Any]  # JSON values that a resumed run must have in common with the interrupted one
+    views: Views | None = None  # versions of the training pictures with teachers' answers
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +65,7 @@ def fit(plan: FitPlan, *, resume: bool = False) -> Fitted:
     """
     started = time.monotonic()
     model, recipe = plan.model, plan.model.recipe
-    pixels, targets = plan.training
-    wanted = one_hot(targets, model.network.output_shape[-1])
+    pixels, wanted = _lessons(plan)
     fitted = _restore(plan) if resume else None
     if fitted is None:
         discard(plan.checkpoint)  # of a discarded run
@@ -77,8 +78,10 @@ def fit(plan: FitPlan, *, resume: bool = False) -> Fitted:
             if steps is None or augmentation != model.augmentation:
                 model.augmentation = augmentation
                 steps = training_steps(model, pixels, wanted)  # compiled with this augmentation
-            order = np.random.default_rng((plan.seed, epoch - 1)).permutation(len(pixels)).astype(np.int32)
-            for metrics in steps(order, recipe.batch_size):
+            order = np.random.default_rng((plan.seed, epoch - 1)).permutation(len(plan.training[0]))
+            if plan.views:
+                order += plan.views.first_row(recipe, epoch)
+            for metrics in steps(order.astype(np.int32), recipe.batch_size):
                 recorder.note_steps(metrics)
             last = _evaluated(plan, recorder, epoch)
             best = last if fitted is None or recorder.best_epoch == epoch else fitted.best
@@ -86,6 +89,16 @@ def fit(plan: FitPlan, *, resume: bool = False) -> Fitted:
             _save(plan, fitted, earlier + time.monotonic() - started)
     assert fitted is not None  # a recipe has at least one epoch
     return fitted
+
+
+def _lessons(plan: FitPlan) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]:
+    """All pictures to train on and what is wanted for each, as `training_steps` takes them."""
+    pixels, targets = plan.training
+    wanted = one_hot(targets, plan.model.network.output_shape[-1])
+    if not plan.views:
+        return pixels, wanted
+    versions = len(plan.views.pixels) // len(pixels)
+    return plan.views.pixels, np.concatenate([np.tile(wanted, (versions, 1)), plan.views.logits], axis=1)
 
 
 def _batch_sizes(plan: FitPlan) -> list[int]:
