@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from corruptions import CORRUPTIONS, HELD_OUT
-from release import TAUGHT
+from release import SEEDS, TEACHER
 
 from digits_edge.common.tables import table
 from digits_edge.export.report.gate_table import judged
@@ -12,7 +12,8 @@ from digits_edge.runtime.bundle import Bundle
 from digits_edge.trainer.run_info import RunInfo
 
 ABOUT = {
-    "micro": "The smallest: for microcontrollers and wherever a few kilobytes count.",
+    "nano": "The smallest: for microcontrollers with 8 kB of flash.",
+    "micro": "Small: for microcontrollers and wherever a few kilobytes count.",
     "compact": "The default, and the model in the wheel.",
     "notebook": "The blog notebook's network by this project's recipe: for comparison, and where size is free.",
 }
@@ -31,7 +32,7 @@ def write_card(folder: Path, info: RunInfo, facts: dict[str, str], corrupted: di
     notes = "".join(f"- `{rung['file']}`: {rung['note']}.\n" for rung in judged(gate) if "note" in rung)
     notes += "\n" * bool(notes)
     name, recipe, split = folder.name, info.recipe, info.split
-    taught = f", taught by this project's `{TAUGHT[name]}`" if name in TAUGHT else ""
+    taught = f", taught by this project's {len(SEEDS)} `{TEACHER}` networks" if name != TEACHER else ""
     augmentation = asdict(recipe.augmentation) | {"zoom": list(recipe.augmentation.zoom)}
     changes = {k: v for k, v in augmentation.items() if v not in (0, [1, 1], "constant")}
     described = [

@@ -3,14 +3,14 @@
 python benchmarks/release.py --data mnist-idx-folder --jobs 2
 
 Each run is under artifacts/runs/release-SEED/MODEL. What is finished stays; what was interrupted goes on after its last
-whole epoch: the command can be stopped and given again. `micro` learns from the first seed's `compact`.
+whole epoch: the command can be stopped and given again. The other models learn from all seeds of `notebook`.
 """
 
 import argparse
 import os
 import subprocess
 import sys
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from digits_edge.runtime.atomic_file import replacing
@@ -18,9 +18,13 @@ from digits_edge.trainer.fitting.checkpoint import checkpoint_path
 
 RUNS = Path("artifacts", "runs")
 SEEDS = (7, 8, 9)
-RECIPES = {"compact": "compact", "notebook": "wide", "micro": "micro"}  # the bundle's name, and how it is trained
-TAUGHT = {"micro": "compact"}
-FORMATS = {"micro": ("onnx", "c", "web")}  # TFLite comes along with C; the others' are the default
+# The bundle's name, and how it is trained.
+RECIPES = {"notebook": "wide", "compact": "compact", "micro": "micro", "nano": "nano"}
+TEACHER = "notebook"
+FORMATS = {
+    "micro": ("onnx", "c", "web"),
+    "nano": ("onnx", "c"),
+}  # TFLite comes along with C; the others' are the default
 HELD_OUT = 0.05  # of the 60,000, for the gate and the temperature
 
 
@@ -40,10 +44,13 @@ def digits_edge(*words: object, threads: int) -> None:
 def train(model: str, seed: int, data: str, threads: int) -> None:
     out = run_folder(model, seed)
     if not (out / "run.json").exists():
-        teacher = ("--teacher", run_folder(TAUGHT[model], SEEDS[0])) if model in TAUGHT else ()
+        teachers: list[object] = []
+        if model != TEACHER:
+            teachers = [word for each in SEEDS for word in ("--teacher", run_folder(TEACHER, each))]
+            teachers += ["--views", RUNS / "views"]
         resume = ("--resume",) if checkpoint_path(out).exists() else ()
         words = ("--data", data, "--recipe", RECIPES[model], "--seed", seed, "--validation-fraction", HELD_OUT)
-        digits_edge("train", *words, "--out", out, *teacher, *resume, threads=threads)
+        digits_edge("train", *words, "--out", out, *teachers, *resume, threads=threads)
     if not (out / "bundle").exists():
         digits_edge("export", out, "--int8", threads=threads)
 
@@ -51,24 +58,15 @@ def train(model: str, seed: int, data: str, threads: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a folder with MNIST's IDX files, or mnist to download them")
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="some of the seeds; the first is published")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once; each gets its share of the processors")
     options = parser.parse_args()
     RUNS.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
-    finished: dict[tuple[str, int], Future[None]] = {}
-
-    def turn(model: str, seed: int) -> None:
-        if model in TAUGHT:  # its teacher's turn came before
-            finished[TAUGHT[model], SEEDS[0]].result()
-        train(model, seed, options.data, threads)
-
     with ThreadPoolExecutor(options.jobs) as pool:
-        for seed in options.seeds:
-            for model in RECIPES:
-                finished[model, seed] = pool.submit(turn, model, seed)
-    for run in finished.values():
-        run.result()
+        for models in ([TEACHER], [model for model in RECIPES if model != TEACHER]):
+            runs = [(model, seed) for seed in SEEDS for model in models]
+            for done in [pool.submit(train, *run, options.data, threads) for run in runs]:
+                done.result()
     for model in RECIPES:
         formats = [word for name in FORMATS.get(model, ()) for word in ("--format", name)]
         words = ("--int8", *formats, "--out", Path("artifacts", model))

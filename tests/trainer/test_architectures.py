@@ -11,7 +11,9 @@ from digits_edge.trainer.fitting import architectures as models
 from digits_edge.trainer.recipes import MODELS
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("micro", 7_842), ("notebook", 594_922), ("compact", 48_946)])
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("nano", 1_856), ("micro", 7_842), ("notebook", 594_922), ("compact", 48_946)]
+)
 def test_parameters(name, parameters):
     model = models.build(name, (28, 28), 10, steps=1000)
     assert model.count_params() == parameters

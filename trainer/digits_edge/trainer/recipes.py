@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
 from digits_edge.runtime.errors import UsageError, one_of
 
-Architecture = Literal["micro", "compact", "notebook", "fast"]  # named here, so that recipes need no Keras
+Architecture = Literal["nano", "micro", "compact", "notebook", "fast"]  # named here, so that recipes need no Keras
 MODELS: Final[tuple[str, ...]] = get_args(Architecture)
 
 # The fields of `Augmentation` that are probabilities.
@@ -236,6 +236,11 @@ MICRO: Final = replace(
     ),
 )
 
+# Still milder, and longer, which costs little.
+NANO: Final = replace(
+    MICRO, name="nano", model="nano", epochs=80, augmentation=replace(MICRO.augmentation.gentle(), zoom=(0.85, 1.2))
+)
+
 # The blog notebook's network, trained the way this project trains its own.
 WIDE: Final = replace(COMPACT, name="wide", model="notebook", epochs=24, gentle_epochs=6, learning_rate=1e-3)
 
@@ -273,4 +278,4 @@ ADAPT: Final = replace(
     COMPACT, name="adapt", epochs=4, gentle_epochs=0, learning_rate=1e-4, hands=0.0, augmentation=_ROBUST.gentle()
 )
 
-RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, FAST, MICRO, WIDE, NOTEBOOK, ADAPT)}
+RECIPES: Final = {recipe.name: recipe for recipe in (COMPACT, FAST, MICRO, NANO, WIDE, NOTEBOOK, ADAPT)}

@@ -31,7 +31,7 @@ EPILOG: Final = "\n\n".join(
 )
 
 RecipeName = Annotated[
-    Literal["compact", "fast", "micro", "wide", "notebook", "adapt"] | None,
+    Literal["compact", "fast", "micro", "nano", "wide", "notebook", "adapt"] | None,
     typer.Option(
         help="Train by this recipe; all are listed below. Unless given, adapt where --init names a released model, "
         "else compact."

@@ -14,6 +14,14 @@ from digits_edge.runtime.errors import UsageError, first_line
 POOL: Final = None
 SIDE: Final = 28  # of the pictures that the networks are designed for, in pixels
 _STACKS: Final[dict[str, tuple[tuple[int, int, int, Literal["same", "valid"]] | None, ...]]] = {
+    "nano": (  # 1,856 parameters for ten classes
+        (6, 5, 1, "valid"),  # (N, 24, 24, 6)
+        POOL,
+        (6, 3, 1, "valid"),  # (N, 10, 10, 6)
+        (8, 3, 1, "valid"),
+        POOL,
+        (10, 3, 1, "valid"),  # (N, 2, 2, 10)
+    ),
     "micro": (  # 7,842 parameters for ten classes
         (8, 5, 1, "valid"),  # (N, 24, 24, 8)
         POOL,
