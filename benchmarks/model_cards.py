@@ -69,13 +69,13 @@ that calibrates its probabilities. Published is seed {info.seed}, the first, wha
 Recipe `{recipe.name}`: {recipe.epochs} epochs of batch {recipe.batch_size}, the last {recipe.gentle_epochs}
 with little augmentation, {recipe.optimizer} at {recipe.learning_rate} with {recipe.schedule} schedule, weight
 decay {recipe.weight_decay}{taught}. For each digit it saw {recipe.outliers} outliers, to be unsure of: letters,
-scribbles, shapes, textures, cut-up digits.
+scribbles, shapes, textures, cut-up digits; and {recipe.hands} drawn ones, of ways to write that MNIST lacks.
 Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
 
 ## Limits
 
 - MNIST's writers were American: census workers and pupils of the 1980s and 90s. A European 1 with a long upstroke, a
-  crossed 7 or an open 4 is rarer in it than elsewhere.
+  crossed 7 or an open 4 is rarer in it than elsewhere: of these it has mostly seen drawn ones.
 - What no recipe trains against may cost more than what it does: see {" and ".join(HELD_OUT)} above.
 - Photographs are only as good as what finds the digit in them.
 """,
