@@ -31,6 +31,7 @@ from digits_edge.trainer.datasets.idx import read_array
 from digits_edge.trainer.fitting.fit import FitPlan, fit, state_of
 from digits_edge.trainer.fitting.folds import state
 from digits_edge.trainer.pipeline import _build as build
+from digits_edge.trainer.pipeline import _training_pictures as training_pictures
 
 COUNTS = (5, 10, 20)
 OTHER_HANDS = 20  # the first of four
@@ -50,7 +51,8 @@ class Learner:
     def __init__(self, recipe: Recipe, init: str) -> None:
         options = TrainOptions("own", recipe, Path("run"), init=Path(init), also="sample")
         self.others = split.split(read_dataset("sample"), options.validation_fraction, options.split_seed)
-        self.model = build(options, split.rehearsing(self.others, self.others), "cpu")
+        parts = split.rehearsing(self.others, self.others)
+        self.model = build(options, parts.dataset, training_pictures(options, parts), "cpu")
         self.plan = FitPlan(self.model, ((), ()), ((), ()), options.seed, Path(), {})
         self.start = state(self.plan)
 
