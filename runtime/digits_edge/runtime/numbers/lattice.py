@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..metadata import familiarity
-from ..picture.connected_components import components
+from ..picture.connected_components import components, extremes
 from ..picture.mnist_form import in_box
 from ..picture.stroke_width import evened, widened
 from .lines import Line
@@ -163,10 +163,12 @@ def best_path(
 
 def _cut(ink: Floats, tall: float, seams: list[Seam]) -> Pieces:
     """Cut a line at its boundaries, but no figure that is almost whole on one side of them."""
-    columns = np.arange(ink.shape[1]) + 0.5
-    edges = np.maximum.accumulate([seam.columns for seam in seams]) if seams else np.zeros((0, len(ink)))
-    owner = (columns > edges[:, :, None]).sum(axis=0)
+    height, width = ink.shape
     count = len(seams) + 1
+    edges = np.maximum.accumulate([np.zeros(height), *(seam.columns for seam in seams)])[1:]
+    passed = np.zeros((height, width + 1), np.intp)  # boundaries that end at the left of each pixel
+    np.add.at(passed, (np.arange(height), np.searchsorted(np.arange(width) + 0.5, edges, "right")), 1)
+    owner = np.cumsum(passed, axis=1)[:, :-1]
     mask = ink > INKED
     figures = components(mask)
     figure = figures.numbers()
@@ -174,21 +176,15 @@ def _cut(ink: Floats, tall: float, seams: list[Seam]) -> Pieces:
     whole = np.where(shares.max(axis=1) >= WHOLE * shares.sum(axis=1), shares.argmax(axis=1), -1)
     owners = np.append(whole, -1)[widened(figure)]  # with the ink beside it
     owner = np.where(owners >= 0, owners, owner)
-    top, left = (_extremes(np.minimum, owner, mask, axis, count) for axis in (0, 1))
-    bottom, right = (_extremes(np.maximum, owner, mask, axis, count) + 1 for axis in (0, 1))
+    owned, inked = owner[mask], np.nonzero(mask)
+    top, left = (extremes(np.minimum, owned, places, np.full(count, height + width)) for places in inked)
+    bottom, right = (extremes(np.maximum, owned, places + 1, np.zeros(count, np.intp)) for places in inked)
     kept = np.maximum(bottom - top, right - left) >= LEAST * tall
     behind = np.append([seam.probability for seam in seams], 1.0)
     parts = np.flatnonzero(kept)
     boundaries = [behind[one:other].max() for one, other in pairwise(parts)]  # with nothing between two: one
     numbered = np.where(kept, np.cumsum(kept) - 1, -1)
     return Pieces(ink, numbered[owner], top[kept], bottom[kept], left[kept], right[kept], np.array(boundaries))
-
-
-def _extremes(of: np.ufunc, owner: Ints, mask: npt.NDArray[np.bool_], axis: int, count: int) -> Ints:
-    """The first or the last row or column of each piece's ink, int[count]."""
-    found = np.full(count, owner.shape[axis] if of is np.minimum else -1)
-    of.at(found, owner[mask], np.nonzero(mask)[axis])
-    return found
 
 
 def _runs(pieces: Pieces, tall: float) -> list[tuple[int, int]]:

@@ -20,6 +20,7 @@ from ..errors import MissingExtra
 from ..picture.resize import resize
 
 Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.intp]
 
 TALL: Final = 26  # height of the digits, in pixels, that the network was trained with
 TILE: Final = 48, 128  # height and width of what the network looks at
@@ -88,37 +89,45 @@ def _network() -> Callable[[npt.NDArray[np.uint8]], Floats]:
     return lambda tiles: session.run(None, {"image": tiles})[0]
 
 
-def _cheapest(cost: Floats) -> list[tuple[float, npt.NDArray[np.intp]]]:
+def _cheapest(cost: Floats) -> list[tuple[float, Ints]]:
     """Paths int[H] from top to bottom that are cheaper than their neighbours, with mean costs, from left to right."""
     height, width = cost.shape
     down, above = _sweep(cost)
-    up, below = (part[::-1] for part in _sweep(cost[::-1]))
-    price = (down + up - cost) / height
-    found = []
-    for row in (height // 4, height // 2, 3 * height // 4):
-        padded = np.pad(price[row], 2, constant_values=np.inf)
-        least = np.min([padded[shift : shift + width] for shift in range(5)], axis=0)
-        for column in np.flatnonzero((price[row] <= least) & (price[row] < DEAREST)):
-            path = np.full(height, column)
-            for y in range(row, 0, -1):
-                path[y - 1] = path[y] + above[y, path[y]]
-            for y in range(row, height - 1):
-                path[y + 1] = path[y] + below[y, path[y]]
-            worst = np.sort(cost[np.arange(height), path])[-WORST:]
-            found.append((float(worst.mean()), path))
-    kept: list[tuple[float, npt.NDArray[np.intp]]] = []
-    for one in sorted(found, key=lambda one: one[0]):
-        if all(np.abs(one[1] - other).mean() > APART for _, other in kept):
+    up, below = _sweep(cost[::-1])
+    price = (down + up[::-1] - cost) / height
+    framed = np.pad(price, ((0, 0), (2, 2)), constant_values=np.inf)
+    starts = price < DEAREST
+    for shift in range(5):
+        starts &= price <= framed[:, shift : shift + width]
+    rows = (height // 4, height // 2, 3 * height // 4)
+    paths = np.concatenate([_through(row, starts[row], above, below[::-1]) for row in rows])
+    worst = np.sort(cost[np.arange(height), paths], axis=1)[:, -WORST:].mean(axis=1)
+    kept: list[int] = []
+    for one in np.argsort(worst, kind="stable"):
+        if (np.abs(paths[kept] - paths[one]).sum(axis=1) > APART * height).all():
             kept.append(one)
-    return sorted(kept, key=lambda one: float(one[1].mean()))
+    return [(float(worst[one]), paths[one]) for one in sorted(kept, key=lambda one: float(paths[one].mean()))]
 
 
-def _sweep(cost: Floats) -> tuple[Floats, npt.NDArray[np.intp]]:
+def _through(row: int, starts: npt.NDArray[np.bool_], above: Ints, below: Ints) -> Ints:
+    """Paths int[K, H] from top to bottom through some columns bool[W] of a row, by the steps from each pixel."""
+    columns = np.flatnonzero(starts)
+    path = np.empty((len(above), len(columns)), np.intp)
+    path[row] = columns
+    for y in range(row, 0, -1):
+        path[y - 1] = path[y] + above[y, path[y]]
+    for y in range(row, len(path) - 1):
+        path[y + 1] = path[y] + below[y, path[y]]
+    return np.ascontiguousarray(path.T)
+
+
+def _sweep(cost: Floats) -> tuple[Floats, Ints]:
     """The least cost of a path from the first row to each pixel, float32[H, W], and its last step: -1, 0 or 1."""
-    total, steps = cost.copy(), np.zeros(cost.shape, np.intp)
-    for row in range(1, len(cost)):
-        framed = np.pad(total[row - 1], 1, constant_values=np.inf)
-        ways = np.stack([framed[1:-1], framed[:-2] + SLANTED, framed[2:] + SLANTED])
-        steps[row] = np.array([0, -1, 1])[ways.argmin(axis=0)]
-        total[row] += ways.min(axis=0)
+    framed = np.pad(cost, ((0, 0), (1, 1)), constant_values=np.inf)
+    total = framed[:, 1:-1]
+    for row, before in zip(total[1:], framed[:-1], strict=True):
+        row += np.minimum(before[1:-1], np.minimum(before[:-2], before[2:]) + SLANTED)
+    steps = np.zeros(cost.shape, np.intp)
+    straight, left, right = total[:-1], framed[:-1, :-2] + SLANTED, framed[:-1, 2:] + SLANTED
+    steps[1:] = np.where(straight <= np.minimum(left, right), 0, np.where(left <= right, -1, 1))
     return total, steps

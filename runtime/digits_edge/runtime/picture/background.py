@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from .median import median
 
 Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -45,61 +47,57 @@ def find_ink(grey: Floats) -> Ink:
     if not dark:
         grey, local = 255 - grey, -local
     shade = paper_shade(grey, local >= 0)
-    residual = grey - shade
+    above = residual = grey - shade
     noise = _spread(residual)
-    paper = shade
     for _ in range(ROUNDS):
         keep = (np.abs(residual) < FROM_NOISE * noise + 2).astype(np.float32)
         share = box_mean(keep, window)
-        local = box_mean((grey - shade) * keep, window) / np.maximum(share, 1e-3)
-        paper = shade + np.where(share > TRUSTED, local, 0)
+        local = box_mean(above * keep, window) / np.maximum(share, 1e-3)
+        local *= share > TRUSTED
+        paper = shade + local
         residual = grey - paper
         noise = _spread(residual)
-    strength = (-residual / (np.maximum(paper, 0) + LEAST_LIGHT)).clip(min=0)
-    level = float(np.median(paper))
-    return Ink(np.asarray(strength, np.float32), noise / (level + LEAST_LIGHT), dark)
+    strength = np.maximum(-residual / (np.maximum(paper, 0) + LEAST_LIGHT), 0)
+    return Ink(strength, noise / (median(paper.ravel()) + LEAST_LIGHT), dark)
 
 
 def box_mean(image: Floats, radius: int) -> Floats:
     """Means over squares of 2 radius + 1 pixels a side, cropped at the border, float32[H, W]."""
-    for axis in (0, 1):
-        size = image.shape[axis]
-        sums = np.zeros((size + 1, image.shape[1 - axis]))
-        np.cumsum(image if axis == 0 else image.T, axis=0, out=sums[1:])
+    means: npt.NDArray[Any] = image
+    for size in image.shape:
+        sums = np.zeros((size + 1, means.shape[1]))
+        np.cumsum(means, axis=0, out=sums[1:])
         places = np.arange(size)
         low, high = np.maximum(places - radius, 0), np.minimum(places + radius + 1, size)
-        means = (sums[high] - sums[low]) / (high - low)[:, None]
-        image = means if axis == 0 else means.T
-    return np.asarray(image, np.float32)
+        means = ((sums[high] - sums[low]) / (high - low)[:, None]).T
+    return np.ascontiguousarray(means, np.float32)
 
 
 def paper_shade(grey: Floats, first: Mask) -> Floats:
     """Fit a quadratic surface to the paper, float32[H, W], beginning with the pixels `first` bool[H, W]."""
-    height, width = grey.shape
-    step = max(1, max(height, width) // 48)
-    y = np.linspace(-1, 1, height, dtype=np.float32)
-    x = np.linspace(-1, 1, width, dtype=np.float32)
+    step = max(1, max(grey.shape) // 48)
+    y, x = (np.linspace(-1, 1, side, dtype=np.float32) for side in grey.shape)
 
-    def terms(y: Floats, x: Floats) -> Floats:
-        y, x = y[:, None], x[None, :]
-        return np.stack(np.broadcast_arrays(np.float32(1), y, x, y * x, y * y, x * x), axis=-1)
+    def terms(y: Floats, x: Floats) -> list[Floats]:
+        y = y[:, None]
+        return [np.ones((1, 1), np.float32), y, x, y * x, y * y, x * x]
 
-    sampled = terms(y[::step], x[::step]).reshape(-1, 6).astype(np.float64)
     values = grey[::step, ::step].ravel()
     near = first[::step, ::step].ravel()
+    sampled = np.stack([np.ravel(term) for term in np.broadcast_arrays(*terms(y[::step], x[::step]))], dtype=np.float64)
     for _ in range(GLOBAL):
-        chosen = sampled[near]
-        normal = np.einsum("ki,kj->ij", chosen, chosen)  # not by BLAS, which would start its threads
-        fit = np.linalg.solve(normal + RIDGE * np.eye(6), np.einsum("ki,k->i", chosen, values[near]))
-        distance = np.abs(values - sampled @ fit)
-        near = distance <= max(FROM_NOISE * 1.4826 * float(np.median(distance)), 2.0)
-    return np.asarray(terms(y, x) @ fit, np.float32)
+        chosen = sampled * near
+        normal = np.einsum("ik,jk->ij", chosen, sampled)  # not by BLAS, which would start its threads
+        fit = np.linalg.solve(normal + RIDGE * np.eye(6), np.einsum("ik,k->i", chosen, values))
+        distance = np.abs(values - np.einsum("i,ik->k", fit, sampled))
+        near = distance <= max(FROM_NOISE * 1.4826 * median(distance), 2.0)
+    return np.asarray(sum(share * term for share, term in zip(fit, terms(y, x), strict=True)), np.float32)
 
 
 def _spread(residual: Floats) -> float:
     """Standard deviation of the paper, estimated from the median of what is lighter; ink is not."""
-    lighter = residual[residual > 0]
-    return 1.4826 * float(np.median(lighter)) if lighter.size else 0.0
+    lighter = residual.ravel()[residual.ravel() > 0]
+    return 1.4826 * median(lighter) if lighter.size else 0.0
 
 
 def flat_ink(grey: Floats) -> Ink | None:
@@ -114,22 +112,24 @@ def flat_ink(grey: Floats) -> Ink | None:
     dark = bool(light.mean() + border.mean() + light[:: len(light) - 1, :: light.shape[1] - 1].mean() > 1.5)
     if light.all() or not light.any():
         return None
-    paper, ink = float(np.median(grey[light == dark])), float(np.median(grey[light != dark]))
-    if max(grey.shape) > FEW and float(np.mean(np.abs(grey[light == dark] - paper) <= SAME)) < FLAT:
+    values, is_paper = grey.ravel(), light.ravel() == dark  # flat, since numpy chooses several times as fast from rows
+    sheet = values[is_paper]
+    paper = median(sheet)
+    if max(grey.shape) > FEW and np.count_nonzero(np.abs(sheet - paper) <= SAME) / len(sheet) < FLAT:
         return None
-    if abs(paper - ink) < FAINTEST:
+    if abs(paper - median(values[~is_paper])) < FAINTEST:
         return None
     strength = (paper - grey if dark else grey - paper) / 255
-    return Ink(np.asarray(strength.clip(min=0), np.float32), 0.0, dark)
+    return Ink(np.maximum(strength, 0), 0.0, dark)
 
 
 def otsu(values: Floats) -> float:
     """The threshold that separates values from 0 to 1 best into two groups (Otsu 1979), over 256 bins."""
-    counts, edges = np.histogram(values, bins=256, range=(0, 1))
-    centres = (edges[:-1] + edges[1:]) / 2
+    counts = np.bincount(np.minimum(values.ravel() * 256, 255).astype(np.uint8), minlength=256)
+    centres = (np.arange(256) + 0.5) / 256
     below = np.cumsum(counts, dtype=np.float64)  # (256,)
     above = counts.sum() - below
     sums = np.cumsum(counts * centres)
     means_below = sums / np.maximum(below, 1)
     means_above = (sums[-1] - sums) / np.maximum(above, 1)
-    return float(edges[1 + int(np.argmax(below * above * (means_below - means_above) ** 2))])
+    return (1 + int(np.argmax(below * above * (means_below - means_above) ** 2))) / 256

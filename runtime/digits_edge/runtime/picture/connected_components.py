@@ -54,16 +54,15 @@ class Components:
         """Number of sides of the picture that each component touches, int[K]."""
         height, width = self.shape
         touched = (self.top == 0, self.left == 0, self.bottom == height, self.right == width)
-        return np.asarray(np.sum(touched, axis=0, dtype=np.intp))
+        return np.asarray(sum(side.astype(np.intp) for side in touched))
 
     def mask(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """The pixels bool[H, W] of the chosen components bool[K]."""
         height, width = self.shape
         runs = chosen[self._labels]
-        steps = np.zeros(height * (width + 2) + 1, np.int8)
-        steps[self._starts[runs]] = 1
-        steps[self._ends[runs]] = -1
-        return np.cumsum(steps[:-1], dtype=np.int8).reshape(height, width + 2)[:, :width] > 0
+        changes = np.stack([self._starts[runs], self._ends[runs]], axis=1).ravel()
+        lengths = np.diff(changes, prepend=0, append=height * (width + 2))
+        return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(height, width + 2)[:, :width]
 
     def numbers(self) -> Ints:
         """The number of the component at each pixel, int[H, W]; -1 where there is none."""
@@ -78,10 +77,10 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
     """Find the connected components of a mask bool[H, W], and sum images [H, W] over each of them."""
     height, width = mask.shape
     stride = width + 2
-    padded = np.zeros((height, stride), np.int8)
-    padded[:, :width] = mask
-    change = np.diff(padded.ravel(), prepend=np.int8(0))
-    starts, ends = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
+    padded = np.zeros(1 + height * stride, np.bool_)
+    padded[1:].reshape(height, stride)[:, :width] = mask
+    changes = np.flatnonzero(padded[1:] != padded[:-1])
+    starts, ends = changes[::2], changes[1::2]
     # the runs of the next row that touch a run are consecutive in the order of all runs
     first = np.searchsorted(ends - stride, starts, "left")
     beyond = np.searchsorted(starts - stride, ends, "right")
@@ -89,25 +88,26 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
     upper = np.repeat(np.arange(len(starts)), touching)
     lower = np.arange(len(upper)) - np.repeat(np.cumsum(touching) - touching, touching) + np.repeat(first, touching)
     labels = _joined(len(starts), upper, lower)
-    _, labels = np.unique(labels, return_inverse=True)
-    count = int(labels.max(initial=-1)) + 1
+    first_runs = labels == np.arange(len(labels))
+    labels = (np.cumsum(first_runs) - 1)[labels]
+    count = np.count_nonzero(first_runs)
     rows, left = np.divmod(starts, stride)
     lengths = ends - starts
-    start = rows * width + left
+    inked, behind = mask.ravel(), np.cumsum(lengths)
     sums: list[npt.NDArray[np.float64]] = []
     for image in images:
-        flat = np.append(image, np.float32(0)).astype(np.float32)  # a run may end with the picture
-        along = np.add.reduceat(flat, np.stack([start, start + lengths], axis=1).ravel())[::2] if count else start
+        values = image.ravel()[inked].astype(np.float32, copy=False)
+        along = np.add.reduceat(values, behind - lengths) if count else behind
         sums.append(np.bincount(labels, along, count).astype(np.float64))
     ends_at = left + lengths
     level = (rows == 0) | (rows == height - 1)
     border = np.where(level, lengths, (left == 0).astype(np.intp) + (ends_at == width))
     return Components(
         mask.shape,
-        top=_extreme(np.minimum, labels, rows, np.full(count, height)),
-        bottom=_extreme(np.maximum, labels, rows + 1, np.zeros(count, np.intp)),
-        left=_extreme(np.minimum, labels, left, np.full(count, width)),
-        right=_extreme(np.maximum, labels, ends_at, np.zeros(count, np.intp)),
+        top=extremes(np.minimum, labels, rows, np.full(count, height)),
+        bottom=extremes(np.maximum, labels, rows + 1, np.zeros(count, np.intp)),
+        left=extremes(np.minimum, labels, left, np.full(count, width)),
+        right=extremes(np.maximum, labels, ends_at, np.zeros(count, np.intp)),
         area=np.bincount(labels, lengths, count).astype(np.intp),
         border=np.bincount(labels, border, count).astype(np.intp),
         sums=tuple(sums),
@@ -129,6 +129,7 @@ def _joined(count: int, one: Ints, other: Ints) -> Ints:
             labels = compressed
 
 
-def _extreme(of: np.ufunc, labels: Ints, values: Ints, start: Ints) -> Ints:
+def extremes(of: np.ufunc, labels: Ints, values: Ints, start: Ints) -> Ints:
+    """The least or greatest of `start` int[K] and the values int[N] of each label int[N]."""
     of.at(start, labels, values)
     return start

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from .background import FEW, box_mean, find_ink, flat_ink, paper_shade
 from .connected_components import Components, components
+from .median import median
 from .mnist_form import bounding_box, in_box, is_normalised
 from .resize import resize
 from .ruled_lines import without_lines
@@ -119,7 +120,7 @@ def _find(grey: Pixels) -> Finding:
     if size < SMALLEST:
         return Finding(None, steps=steps)
     fringed = widened(mask)  # strokes fade into paper
-    strong = min(seed.strong, FADING * float(np.median(strength[mask])))
+    strong = min(seed.strong, FADING * median(strength[mask]))
     digit = ((strength / strong - OFFSET) / (1 - OFFSET)).clip(0, 1) * fringed
     drawn = evened(digit[box], narrow=max(grey.shape) > FEW and size * factor >= RESOLVED)
     pixels = in_box(drawn)
@@ -129,6 +130,8 @@ def _find(grey: Pixels) -> Finding:
 
 def without_margins(small: Floats) -> Floats:
     """Paint what is far darker than the paper and lies along the border, such as a table, in the paper's shade."""
+    if min(side.min() for side in (small[0], small[-1], small[:, 0], small[:, -1])) >= DARK * small.max():
+        return small
     dark = components(small < DARK * np.median(small))
     along = _is_along(dark)
     if not along.any():
@@ -159,7 +162,7 @@ def _best_seed(strength: Floats, noise: float) -> Seed | None:
         index = int(np.argmax(scores))
         if scores[index] > best and _is_no_speck(figures, index):
             mask = figures.mask(np.arange(len(figures)) == index)
-            best, seed = scores[index], Seed(mask, int(figures.sides[index]), float(np.median(strength[mask])))
+            best, seed = scores[index], Seed(mask, int(figures.sides[index]), median(strength[mask]))
     return seed
 
 

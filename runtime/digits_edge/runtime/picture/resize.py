@@ -20,10 +20,10 @@ def resize(image: npt.NDArray[np.float32], height: int, width: int) -> npt.NDArr
 def _along_rows(image: npt.NDArray[np.float32], out: int) -> npt.NDArray[np.float32]:
     """Resize the first axis, without a matrix product, which would start the threads of numpy's BLAS."""
     places, shares = _taps(len(image), out)
-    resized = np.zeros((out, *image.shape[1:]), np.float32)
-    for tap in range(places.shape[0]):
-        resized += image[places[tap]] * shares[tap].reshape(-1, *[1] * (image.ndim - 1))
-    return resized
+    image = np.ascontiguousarray(image)
+    rows = image[places]  # (taps, out, ...)
+    rows *= shares.reshape(*shares.shape, *[1] * (image.ndim - 1))
+    return np.asarray(rows.sum(axis=0))
 
 
 @lru_cache(maxsize=64)

@@ -52,9 +52,14 @@ def _level_lines(strength: Floats, level: float) -> list[Line]:
     shifts, lengths = _courses(height, width)
     inked = strength > level
     inked[1:-1] |= inked[:-2] | inked[2:]
-    y, x = np.nonzero(inked)
-    middles = ((height + y - shift[x]).clip(min=0) for shift in shifts)  # of the line through each pixel, plus height
-    counts = np.stack([np.bincount(some, minlength=2 * height)[height : 2 * height] for some in middles])
+    if np.count_nonzero(inked.any(axis=0)) < COVERED * width / 2:
+        return []
+    places = np.flatnonzero(inked)
+    y = places // width
+    x = places - y * width
+    y += (above := int(shifts.max()))
+    middles = (np.bincount(y - shift[x], minlength=above + height) for shift in shifts)
+    counts = np.stack([some[above : above + height] for some in middles])
     cover = counts / np.maximum(lengths, width / 2)  # (slopes, H)
     flat, ink = strength.ravel(), np.zeros(cover.shape, np.float32)
     for slope, row in zip(*np.nonzero(cover >= COVERED), strict=True):

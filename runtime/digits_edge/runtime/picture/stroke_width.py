@@ -29,8 +29,11 @@ def evened(ink: Floats, narrow: bool) -> Floats:
     """
     scale = DRAWN / max(ink.shape)
     height, width = (max(1, round(side * scale)) for side in ink.shape)
-    drawn = np.pad(resize(ink, height, width), round(MOST_ADDED * DRAWN) + 2)
-    drawn = (drawn * 2 - 0.5).clip(0, 1)  # edges a pixel or two wide
+    margin = round(MOST_ADDED * DRAWN) + 2
+    drawn = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
+    drawn[margin:-margin, margin:-margin] = (resize(ink, height, width) * 2 - 0.5).clip(
+        0, 1
+    )  # edges a pixel or two wide
     stroke = stroke_width(drawn > 0.5) / DRAWN
     if stroke < FINE:
         return _dilated(drawn, DRAWN * min((FINE - stroke) / 2, MOST_ADDED))
@@ -49,7 +52,7 @@ def _dilated(drawn: Floats, by: float) -> Floats:
 
 def stroke_width(mask: Mask) -> float:
     """Mean width of the strokes in a mask bool[H, W], in pixels; 0 without strokes."""
-    return 2 * int(mask.sum()) / max(1, int(outline(mask).sum()))
+    return 2 * int(np.count_nonzero(mask)) / max(1, int(np.count_nonzero(outline(mask))))
 
 
 def outline(mask: Mask) -> Mask:
@@ -61,12 +64,16 @@ def outline(mask: Mask) -> Mask:
 
 def widened(image: npt.NDArray[T]) -> npt.NDArray[T]:
     """The largest of each pixel [H, W] and its eight neighbours: strokes get one pixel wider on each side."""
-    padded = np.pad(image, 1, mode="edge")
-    rows = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    return np.asarray(np.maximum(np.maximum(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:]))
+    return _with_both_sides(_with_both_sides(image).T).T
 
 
 def _cross(image: Floats) -> Floats:
-    padded = np.pad(image, 1, mode="edge")
-    upright = np.maximum(np.maximum(padded[:-2, 1:-1], padded[2:, 1:-1]), image)
-    return np.maximum(np.maximum(padded[1:-1, :-2], padded[1:-1, 2:]), upright)
+    return np.maximum(_with_both_sides(image), _with_both_sides(image.T).T)
+
+
+def _with_both_sides(image: npt.NDArray[T]) -> npt.NDArray[T]:
+    """The largest of each pixel and those above and below it."""
+    largest = image.copy("K")
+    np.maximum(largest[1:], image[:-1], out=largest[1:])
+    np.maximum(largest[:-1], image[1:], out=largest[:-1])
+    return largest
