@@ -64,12 +64,14 @@ def find_ink(grey: Floats) -> Ink:
 def box_mean(image: Floats, radius: int) -> Floats:
     """Means over squares of 2 radius + 1 pixels a side, cropped at the border, float32[H, W]."""
     means: npt.NDArray[Any] = image
-    for size in image.shape:
-        sums = np.zeros((size + 1, means.shape[1]))
-        np.cumsum(means, axis=0, out=sums[1:])
+    for size, other in (image.shape, image.shape[::-1]):
+        sums = np.zeros((size + 1, other + other % 2))
+        sums[1:, :other] = means
+        pairs = sums.view(np.complex128)  # two columns, which take as long as one
+        np.cumsum(pairs, axis=0, out=pairs)
         places = np.arange(size)
         low, high = np.maximum(places - radius, 0), np.minimum(places + radius + 1, size)
-        means = ((sums[high] - sums[low]) / (high - low)[:, None]).T
+        means = ((sums[high] - sums[low]) / (high - low)[:, None]).T[:other]
     return np.ascontiguousarray(means, np.float32)
 
 
@@ -80,11 +82,14 @@ def paper_shade(grey: Floats, first: Mask) -> Floats:
 
     def terms(y: Floats, x: Floats) -> list[Floats]:
         y = y[:, None]
-        return [np.ones((1, 1), np.float32), y, x, y * x, y * y, x * x]
+        return [np.ones_like(y), y, x, y * x, y * y, x * x]
 
     values = grey[::step, ::step].ravel()
     near = first[::step, ::step].ravel()
-    sampled = np.stack([np.ravel(term) for term in np.broadcast_arrays(*terms(y[::step], x[::step]))], dtype=np.float64)
+    sampled = np.empty((6, *grey[::step, ::step].shape))
+    for plane, term in zip(sampled, terms(y[::step], x[::step]), strict=True):
+        plane[:] = term
+    sampled = sampled.reshape(6, -1)
     for _ in range(GLOBAL):
         chosen = sampled * near
         normal = np.einsum("ik,jk->ij", chosen, sampled)  # not by BLAS, which would start its threads
@@ -94,7 +99,7 @@ def paper_shade(grey: Floats, first: Mask) -> Floats:
     return np.asarray(sum(share * term for share, term in zip(fit, terms(y, x), strict=True)), np.float32)
 
 
-def _spread(residual: Floats) -> float:
+def _spread(residual: npt.NDArray[np.floating]) -> float:
     """Standard deviation of the paper, estimated from the median of what is lighter; ink is not."""
     lighter = residual.ravel()[residual.ravel() > 0]
     return 1.4826 * median(lighter) if lighter.size else 0.0

@@ -25,6 +25,7 @@ class Components:
     left: Ints
     right: Ints  # exclusive
     area: Ints  # in pixels
+    sides: Ints  # number of sides of the mask that each touches
     border: Ints  # pixels on the mask's border
     sums: tuple[npt.NDArray[np.float64], ...]  # float64[K] for each image: the sum over each component's pixels
     _starts: Ints  # of the runs, in the mask with two empty columns behind each row, flattened
@@ -48,13 +49,6 @@ class Components:
     def longer(self) -> Ints:
         """Longer sides of the boxes, int[K]."""
         return np.maximum(self.height, self.width)
-
-    @property
-    def sides(self) -> Ints:
-        """Number of sides of the picture that each component touches, int[K]."""
-        height, width = self.shape
-        touched = (self.top == 0, self.left == 0, self.bottom == height, self.right == width)
-        return np.asarray(sum(side.astype(np.intp) for side in touched))
 
     def mask(self, chosen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """The pixels bool[H, W] of the chosen components bool[K]."""
@@ -86,14 +80,14 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
     beyond = np.searchsorted(starts - stride, ends, "right")
     touching = np.maximum(beyond - first, 0)
     upper = np.repeat(np.arange(len(starts)), touching)
-    lower = np.arange(len(upper)) - np.repeat(np.cumsum(touching) - touching, touching) + np.repeat(first, touching)
+    lower = np.arange(len(upper)) + np.repeat(first + touching - np.cumsum(touching), touching)
     labels = _joined(len(starts), upper, lower)
     first_runs = labels == np.arange(len(labels))
     labels = (np.cumsum(first_runs) - 1)[labels]
     count = np.count_nonzero(first_runs)
     rows, left = np.divmod(starts, stride)
     lengths = ends - starts
-    inked, behind = mask.ravel(), np.cumsum(lengths)
+    inked, behind = np.flatnonzero(mask), np.cumsum(lengths)
     sums: list[npt.NDArray[np.float64]] = []
     for image in images:
         values = image.ravel()[inked].astype(np.float32, copy=False)
@@ -101,15 +95,20 @@ def components(mask: npt.NDArray[np.bool_], *images: npt.NDArray[Any]) -> Compon
         sums.append(np.bincount(labels, along, count).astype(np.float64))
     ends_at = left + lengths
     level = (rows == 0) | (rows == height - 1)
-    border = np.where(level, lengths, (left == 0).astype(np.intp) + (ends_at == width))
+    on_border = np.where(level, lengths, (left == 0).astype(np.intp) + (ends_at == width))
+    top = extremes(np.minimum, labels, rows, np.full(count, height))
+    bottom = extremes(np.maximum, labels, rows + 1, np.zeros(count, np.intp))
+    leftmost = extremes(np.minimum, labels, left, np.full(count, width))
+    right = extremes(np.maximum, labels, ends_at, np.zeros(count, np.intp))
     return Components(
         mask.shape,
-        top=extremes(np.minimum, labels, rows, np.full(count, height)),
-        bottom=extremes(np.maximum, labels, rows + 1, np.zeros(count, np.intp)),
-        left=extremes(np.minimum, labels, left, np.full(count, width)),
-        right=extremes(np.maximum, labels, ends_at, np.zeros(count, np.intp)),
+        top=top,
+        bottom=bottom,
+        left=leftmost,
+        right=right,
         area=np.bincount(labels, lengths, count).astype(np.intp),
-        border=np.bincount(labels, border, count).astype(np.intp),
+        sides=(top == 0).astype(np.intp) + (bottom == height) + (leftmost == 0) + (right == width),
+        border=np.bincount(labels, on_border, count).astype(np.intp),
         sums=tuple(sums),
         _starts=starts,
         _ends=ends,
