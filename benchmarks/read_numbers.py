@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from written_numbers import Digits, number
+from written_numbers import Digits, Pixels, number
 
 from digits_edge.common.tables import table
 from digits_edge.runtime import Classifier
+from digits_edge.runtime.picture.resize import resize
 from digits_edge.trainer import read_dataset
 from digits_edge.trainer.datasets.split import split
 
@@ -29,6 +30,7 @@ MANIFEST = Path(__file__).parents[1] / "artifacts" / "compact" / "manifest.json"
 GAPS = {"wide apart": 0.25, "apart": 0.1, "touching": 0.0, "overlap 5 %": -0.05, "overlap 12 %": -0.12}
 LENGTHS = (1, 2, 3, 5, 8)
 SIGNS = 0.3
+FIELD = 400, 1000  # height and width of the pictures whose time is shown apart
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,19 @@ def of_strings(classifier: Classifier, digits: Digits, count: int, seed: int) ->
             yield row(f"{name}, {length}", answers)
             every += answers
         yield row(f"{name}, all", every)
+    drawn = (number(rng, digits, 5, GAPS["apart"]) for _ in range(count))
+    field = "five apart, {1} x {0} pixels".format(*FIELD)
+    yield row(field, [answer(classifier, in_field(picture), text) for picture, text in drawn])
+
+
+def in_field(picture: Pixels) -> Pixels:
+    """A picture enlarged to the size of `FIELD`, on paper of its median shade."""
+    scale = min(side / own for side, own in zip(FIELD, picture.shape, strict=True))
+    height, width = (int(side * scale) for side in picture.shape)
+    field = np.full(FIELD, np.median(picture), np.uint8)
+    top, left = (FIELD[0] - height) // 2, (FIELD[1] - width) // 2
+    field[top : top + height, left : left + width] = resize(picture.astype(np.float32), height, width)
+    return field
 
 
 def validation_digits(data: str) -> Digits:

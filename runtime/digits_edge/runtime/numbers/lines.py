@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..picture.connected_components import Components
+from ..picture.median import median
 from ..picture.mnist_form import bounding_box
 
 Floats = npt.NDArray[np.float32]
@@ -33,8 +34,8 @@ NEAR: Final = 0.12  # of the line's height: largest distance of a part from its 
 class Line:
     """A line of writing."""
 
-    mask: Mask  # its pixels, bool[H, W] of the whole picture
-    box: tuple[slice, slice]  # rows and columns of the mask's pixels
+    box: tuple[slice, slice]  # rows and columns in the picture
+    mask: Mask  # its pixels in the box, bool[H, W]
     tall: float  # the usual height of its figures, in pixels
     middle: float  # of its figures, in pixels below the top of the box, at the box's left side
     slope: float  # by which it falls to the right; 0 for a single figure
@@ -47,7 +48,7 @@ def find_lines(figures: Components) -> list[Line]:
     if not len(writing):
         return []
     heights = figures.height[writing]
-    usual = float(np.median(heights[heights >= 0.4 * heights.max()]))
+    usual = median(heights[heights >= 0.4 * heights.max()])
     sized = (figures.height < TALL * usual) & (figures.longer >= SPECK * usual)
     writing = writing[sized[writing]]
     high = figures.height[writing] >= SMALL * usual
@@ -93,7 +94,7 @@ def _are_signs(figures: Components, lines: list[list[int]]) -> Mask:
     """Which lines bool[L] are low and stand partly at the height of a longer one, as commas do."""
     count = np.array([len(line) for line in lines])
     tall = np.array([figures.height[line].max() for line in lines])
-    usual = np.array([np.median(figures.height[line]) for line in lines])
+    usual = np.array([median(figures.height[line]) for line in lines])
     top = np.array([figures.top[line].min() for line in lines])
     bottom = np.array([figures.bottom[line].max() for line in lines])
     common = np.minimum(bottom[:, None], bottom) > np.maximum(top[:, None], top)
@@ -101,12 +102,12 @@ def _are_signs(figures: Components, lines: list[list[int]]) -> Mask:
 
 
 def _line(figures: Components, members: list[int], small: Ints) -> Line:
-    tall = float(np.median(figures.height[members]))
+    tall = median(figures.height[members])
     y, x = (figures.top + figures.bottom) / 2, (figures.left + figures.right) / 2
     across, down = x[members] - x[members].mean(), y[members] - y[members].mean()
     slope = float((across * down).sum() / (across * across).sum()) if np.ptp(across) > tall else 0.0
     level = y - slope * x  # of each figure, in the column 0
-    middle = float(np.median(level[members]))
+    middle = median(level[members])
     apart = _distances(figures, small, np.array(members))
     every = np.array([*members, *small[apart < NEAR * tall]])
     below = (level[every] > middle + BELOW * tall) & (figures.height[every] < COMMA * tall)
@@ -119,7 +120,7 @@ def _line(figures: Components, members: list[int], small: Ints) -> Line:
         )
         for one in [*every[below], *small[(NEAR * tall <= apart) & (apart < BESIDE * tall)]]
     )
-    return Line(mask, box, tall, middle + slope * columns.start - rows.start, slope, signs)
+    return Line(box, mask[box], tall, middle + slope * columns.start - rows.start, slope, signs)
 
 
 def _distances(figures: Components, some: Ints, others: Ints) -> npt.NDArray[np.float64]:

@@ -15,6 +15,7 @@ from ..picture.background import find_ink, flat_ink
 from ..picture.connected_components import components
 from ..picture.decode import read_scaled
 from ..picture.finder import without_margins
+from ..picture.median import median
 from ..picture.mnist_form import SIDE
 from ..picture.ruled_lines import without_lines
 from ..picture.shrink import ink_grey, mean_squares
@@ -55,7 +56,7 @@ def read_numbers(picture: Any, classify: Classify, contract: Contract, digits: i
     factor = -(-max(grey.shape) // WORKING)
     strength, level = _strength(grey, factor)
     lines = find_lines(components(strength > level))
-    usual = float(np.median([line.tall for line in lines])) if lines else RESOLVED
+    usual = median(np.array([line.tall for line in lines])) if lines else RESOLVED
     if factor > 1 and usual < RESOLVED:
         factor = max(1, int(factor * usual / RESOLVED))
         strength, level = _strength(grey, factor)
@@ -94,6 +95,6 @@ def _slope(lines: list[Line]) -> float:
 
 def _ink(strength: Floats, line: Line) -> Floats:
     """The line's ink float32[H, W] within its box, from 0 to 1."""
-    strong = float(np.median(strength[line.mask]))
-    fringed = widened(line.mask)[line.box]  # strokes fade into paper
-    return ((strength[line.box] / strong - PAPER) / (1 - PAPER)).clip(0, 1) * fringed
+    ink = strength[line.box]
+    strong = median(ink[line.mask])
+    return ((ink / strong - PAPER) / (1 - PAPER)).clip(0, 1) * widened(line.mask)  # strokes fade into paper

@@ -95,7 +95,7 @@ def _cheapest(cost: Floats) -> list[tuple[float, Ints]]:
     down, above = _sweep(cost)
     up, below = _sweep(cost[::-1])
     price = (down + up[::-1] - cost) / height
-    framed = np.pad(price, ((0, 0), (2, 2)), constant_values=np.inf)
+    framed = _framed(price, 2)
     starts = price < DEAREST
     for shift in range(5):
         starts &= price <= framed[:, shift : shift + width]
@@ -123,7 +123,7 @@ def _through(row: int, starts: npt.NDArray[np.bool_], above: Ints, below: Ints) 
 
 def _sweep(cost: Floats) -> tuple[Floats, Ints]:
     """The least cost of a path from the first row to each pixel, float32[H, W], and its last step: -1, 0 or 1."""
-    framed = np.pad(cost, ((0, 0), (1, 1)), constant_values=np.inf)
+    framed = _framed(cost, 1)
     total = framed[:, 1:-1]
     for row, before in zip(total[1:], framed[:-1], strict=True):
         row += np.minimum(before[1:-1], np.minimum(before[:-2], before[2:]) + SLANTED)
@@ -131,3 +131,10 @@ def _sweep(cost: Floats) -> tuple[Floats, Ints]:
     straight, left, right = total[:-1], framed[:-1, :-2] + SLANTED, framed[:-1, 2:] + SLANTED
     steps[1:] = np.where(straight <= np.minimum(left, right), 0, np.where(left <= right, -1, 1))
     return total, steps
+
+
+def _framed(values: Floats, by: int) -> Floats:
+    """With columns of infinity on both sides."""
+    framed = np.full((len(values), values.shape[1] + 2 * by), np.inf, np.float32)
+    framed[:, by:-by] = values
+    return framed

@@ -101,7 +101,7 @@ def paper_shade(grey: Floats, first: Mask) -> Floats:
 
 def _spread(residual: npt.NDArray[np.floating]) -> float:
     """Standard deviation of the paper, estimated from the median of what is lighter; ink is not."""
-    lighter = residual.ravel()[residual.ravel() > 0]
+    lighter = residual[residual > 0]
     return 1.4826 * median(lighter) if lighter.size else 0.0
 
 
@@ -117,12 +117,11 @@ def flat_ink(grey: Floats) -> Ink | None:
     dark = bool(light.mean() + border.mean() + light[:: len(light) - 1, :: light.shape[1] - 1].mean() > 1.5)
     if light.all() or not light.any():
         return None
-    values, is_paper = grey.ravel(), light.ravel() == dark  # flat, since numpy chooses several times as fast from rows
-    sheet = values[is_paper]
+    sheet = grey[light == dark]
     paper = median(sheet)
     if max(grey.shape) > FEW and np.count_nonzero(np.abs(sheet - paper) <= SAME) / len(sheet) < FLAT:
         return None
-    if abs(paper - median(values[~is_paper])) < FAINTEST:
+    if abs(paper - median(grey[light != dark])) < FAINTEST:
         return None
     strength = (paper - grey if dark else grey - paper) / 255
     return Ink(np.maximum(strength, 0), 0.0, dark)

@@ -52,8 +52,10 @@ def _centre_of_mass(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
 
 def _centre(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Place at most 20 x 20 pixels in 28 x 28, with the centre of mass as near to the middle as there is room."""
-    shift = np.rint((SIDE - 1) / 2 - _centre_of_mass(small)).astype(int)
-    row, column = np.clip(shift, 0, np.array([SIDE, SIDE]) - small.shape)
+    row, column = (
+        min(max(0, round((SIDE - 1) / 2 - place)), SIDE - side)
+        for place, side in zip(_centre_of_mass(small), small.shape, strict=True)
+    )
     canvas = np.zeros((SIDE, SIDE), np.float32)
     canvas[row : row + small.shape[0], column : column + small.shape[1]] = small
     return canvas
