@@ -26,7 +26,7 @@ def _along_rows(image: npt.NDArray[np.float32], out: int) -> npt.NDArray[np.floa
     return np.asarray(rows.sum(axis=0))
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _taps(size: int, out: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
     """The input rows of each output row, int[taps, out], and their weights, float32[taps, out], which add up to 1."""
     scale = size / out
@@ -34,5 +34,6 @@ def _taps(size: int, out: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.flo
     centres = (np.arange(out) + 0.5) * scale
     first = np.floor(centres - support).astype(np.intp)
     places = first + np.arange(int(np.ceil(2 * support)) + 1)[:, None]  # (taps, out)
-    shares = np.maximum(1 - np.abs(places + 0.5 - centres) / support, 0) * ((places >= 0) & (places < size))
-    return places.clip(0, size - 1), np.asarray(shares / shares.sum(axis=0), np.float32)
+    inside = places.clip(0, size - 1)
+    shares = np.maximum(1 - np.abs(places + 0.5 - centres) / support, 0) * (places == inside)
+    return inside, np.asarray(shares / shares.sum(axis=0), np.float32)

@@ -54,12 +54,11 @@ def _level_lines(strength: Floats, level: float) -> list[Line]:
     inked[1:-1] |= inked[:-2] | inked[2:]
     if np.count_nonzero(inked.any(axis=0)) < COVERED * width / 2:
         return []
-    places = np.flatnonzero(inked)
-    y = places // width
-    x = places - y * width
-    y += (above := int(shifts.max()))
-    middles = (np.bincount(y - shift[x], minlength=above + height) for shift in shifts)
-    counts = np.stack([some[above : above + height] for some in middles])
+    places = np.flatnonzero(inked.T)  # column by column, since counting the same row again and again is slow
+    x = places // height
+    above = int(shifts.max())
+    y = places - x * height + above
+    counts = np.stack([np.bincount(y - shift[x], minlength=above + height)[above : above + height] for shift in shifts])
     cover = counts / np.maximum(lengths, width / 2)  # (slopes, H)
     flat, ink = strength.ravel(), np.zeros(cover.shape, np.float32)
     for slope, row in zip(*np.nonzero(cover >= COVERED), strict=True):
