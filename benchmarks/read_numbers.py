@@ -105,8 +105,10 @@ def of_strings(classifier: Classifier, digits: Digits, count: int, seed: int) ->
             every += answers
         yield row(f"{name}, all", every)
     drawn = (number(rng, digits, 5, GAPS["apart"]) for _ in range(count))
-    field = "five apart, {1} x {0} pixels".format(*FIELD)
-    yield row(field, [answer(classifier, in_field(picture), text) for picture, text in drawn])
+    yield row(
+        f"apart, 5, {FIELD[1]} x {FIELD[0]} pixels",
+        [answer(classifier, in_field(picture), text) for picture, text in drawn],
+    )
 
 
 def in_field(picture: Pixels) -> Pixels:

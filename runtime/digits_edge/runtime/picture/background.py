@@ -71,7 +71,7 @@ def box_mean(image: Floats, radius: int) -> Floats:
         np.cumsum(pairs, axis=0, out=pairs)
         places = np.arange(size)
         low, high = np.maximum(places - radius, 0), np.minimum(places + radius + 1, size)
-        means = ((sums[high] - sums[low]) / np.float64(high - low)[:, None]).T[:other]
+        means = ((sums[high] - sums[low]) / (high - low)[:, None].astype(np.float64)).T[:other]
     return np.ascontiguousarray(means, np.float32)
 
 

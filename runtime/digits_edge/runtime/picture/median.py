@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 
 def median(values: npt.NDArray[Any]) -> float:
-    """The median of floats [N], at least one; numpy's partition is fast for one place, and `np.median` asks for two."""
+    """The median of at least one number [N]; numpy's partition is fast for one place, and `np.median` asks for two."""
     middle = len(values) // 2
     halves = np.partition(values, middle)
     upper = halves[middle]

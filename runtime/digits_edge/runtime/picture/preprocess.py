@@ -32,4 +32,6 @@ def prepare(picture: npt.NDArray[np.uint8], preprocess: Preprocess, shape: tuple
 
 
 def _resize(picture: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> npt.NDArray[np.uint8]:
+    if picture.ndim == 3:  # colour by colour, which takes a third of the memory
+        return np.stack([_resize(picture[..., colour], shape) for colour in range(picture.shape[2])], axis=-1)
     return np.clip(np.rint(resize(picture.astype(np.float32), shape[0], shape[1])), 0, 255).astype(np.uint8)

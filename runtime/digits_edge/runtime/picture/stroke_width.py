@@ -31,9 +31,8 @@ def evened(ink: Floats, narrow: bool) -> Floats:
     height, width = (max(1, round(side * scale)) for side in ink.shape)
     margin = round(MOST_ADDED * DRAWN) + 2
     drawn = np.zeros((height + 2 * margin, width + 2 * margin), np.float32)
-    drawn[margin:-margin, margin:-margin] = (resize(ink, height, width) * 2 - 0.5).clip(
-        0, 1
-    )  # edges a pixel or two wide
+    drawn[margin:-margin, margin:-margin] = resize(ink, height, width)
+    drawn = (drawn * 2 - 0.5).clip(0, 1)  # edges a pixel or two wide
     stroke = stroke_width(drawn > 0.5) / DRAWN
     if stroke < FINE:
         return _dilated(drawn, DRAWN * min((FINE - stroke) / 2, MOST_ADDED))
