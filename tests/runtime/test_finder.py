@@ -18,6 +18,7 @@ from digits_edge.runtime.picture.background import find_ink
 from digits_edge.runtime.picture.connected_components import components
 from digits_edge.runtime.picture.explain import explain
 from digits_edge.runtime.picture.finder import find_digit
+from digits_edge.runtime.picture.median import median
 from digits_edge.runtime.picture.resize import resize
 from digits_edge.runtime.picture.ruled_lines import without_lines
 from digits_edge.runtime.picture.stroke_width import evened, stroke_width
@@ -261,6 +262,13 @@ def test_the_steps_are_named_and_drawn(default, digits):
     colours = np.asarray(drawing).reshape(-1, 3)
     assert len(np.unique(colours, axis=0)) > 50
     assert [step.name for step in find_digit(digits.pixels[0]).steps] == ["has MNIST's form"]
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 1000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.intp])
+def test_the_median_is_that_of_numpy(size, dtype):
+    values = (np.random.default_rng(5).random(size) * 100).astype(dtype)
+    assert median(values) == np.median(values)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.05, 0.4, 0.6, 1.0])
