@@ -23,7 +23,7 @@ def _along_rows(image: npt.NDArray[np.float32], out: int) -> npt.NDArray[np.floa
     image = np.ascontiguousarray(image)
     rows = image[places]  # (taps, out, ...)
     rows *= shares.reshape(*shares.shape, *[1] * (image.ndim - 1))
-    return np.asarray(rows.sum(axis=0))
+    return np.asarray(sum(rows) if rows[0].size == 1 else rows.sum(axis=0))  # which adds single pixels in another order
 
 
 @lru_cache(maxsize=256)
