@@ -16,8 +16,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import cortex_m
+import bare_metal
 import numpy as np
+from bare_metal import M4
 from c_engine import GCC, NONE, Program, missing, written
 from PIL import Image, ImageOps
 
@@ -56,7 +57,7 @@ class Library:
     def __init__(self, program: Program) -> None:
         name, path = program.sources.name, program.folder / "camera.so"
         flags = ("-std=c99", "-O2", "-shared", "-fPIC", "-o", path)
-        cortex_m.tell(*GCC.command, *flags, f"{name}.c", f"{name}_camera.c", cwd=program.folder)
+        bare_metal.tell(*GCC.command, *flags, f"{name}.c", f"{name}_camera.c", cwd=program.folder)
         library = ctypes.CDLL(str(path))
         self._find, self._accepts = getattr(library, f"{name}_find"), getattr(library, f"{name}_accepts")
         self._workspace = (ctypes.c_uint32 * 2**15)()
@@ -102,18 +103,16 @@ def agreement(longer: int, library: Library, classifier: Classifier, photos: lis
 
 
 def flash(program: Program, level: str) -> str:
-    if missing(cortex_m.COMPILER, "arm-none-eabi-size"):
+    if missing(M4.compiler, "arm-none-eabi-size"):
         return NONE
     target = ("-std=c99", "-mcpu=cortex-m4", "-mthumb", level)
-    cortex_m.tell(
-        cortex_m.COMPILER, *target, "-c", "-o", "m4.o", f"{program.sources.name}_camera.c", cwd=program.folder
-    )
-    return f"{int(cortex_m.tell('arm-none-eabi-size', 'm4.o', cwd=program.folder).splitlines()[1].split()[0]):,}"
+    bare_metal.tell(M4.compiler, *target, "-c", "-o", "m4.o", f"{program.sources.name}_camera.c", cwd=program.folder)
+    return f"{int(bare_metal.tell('arm-none-eabi-size', 'm4.o', cwd=program.folder).splitlines()[1].split()[0]):,}"
 
 
 def on_cortex_m4(program: Program, library: Library, photos: list[tuple[Path, str]]) -> tuple[str, str, str]:
     """Instructions a frame of 160 x 120, bytes of stack, and frames with other pixels than here."""
-    if missing(cortex_m.COMPILER, cortex_m.MACHINE):
+    if missing(M4.compiler, M4.machine):
         return NONE, NONE, NONE
     name, folder = program.sources.name, program.folder
     for file, text in (("frame.h", FRAME), ("frame.c", SEARCH)):
@@ -121,7 +120,7 @@ def on_cortex_m4(program: Program, library: Library, photos: list[tuple[Path, st
     pictures = [Image.fromarray(reduced(path, 220)) for path, _ in photos[::EMULATED]]
     frames = [np.asarray(ImageOps.fit(picture, (160, 120), Image.Resampling.BOX)) for picture in pictures]
     (folder / "pictures").write_bytes(b"".join(frame.tobytes() for frame in frames))
-    said = cortex_m.run("frame", folder, more=("-O2", f"{name}.c", f"{name}_camera.c", "--specs=nosys.specs"))
+    said = bare_metal.run("frame", folder, more=("-O2", f"{name}.c", f"{name}_camera.c", "--specs=nosys.specs"))
     numbers = {what: int(number) for what, number in re.findall(r"^(\w+) (\d+)$", said, re.MULTILINE)}
     theirs = np.fromfile(folder / "logits", np.uint8).reshape(len(frames), -1)[:, 1:]
     expected = [np.zeros(784) if (found := library.find(frame)[0]) is None else found.ravel() for frame in frames]

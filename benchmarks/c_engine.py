@@ -2,10 +2,10 @@
 
 python benchmarks/c_engine.py --data mnist-idx-folder [--model micro ...]
 
-Flash is of the object that arm-none-eabi-gcc makes with -O2; instructions and the deepest stack are counted on a
-Cortex-M4 that qemu emulates (cortex_m.py). Every picture of t10k is classified here by gcc's -O2, whose logits
-are compared with LiteRT's, and again under the address and undefined-behaviour sanitizers. Times are ratios to LiteRT
-on one thread, picture by picture, in turns with it. A dash stands where a tool is missing.
+Flash is of the object that GCC makes with -O2; instructions and the deepest stack are counted under qemu
+(bare_metal.py). Every picture of t10k is classified here by gcc's -O2, whose logits are compared with LiteRT's, and
+again under the address and undefined-behaviour sanitizers. Times are ratios to LiteRT on one thread, in turns with it.
+A dash stands where a tool is missing.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from cortex_m import COMPILER, CORES, M4, MACHINE, Core, classify, tell
+from bare_metal import CORES, M4, Core, classify, tell
 from release import RECIPES
 
 from digits_edge.common.tables import table
@@ -68,12 +68,13 @@ def missing(*tools: str) -> bool:
 
 
 def flash(program: Program, core: Core = M4) -> tuple[str, str]:
-    """Bytes of constants and of code in the object for a Cortex-M."""
-    if missing(COMPILER, "arm-none-eabi-size"):
+    """Bytes of constants and of code in the object."""
+    size = core.compiler.replace("gcc", "size")
+    if missing(core.compiler, size):
         return NONE, NONE
     source = f"{program.sources.name}.c"
-    tell(COMPILER, "-std=c99", *core.target, "-O2", "-c", "-o", "object.o", source, cwd=program.folder)
-    listed = tell("arm-none-eabi-size", "-A", "object.o", cwd=program.folder)
+    tell(core.compiler, "-std=c99", *core.target, "-O2", "-c", "-o", "object.o", source, cwd=program.folder)
+    listed = tell(size, "-A", "object.o", cwd=program.folder)
     sections = re.findall(r"^\.(text|rodata)\S* +(\d+)", listed, re.MULTILINE)
     constants, code = (sum(int(size) for kind, size in sections if kind == of) for of in ("rodata", "text"))
     return f"{constants:,}", f"{code:,}"
@@ -81,7 +82,7 @@ def flash(program: Program, core: Core = M4) -> tuple[str, str]:
 
 def on_core(program: Program, pixels: np.ndarray, core: Core = M4, level: str = "-O2") -> tuple[str, str]:
     """Bytes of stack, and instructions a picture."""
-    if missing(COMPILER, MACHINE):
+    if missing(core.compiler, core.machine):
         return NONE, NONE
     numbers, _ = classify(program.sources.name, program.folder, pixels, core, (level,))
     return f"{numbers['stack']:,}", f"{numbers['instructions'] / numbers['pictures']:,.0f}"

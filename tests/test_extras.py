@@ -18,6 +18,7 @@ from typing import Final
 
 import pytest
 from environments import new_environment, pip
+from networks import write_library
 from PIL import Image
 
 from digits_edge.runtime import Classifier
@@ -76,6 +77,19 @@ PROOFS: Final = {
     "micro": EXPORT.format(formats=("tflite",))
     + "assert any('Microcontrollers' in row['engine'] for row in bundle.manifest['parity']['engines'])",
 }
+# Where onnxruntime has no wheels, the C runs: words are its library.
+NUMPY_ALONE: Final = """
+import importlib.util, sys
+import numpy as np
+from digits_edge.runtime import Classifier
+assert importlib.util.find_spec("onnxruntime") is None
+classifier = Classifier.load(sys.argv[1])
+golden = classifier.contract.golden
+labels = [classifier.labels[place] for place in golden.probabilities.argmax(axis=1)]
+assert [classifier.predict(digit).label for digit in golden.pixels] == labels
+row = np.pad(np.hstack([np.pad(digit, ((0, 0), (6, 6))) for digit in golden.pixels[:3]]), 16)
+assert classifier.read(255 - row).text.replace(" ", "") == "".join(labels[:3])
+"""
 ONLY_RESOLVED: Final = ("gpu", "docs", "dev")  # gigabytes of CUDA; no code of ours; all of the others together
 DOCTOR: Final = """
 import sys
@@ -127,6 +141,16 @@ def test_the_largest_extras_can_be_resolved(extra, wheel, place):
     python = new_environment(place / "venv", sys.executable)
     dry = pip(python, "install", "--dry-run", f"{wheel}[{extra}]", cwd=place)
     assert dry.returncode == 0, dry.stderr
+
+
+@pytest.mark.soak
+def test_the_c_runs_where_only_numpy_is_installed(wheel, place):
+    folder = write_library("micro", place / "c")
+    subprocess.run(["make", "-s", "-C", folder, "shared"], check=True)
+    python = new_environment(place / "venv", sys.executable)
+    assert pip(python, "install", "numpy", cwd=place).returncode == 0
+    assert pip(python, "install", "--no-deps", wheel, cwd=place).returncode == 0
+    succeeds(python, NUMPY_ALONE, str(folder / "libmicro.so"), cwd=place)
 
 
 @pytest.mark.soak

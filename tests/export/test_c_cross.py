@@ -1,4 +1,4 @@
-"""The C of an export gives the same bytes on a Cortex-M, an AVR, RISC-V and big-endian s390x (`make test-c`)."""
+"""The C of an export gives the same bytes on Cortex-M, RISC-V, an AVR and big-endian s390x (`make test-c`)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import cortex_m
+import bare_metal
 import numpy as np
 import numpy.typing as npt
 import pytest
-from cortex_m import CORES, M4, tell
+from bare_metal import CORES, M4, Core, tell
 from networks import RELEASED, STRICT, plain, released, sources_of, tflite_of
 
 from digits_edge.export.codegen.c.sources import Sources
@@ -30,6 +30,8 @@ PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "arm-none-eabi-size": "binutils-arm-none-eabi",
     "qemu-system-arm": "qemu-system-arm",
+    "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf",
+    "qemu-system-riscv32": "qemu-system-misc",
     "riscv64-linux-gnu-gcc": "gcc-riscv64-linux-gnu libc6-dev-riscv64-cross",
     "s390x-linux-gnu-gcc": "gcc-s390x-linux-gnu libc6-dev-s390x-cross",
     "qemu-riscv64": "qemu-user",
@@ -38,11 +40,13 @@ PACKAGES = {
     "avr-gcc": "gcc-avr avr-libc",
     "simavr": "simavr",
 }
+AVR = ("-mmcu=atmega2560",)
 COMPILERS = {
-    **{(cortex_m.COMPILER, core): CORES[core].target for core in CORES},
+    **{(core.compiler, name): core.target for name, core in CORES.items()},
     **{(name, ""): () for name in ("riscv64-linux-gnu-gcc", "s390x-linux-gnu-gcc", "clang")},
 }
-BUILDS = [*((core, ("-O2",)) for core in CORES), ("M4", ("-O2", "-U__ARM_FEATURE_SIMD32")), ("M55", ("-O3",))]
+OTHER_BUILDS = [("M4", ("-O2", "-U__ARM_FEATURE_SIMD32")), ("M4", ("-Os",)), ("M55", ("-O3",))]
+BUILDS = [*((core, ("-O2",)) for core in CORES), *OTHER_BUILDS]
 
 
 @dataclass(frozen=True)
@@ -88,32 +92,44 @@ def case(request, cases):
     return cases(request.param)
 
 
-@pytest.fixture
-def board() -> None:
-    tool(cortex_m.COMPILER)
-    tool(cortex_m.MACHINE)
+def tools(core: Core) -> Core:
+    """A core, for which the tools are here."""
+    tool(core.compiler)
+    tool(core.machine)
+    return core
 
 
-@pytest.mark.usefixtures("board")
 @pytest.mark.parametrize(("core", "flags"), BUILDS)
-def test_a_cortex_m_gives_the_bytes_of_numpy(case, core, flags):
-    said, answers = cortex_m.classify(case.sources.name, case.folder, case.pixels, CORES[core], flags)
+def test_a_bare_processor_gives_the_bytes_of_numpy(case, core, flags):
+    said, answers = bare_metal.classify(case.sources.name, case.folder, case.pixels, tools(CORES[core]), flags)
     assert said["pictures"] == len(case.pixels)
     np.testing.assert_array_equal(answers[:, 1:], case.logits)
     np.testing.assert_array_equal(answers[:, 0], case.logits.argmax(axis=1))
 
 
-@pytest.mark.usefixtures("board")
 def test_a_cortex_m4_passes_the_self_test(case):
-    said = cortex_m.run(case.sources.name, case.folder, M4, ("-O2", "selftest.c", "-DSELFTEST", "--specs=rdimon.specs"))
+    flags = ("-O2", "selftest.c", "-DSELFTEST", "--specs=rdimon.specs")
+    said = bare_metal.run(case.sources.name, case.folder, tools(M4), flags)
     assert "10 of 10 golden vectors agree" in said
 
 
-@pytest.mark.usefixtures("board")
-def test_a_tick_of_the_cortex_m4_is_forty_instructions(cases):
+@pytest.mark.parametrize(("core", "instructions"), [("M4", 40), ("RV32", 1)])  # the Cortex-M4's clock has 25 MHz
+def test_a_tick_is_so_many_instructions(cases, core, instructions):
     case = cases("micro")
-    said, _ = cortex_m.classify(case.sources.name, case.folder, case.pixels[:1])
-    assert said["loop_instructions"] / said["loop_ticks"] == pytest.approx(40, rel=1e-4)  # of a clock of 25 MHz
+    said, _ = bare_metal.classify(case.sources.name, case.folder, case.pixels[:1], tools(CORES[core]))
+    assert said["loop_instructions"] / said["loop_ticks"] == pytest.approx(instructions, rel=1e-4)
+
+
+def test_optimized_for_size_it_takes_no_more_instructions_unless_that_is_asked_for(cases):
+    case = cases("compact")
+
+    def instructions(*flags: str) -> int:
+        numbers: dict[str, int] = bare_metal.classify("compact", case.folder, case.pixels[:1], tools(M4), flags)[0]
+        return numbers["instructions"]
+
+    fast = instructions("-O2")
+    assert instructions("-Os") <= 1.01 * fast
+    assert instructions("-Os", "-DCOMPACT_SMALL") > 1.5 * fast
 
 
 @pytest.mark.parametrize("machine", MACHINES)
@@ -154,7 +170,7 @@ def test_an_avr_gives_the_bytes_of_numpy(cases, tmp_path):
     rows = ", ".join(f"{{ {', '.join(map(str, picture.ravel()))} }}" for picture in case.pixels[:2])
     (tmp_path / "pictures.h").write_text(f"static const uint8_t pictures[][MICRO_PIXELS] PROGMEM = {{ {rows} }};\n")
     sources = (HERE / "avr.c", case.folder / "micro.c")
-    flags = ("-std=c99", "-mmcu=atmega2560", "-O2", "-Wall", "-Wextra", f"-I{case.folder}", "-I.")
+    flags = (*STRICT, *AVR, f"-I{case.folder}", "-I.")
     tell(compiler, *flags, "-o", "avr.elf", *sources, cwd=tmp_path)
     said = tell(emulator, "-m", "atmega2560", "-f", "16000000", "avr.elf", cwd=tmp_path)
     lines = re.findall(r"(?:[ -]\d+){10}", said)
@@ -166,6 +182,12 @@ def test_a_compiler_has_nothing_to_say(case, compiler, core):
     for source in (f"{case.sources.name}.c", "main.c", "selftest.c"):
         flags = (*STRICT, *COMPILERS[compiler, core], "-c", "-o", "object.o")
         assert tell(tool(compiler), *flags, source, cwd=case.folder) == ""
+
+
+@pytest.mark.parametrize("name", ["micro", "compact", "own"])  # notebook has more weights than an AVR has flash
+def test_the_compiler_of_an_avr_has_nothing_to_say(cases, name):
+    case = cases(name)
+    assert tell(tool("avr-gcc"), *STRICT, *AVR, "-c", "-o", "object.o", f"{name}.c", cwd=case.folder) == ""
 
 
 def stated(case: Case) -> tuple[int, int, int]:
@@ -186,8 +208,7 @@ def frames(case: Case) -> dict[str, tuple[int, str]]:
 
 def test_it_takes_no_more_of_a_cortex_m4_than_its_header_states(case):
     flash, arena, stack = stated(case)
-    compiler, size = tool(cortex_m.COMPILER), tool("arm-none-eabi-size")
-    tool(cortex_m.MACHINE)
+    compiler, size = tools(M4).compiler, tool("arm-none-eabi-size")
     name = case.sources.name
     tell(compiler, *STRICT, *M4.target, "-fstack-usage", "-c", "-o", "object.o", f"{name}.c", cwd=case.folder)
     text, data, bss = map(int, tell(size, "object.o", cwd=case.folder).splitlines()[1].split()[:3])
@@ -196,7 +217,7 @@ def test_it_takes_no_more_of_a_cortex_m4_than_its_header_states(case):
     assert (data, bss) == (0, arena)
     assert {kind for _, kind in used.values()} == {"static"}
     assert sum(bytes for bytes, _ in used.values()) <= stack  # even if each function had called all others
-    said, _ = cortex_m.classify(name, case.folder, case.pixels[:2])
+    said, _ = bare_metal.classify(name, case.folder, case.pixels[:2])
     assert said["stack"] <= stack
 
 

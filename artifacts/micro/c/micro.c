@@ -39,6 +39,13 @@
 #define READ_32(p) *(p)
 #endif
 
+/* With -Os, which the Arduino IDE sets, GCC would save 250 bytes of flash and take up to 1.8 times the instructions on a
+ * Cortex-M4. Define MICRO_SMALL where you want that. */
+#if defined __OPTIMIZE_SIZE__ && !defined MICRO_SMALL && !defined __clang__ && !defined __AVR__ && \
+    (!defined __thumb__ || defined __thumb2__)
+#pragma GCC optimize("O2")
+#endif
+
 enum { LAYERS = 7, STEPS = 34, TALLEST = 6 };
 
 enum kind { CONVOLUTION, MEAN };
@@ -578,11 +585,11 @@ static void make_row(uint32_t place, int32_t row, const uint8_t *image, uint8_t 
     const struct tensor *from = &tensors[place], *to = &tensors[place + 1];
     uint8_t *made = arena + to->offset;
     if (row == 0) {
-        memset(made, to->fill, to->bytes);
+        memset(made, to->fill, (size_t)to->bytes);
     }
     uint8_t *out = made + (uint32_t)(row % to->depth) * to->slot + to->left;
     const uint8_t *rows[TALLEST];
-    for (int32_t y = 0; y < l->kernel_height + (l->pooled - 1) * l->stride_down; y++) {
+    for (int32_t y = 0; y < (int32_t)l->kernel_height + (l->pooled - 1) * (int32_t)l->stride_down; y++) {
         rows[y] = row_of(from, place == 0 ? image : arena + from->offset, row * l->pooled * l->stride_down - l->above + y);
     }
     switch (l->kind) {

@@ -1,7 +1,8 @@
-"""Run the C of a network on a Cortex-M that qemu emulates, without an operating system.
+"""Run the C of a network on a processor that qemu emulates, without an operating system.
 
-For c_engine.py and for tests/test_c_cross.py. It needs arm-none-eabi-gcc with newlib, and qemu-system-arm; cortex_m.c
-is what runs there.
+For c_engine.py, c_camera.py and tests/export/test_c_cross.py. Cortex-M needs arm-none-eabi-gcc with newlib and
+qemu-system-arm, 32-bit RISC-V needs riscv64-unknown-elf-gcc with picolibc and qemu-system-riscv32. bare_metal.c is what
+runs there.
 """
 
 import re
@@ -15,34 +16,42 @@ import numpy as np
 import numpy.typing as npt
 
 HERE: Final = Path(__file__).resolve().parent
-COMPILER: Final = "arm-none-eabi-gcc"
-MACHINE: Final = "qemu-system-arm"
 
 
 @dataclass(frozen=True)
 class Core:
-    """A processor, and one of Arm's boards that has it or one that runs its instructions, too."""
+    """A processor, a board that has it or one that runs its instructions, too, and the tools for both."""
 
-    cpu: str
+    target: tuple[str, ...]  # flags of GCC
     board: str
-    abi: str = "soft"  # where floating-point and vector instructions are, "hard" lets them be used
-    vectors: int = 0
+    compiler: str = "arm-none-eabi-gcc"
+    machine: str = "qemu-system-arm"
+    start: int = 0
     flash: int = 0x400
     ram: int = 0x20000000
 
-    @property
-    def target(self) -> tuple[str, ...]:
-        """Flags of GCC."""
-        return f"-mcpu={self.cpu}", f"-mfloat-abi={self.abi}", "-mthumb", "-masm-syntax-unified"
+
+def cortex(name: str, abi: str = "soft") -> tuple[str, ...]:
+    """Flags for a Cortex-M; with the ABI "hard" it may use floating-point and vector instructions."""
+    return f"-mcpu=cortex-{name}", f"-mfloat-abi={abi}", "-mthumb", "-masm-syntax-unified"
 
 
 CORES: Final = {
-    "M0+": Core("cortex-m0plus", "mps2-an385"),
-    "M3": Core("cortex-m3", "mps2-an385"),
-    "M4": Core("cortex-m4", "mps2-an386"),
-    "M7": Core("cortex-m7", "mps2-an500"),
-    "M33": Core("cortex-m33", "mps2-an505", vectors=0x10000000, flash=0x10000400, ram=0x38000000),
-    "M55": Core("cortex-m55", "mps3-an547", abi="hard", flash=0x01000000),
+    "M0+": Core(cortex("m0plus"), "mps2-an385"),
+    "M3": Core(cortex("m3"), "mps2-an385"),
+    "M4": Core(cortex("m4"), "mps2-an386"),
+    "M7": Core(cortex("m7"), "mps2-an500"),
+    "M33": Core(cortex("m33"), "mps2-an505", start=0x10000000, flash=0x10000400, ram=0x38000000),
+    "M55": Core(cortex("m55", "hard"), "mps3-an547", flash=0x01000000),
+    "RV32": Core(
+        ("-march=rv32imac", "-mabi=ilp32", "--specs=picolibc.specs"),
+        "virt",
+        "riscv64-unknown-elf-gcc",
+        "qemu-system-riscv32",
+        start=0x80000000,
+        flash=0x80000400,
+        ram=0x80400000,
+    ),
 }
 M4: Final = CORES["M4"]
 
@@ -76,7 +85,7 @@ def classify(
 
 
 def run(name: str, folder: Path, core: Core = M4, more: Sequence[str] = ("-O2",)) -> str:
-    """Compile cortex_m.c with NAME.c in a folder, and with more sources and flags; what it printed."""
+    """Compile bare_metal.c with NAME.c in a folder, and with more sources and flags; what it printed."""
     macros = {
         "HEADER": f'"{name}.h"',
         "CLASSIFY": f"{name}_classify",
@@ -85,9 +94,9 @@ def run(name: str, folder: Path, core: Core = M4, more: Sequence[str] = ("-O2",)
     }
     defined = [f"-D{key}={value}" for key, value in macros.items()]
     flags = ("-std=c99", "-Wall", "-Wextra", "-Werror", *core.target, *defined, "-I.")
-    places = {"vectors_at": core.vectors, "flash_at": core.flash, "ram_at": core.ram}
+    places = {"start_at": core.start, "flash_at": core.flash, "ram_at": core.ram}
     placed = [f"-Wl,--defsym={symbol}={place}" for symbol, place in places.items()]
-    linked = ("-nostartfiles", "-T", HERE / "cortex_m.ld", *placed, "-o", "bare.elf")
-    tell(COMPILER, *flags, *linked, HERE / "cortex_m.c", f"{name}.c", *more, cwd=folder)
+    linked = ("-nostartfiles", "-T", HERE / "bare_metal.ld", *placed, "-o", "bare.elf")
+    tell(core.compiler, *flags, *linked, HERE / "bare_metal.c", f"{name}.c", *more, cwd=folder)
     board = ("-M", core.board, "-nographic", "-icount", "shift=0", "-semihosting-config", "enable=on,target=native")
-    return tell(MACHINE, *board, "-kernel", "bare.elf", cwd=folder)
+    return tell(core.machine, *board, "-bios", "none", "-kernel", "bare.elf", cwd=folder)
