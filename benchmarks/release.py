@@ -21,10 +21,7 @@ SEEDS = (7, 8, 9)
 # The bundle's name, and how it is trained.
 RECIPES = {"notebook": "wide", "compact": "compact", "micro": "micro", "nano": "nano"}
 TEACHER = "notebook"
-FORMATS = {
-    "micro": ("onnx", "c", "web"),
-    "nano": ("onnx", "c"),
-}  # TFLite comes along with C; the others' are the default
+FORMATS = {"micro": ("onnx", "c", "web"), "nano": ("onnx", "c")}  # C brings TFLite; the others have the default
 HELD_OUT = 0.05  # of the 60,000, for the gate and the temperature
 
 
