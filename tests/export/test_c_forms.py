@@ -36,6 +36,7 @@ FILES = {
     "micro.h",
     "micro_camera.c",
     "micro_camera.h",
+    "micro_mpy.py",
     "selftest.c",
     "shared.c",
     "src/micro.c",

@@ -1,4 +1,4 @@
-"""Write a network as C: the model itself, a self-test, an example program and a Makefile."""
+"""Write a network as C: the model itself, a self-test, an example program, a Makefile, and the same for MicroPython."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from digits_edge.runtime.metadata import Contract
 from ...engines.tensor_spec import Quantization
 from ..int8_network import Convolution, Copy, Int8Network, Layer, MaxPool, Mean, Requantization, Table
 from .camera import MNIST, camera_values
+from .micropython import fits, layers_of
 from .plan import Plan, PooledConvolution, convolution_of, plan, taps
 
 # On a Cortex-M4, by GCC 12.2 with -O2, as measured by tests/export/test_c_cross.py and benchmarks/c_engine.py.
@@ -133,6 +134,10 @@ def write_sources(network: Int8Network, contract: Contract, output: Quantization
         values["exponential_rows"] = _wrapped(map(str, values["exponentials"]), 4)
         names |= {"camera.c": f"{name}_camera.c", "camera.h": f"{name}_camera.h"}
         templates += ["camera.c", "camera.h"]
+    if fits(planned):
+        values |= {"python_layers": layers_of(planned), "python_labels": [*map(ascii, contract.labels)]}
+        names["model_mpy.py"] = f"{name}_mpy.py"
+        templates.append("model_mpy.py")
     files = {names.get(t, t): environment.get_template(f"{t}.jinja").render(values) for t in templates}
     return Sources(name, files, classes=network.classes, flash=constants + CODE_BYTES, arena=planned.arena)
 
