@@ -90,6 +90,19 @@ def test_each_change_does_what_its_name_says(name):
         assert np.abs(after - before).max() > 0.9
 
 
+def test_a_narrow_digit_is_stretched_up_to_a_square_and_a_wide_one_is_not():
+    narrow, wide = np.zeros((2, 400, 28, 28, 1), np.float32)
+    narrow[:, 5:23, 12:16] = 1
+    wide[:, 11:17, 4:24] = 1
+    after = numpy(augment(narrow, Augmentation(stretch=1.0), draws(3)))
+    heights, widths = ((after > 0.5).any(axis=(axis, 3)).sum(axis=1) for axis in (2, 1))
+    assert set(heights) == {18}
+    assert widths.min() == 4
+    assert widths.max() in (17, 18)
+    assert widths.mean() == pytest.approx(11, abs=0.5)
+    np.testing.assert_allclose(numpy(augment(wide, Augmentation(stretch=1.0), draws(3))), wide, atol=1e-4)
+
+
 def test_a_change_comes_as_often_as_its_chance(digits):
     before = scale(digits.pixels[:1000])
     after = numpy(augment(before, Augmentation(contrast=0.3), draws(5)))

@@ -13,7 +13,7 @@ Architecture = Literal["nano", "micro", "compact", "notebook", "fast"]  # named 
 MODELS: Final[tuple[str, ...]] = get_args(Architecture)
 
 # The fields of `Augmentation` that are probabilities.
-_CHANCES: Final = ("thickness", "blur", "low_resolution", "contrast", "erasing", "line", "noise")
+_CHANCES: Final = ("stretch", "thickness", "blur", "low_resolution", "contrast", "erasing", "line", "noise")
 # The lowest and the highest allowed value of a number, or of each number of a pair.
 LIMITS: Final[dict[str, tuple[float, float]]] = {
     "epochs": (1, 100_000),
@@ -59,6 +59,8 @@ class Augmentation(_Checked):
         elastic: Strength of a smooth random displacement. Its standard deviation is drawn from 0 to twice this many
             pixels.
         fill: Fill for what lies outside the picture: `constant` (black) or `nearest` (repeat the border pixels).
+        stretch: Probability that a digit is widened, at most until its ink is as wide as it is high. Some scanners and
+            datasets stretch each digit to a square.
         thickness: Probability of thicker or thinner strokes. They grow by up to two pixels on each side, mostly by less
             than one.
         blur: Probability of a binomial blur, up to 5 x 5.
@@ -75,6 +77,7 @@ class Augmentation(_Checked):
     shear: float = 0.0
     elastic: float = 0.0
     fill: Literal["constant", "nearest"] = "constant"
+    stretch: float = 0.0
     thickness: float = 0.0
     blur: float = 0.0
     low_resolution: float = 0.0
@@ -207,7 +210,7 @@ def _check(name: str, hint: Any, value: Any) -> None:
 # resolution, on ruled or noisy paper.
 _ROBUST: Final = Augmentation(
     rotation=12, zoom=(0.8, 1.25), shift=2.5, shear=12, elastic=1.0,
-    thickness=0.5, blur=0.2, low_resolution=0.3, contrast=0.2, erasing=0.1, line=0.12, noise=0.15,
+    stretch=0.15, thickness=0.5, blur=0.2, low_resolution=0.3, contrast=0.2, erasing=0.1, line=0.12, noise=0.15,
 )  # fmt: skip
 
 COMPACT: Final = Recipe(

@@ -37,6 +37,7 @@ EROSION: Final = 0.7  # the largest weight of the strokes eroded by 2 x 2
 FADING: Final = 0.6  # the largest share of the ink that is taken away
 NOISE: Final = 0.25  # the largest standard deviation
 ERASED: Final = (2, 10)  # the shortest and longest side of a rectangle, in pixels
+INKED: Final = 0.2  # the least ink of a pixel that belongs to the digit
 KNOTS: Final = 7  # grid points of the elastic displacement along each side
 
 
@@ -113,16 +114,29 @@ def sample(pictures: Tensor, x: Tensor, y: Tensor, fill: str) -> Tensor:
 def _warp(pictures: Tensor, augmentation: Augmentation, seed: keras.random.SeedGenerator) -> Tensor:
     """Apply the affine map and the elastic displacement in one resampling."""
     moved = augmentation.rotation or augmentation.shear or augmentation.shift or augmentation.elastic
-    if not moved and augmentation.zoom == (1.0, 1.0):
+    if not moved and not augmentation.stretch and augmentation.zoom == (1.0, 1.0):
         return pictures
     turn, slant, shift = np.deg2rad(augmentation.rotation), np.deg2rad(augmentation.shear), augmentation.shift
     ranges = ((-turn, turn), (-slant, slant), *[augmentation.zoom] * 2, *[(-shift, shift)] * 2)
-    x, y = affine([_draw(low, high, pictures, seed)[..., 0] for low, high in ranges], pictures.shape[1:3])
+    drawn = [_draw(low, high, pictures, seed)[..., 0] for low, high in ranges]
+    if augmentation.stretch:
+        widened = _strength(augmentation.stretch, pictures, seed)[..., 0]
+        drawn[2] /= 1 + widened * (ops.maximum(_extent(pictures, 1) / _extent(pictures, 2), 1) - 1)
+    x, y = affine(drawn, pictures.shape[1:3])
     if augmentation.elastic:
         strength = _draw(0, 2 * augmentation.elastic, pictures, seed)[:, 0]  # (N, 1, 1)
         dx, dy = (strength * _smooth_field(pictures, seed) for _ in range(2))
         x, y = x + dx, y + dy
     return sample(pictures, x, y, augmentation.fill)
+
+
+def _extent(pictures: Tensor, axis: int) -> Tensor:
+    """Count the pixels along an axis from the first that has ink to the last, float32[N, 1, 1]; 1 without ink."""
+    inked = ops.any(pictures > INKED, axis=(3 - axis, 3))  # of each place along the axis, [N, H or W]
+    places = ops.arange(1, pictures.shape[axis] + 1, dtype="float32")
+    last = ops.max(ops.where(inked, places, 0), axis=1)
+    first = ops.min(ops.where(inked, places, places.shape[0]), axis=1)
+    return ops.maximum(last - first + 1, 1)[:, None, None]
 
 
 def _smooth_field(pictures: Tensor, seed: keras.random.SeedGenerator) -> Tensor:
