@@ -409,11 +409,17 @@ def test_what_cannot_be_written_is_told_and_taken_back(browser, server, folder, 
         assert written(folder, server.pictures)[1] == "2"
 
 
+def heeding_interrupts() -> None:
+    """In the new process: it does not ignore interrupts, even where the tests run in the background and do."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def command(*words: object) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command in a process of its own, and the address that it tells."""
     line = [sys.executable, "-m", "digits_edge.cli", "label", *map(str, words), "--no-browser"]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(line, stdout=pipe, stderr=pipe, text=True, preexec_fn=heeding_interrupts) as process:
         assert process.stderr is not None
         summary, address = process.stderr.readline(), process.stderr.readline()
         assert summary.endswith(" to do\n"), summary

@@ -160,8 +160,8 @@ def test_a_finished_run_is_replaced_only_by_force(own_run, digits_npz, digits_ed
         ("--validation-fraction", 1.5, "--validation-fraction: expected a number between 0 and 1, received 1.5"),
         ("--validation-fraction", "nan", "received nan"),
         ("--seed", -1, "--seed: expected a whole number from 0"),
-        ("--recipe", "compcat", "'compcat' is not one of 'compact', 'fast', 'micro', 'wide', 'notebook'"),
-        ("--model", "notbook", "'notbook' is not one of 'micro', 'compact', 'notebook', 'fast'"),
+        ("--recipe", "compcat", "'compcat' is not one of 'compact', 'fast', 'micro', 'nano', 'wide', 'notebook'"),
+        ("--model", "notbook", "'notbook' is not one of 'nano', 'micro', 'compact', 'notebook', 'fast'"),
         ("--preprocess", "digits", "'digits' is not one of 'digit', 'resize'"),
     ],
 )
