@@ -183,7 +183,7 @@ static uint32_t calibrate(void)
 static uint8_t *stack_pointer(void)
 {
     uint8_t *pointer;
-    #ifdef __riscv
+#ifdef __riscv
     __asm__ volatile("mv %0, sp" : "=r"(pointer));
 #else
     __asm__ volatile("mov %0, sp" : "=r"(pointer));

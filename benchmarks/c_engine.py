@@ -19,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 from bare_metal import CORES, M4, Core, classify, tell
-from release import RECIPES
 
 from digits_edge.common.tables import table
 from digits_edge.export.codegen.c.compiled import Compiler, compiled
@@ -31,10 +30,11 @@ from digits_edge.runtime.bundle import Bundle
 from digits_edge.trainer import read_dataset
 
 ROOT = Path(__file__).parents[1]
+RELEASED = tuple(sorted(path.parent.name for path in ROOT.glob("artifacts/*/manifest.json")))
 NONE = "–"
 GCC = Compiler(("gcc",), "GCC")
 SANITIZERS = ("-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-LEVELS = ("-O2", "-O3", "-Os")
+LEVELS = (("-O2",), ("-O3",), ("-Os",), ("-Os", "-D{}_SMALL"))
 HOST = (("gcc", "-O2"), ("gcc", "-O3"), ("gcc", "-Os"), ("clang", "-O3"))
 TFLM_ARENA = {"micro": 7940, "compact": 20324}  # bytes, of the same models where pointers have 32 bits
 FEW = 3  # pictures on the other cores: instructions hardly depend on the picture
@@ -80,11 +80,15 @@ def flash(program: Program, core: Core = M4) -> tuple[str, str]:
     return f"{constants:,}", f"{code:,}"
 
 
-def on_core(program: Program, pixels: np.ndarray, core: Core = M4, level: str = "-O2") -> tuple[str, str]:
+def on_core(
+    program: Program, pixels: np.ndarray, core: Core = M4, level: tuple[str, ...] = ("-O2",)
+) -> tuple[str, str]:
     """Bytes of stack, and instructions a picture."""
     if missing(core.compiler, core.machine):
         return NONE, NONE
-    numbers, _ = classify(program.sources.name, program.folder, pixels, core, (level,))
+    name = program.sources.name
+    flags = [flag.format(name.upper()) for flag in level]
+    numbers, _ = classify(name, program.folder, pixels, core, flags)
     return f"{numbers['stack']:,}", f"{numbers['instructions'] / numbers['pictures']:,.0f}"
 
 
@@ -152,7 +156,7 @@ def ratio_to_litert(program: Program, compiler: str, level: str, pixels: np.ndar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a folder with MNIST's t10k, or mnist")
-    parser.add_argument("--model", nargs="+", choices=tuple(RECIPES), default=tuple(RECIPES), help="some of them")
+    parser.add_argument("--model", nargs="+", choices=RELEASED, default=RELEASED, help="some of them")
     options = parser.parse_args()
     pixels = read_dataset(options.data, part="test").pixels
     costs, instructions, agreements = [], [], []
@@ -167,7 +171,7 @@ def main() -> None:
 
 
 COST = ("model", "constants", "code", "arena", "stack", "TFLM's arena", "times ours", "MACs", "instructions a picture")
-INSTRUCTIONS = ("model", "core", "code at -O2", *LEVELS)
+INSTRUCTIONS = ("model", "core", "code at -O2", "-O2", "-O3", "-Os", "-Os, NAME_SMALL")
 PUBLISHED = ("engine", "network", "instructions a picture", "accuracy on t10k", "by")
 ON_M4 = "a Cortex-M4 under qemu, as ours"
 OTHERS = (

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from digits_edge.common.keras_models import predict_logits
+from digits_edge.runtime.errors import RunError, UsageError
 from digits_edge.trainer import TrainOptions, train
 from digits_edge.trainer.fitting import views as module
 from digits_edge.trainer.fitting.views import GENTLE, STRONG, views
@@ -64,6 +65,24 @@ def test_kept_versions_are_used_by_the_next_run_and_not_with_other_teachers(digi
     np.testing.assert_array_equal(again.logits, first.logits)
     views(pixels, RECIPE, teachers[:1], tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_damaged_versions_are_one_line(digits, teachers, tmp_path):
+    views(digits.pixels[:50], RECIPE, teachers, tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    for damage in (b"", whole[:200], whole[:-100], b"text", whole.replace(b"logits", b"digits", 1)):
+        file.write_bytes(damage)
+        with pytest.raises(RunError, match=r"\.npy: damaged: .*; remove it, and it is made anew"):
+            views(digits.pixels[:50], RECIPE, teachers, tmp_path)
+
+
+def test_options_that_need_or_exclude_teachers(trained, tmp_path):
+    options = TrainOptions(data="sample", recipe=RECIPE, out=tmp_path / "run")
+    with pytest.raises(UsageError, match="--views: expected teachers"):
+        replace(options, views=tmp_path).check()
+    with pytest.raises(UsageError, match="--also, --teacher: expected one of them, received both"):
+        replace(options, teachers=(trained.path,), init=trained.path, also="mnist").check()
 
 
 def test_a_run_is_taught_with_kept_versions_as_with_new_ones(few_npz, trained, tmp_path):

@@ -94,6 +94,8 @@ class TrainOptions:
                 Run.open(path)
             elif not path.is_file():
                 raise UsageError(f"--{name}: expected a .keras file or a run, found nothing at {path}")
+        if self.views and not self.teachers:
+            raise UsageError("--views: expected teachers whose answers are kept: --teacher MODEL")
         if self.also is not None:
             self._check_also(self.also)
         if not 0 < self.validation_fraction < 1:

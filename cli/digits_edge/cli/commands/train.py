@@ -163,9 +163,7 @@ def command(
     from digits_edge.trainer import TrainOptions
     from digits_edge.trainer.datasets.corrections import Corrections
 
-    if init is not None and model is not None:
-        raise UsageError("--init, --model: expected one of them, received both (--init brings its network)")
-    name, init, also = _start(recipe, init, also)
+    name, init, also = _start(recipe, model, init, also)
     options = TrainOptions(
         data=data,
         recipe=_changed(RECIPES[name], {"model": model, "epochs": epochs, "batch_size": batch_size}, changes or ()),
@@ -191,8 +189,12 @@ def command(
     _train(options, json)
 
 
-def _start(recipe: str | None, init: Path | None, also: str | None) -> tuple[str, Path | None, str | None]:
+def _start(
+    recipe: str | None, model: str | None, init: Path | None, also: str | None
+) -> tuple[str, Path | None, str | None]:
     """What is meant where a recipe, a model to start from or pictures to rehearse are not given."""
+    if init is not None and model is not None:
+        raise UsageError("--init, --model: expected one of them, received both (--init brings its network)")
     recipe = recipe or ("adapt" if init and is_released(init) else "compact")
     return (recipe, init or Path("compact"), also or "sample") if recipe == "adapt" else (recipe, init, also)
 

@@ -182,8 +182,7 @@ def _inked_channel(image: Any) -> int | None:
 
 
 def _cut(image: Any, rows: slice) -> Any:
-    whole = rows == slice(0, image.height)
-    return image if whole else image.crop((0, rows.start, image.width, rows.stop))
+    return image.crop((0, rows.start, image.width, rows.stop))
 
 
 def _numbers(image: Any) -> npt.NDArray[Any]:

@@ -56,7 +56,7 @@ def mean_squares(grey: Pixels, factor: int) -> npt.NDArray[np.float32]:
         return grey.astype(np.float32)
     height, width = (side // factor for side in grey.shape)
     whole = grey[: height * factor, : width * factor]
-    rows = np.zeros((height, width * factor), np.uint16)  # enough for factors of up to 257
+    rows = np.zeros((height, width * factor), np.uint16 if factor <= 257 else np.uint32)  # 257 times 255 is 2^16 - 1
     squares = np.zeros((height, width), np.uint32)
     for first in range(factor):  # several times as fast as one sum over such a short axis
         rows += whole[first::factor]
@@ -68,7 +68,7 @@ def mean_squares(grey: Pixels, factor: int) -> npt.NDArray[np.float32]:
 def spans(height: int, width: int) -> tuple[int, list[slice]]:
     """By how much a picture is shrunk, and the rows of each strip: whole multiples of that."""
     factor = max(1, min(max(height, width) // WORKING_SIDE, min(height, width) // MIN_SIDE))
-    step = max(1, STRIP // (width * factor)) * factor if factor > 1 else height
+    step = max(1, STRIP // (width * factor)) * factor
     return factor, [slice(top, min(top + step, height)) for top in range(0, height, step)]
 
 

@@ -97,7 +97,7 @@ def _lessons(plan: FitPlan) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float
     wanted = one_hot(targets, plan.model.network.output_shape[-1])
     if not plan.views:
         return pixels, wanted
-    versions = len(plan.views.pixels) // len(pixels)
+    versions = plan.views.strong + plan.views.gentle
     return plan.views.pixels, np.concatenate([np.tile(wanted, (versions, 1)), plan.views.logits], axis=1)
 
 

@@ -19,6 +19,7 @@ from keras import ops
 
 from digits_edge.common.progress import long_progress, say
 from digits_edge.runtime.atomic_file import replacing
+from digits_edge.runtime.errors import RunError, first_line
 
 from ..recipes import Augmentation, Recipe
 from .augmentation import Tensor, augment, scaled
@@ -51,21 +52,33 @@ def views(pixels: npt.NDArray[np.uint8], recipe: Recipe, teachers: Sequence[kera
     """Augment pictures uint8[N, H, W] or uint8[N, H, W, 3] and let the teachers answer each version.
 
     With a folder, the versions are read from there if they were made before of the same pictures, augmentation and
-    teachers; if not, they are written there, for other runs.
+    teachers; if not, they are written there, for other runs. RunError if they are damaged.
     """
     fit = max(1, MOST // pixels.nbytes)
     strong, gentle = min(STRONG, fit), min(GENTLE, fit) if recipe.gentle_epochs else 0
     path = folder / f"{_digest(pixels, recipe.augmentation, teachers)}-{strong}-{gentle}.npy" if folder else None
     if path and path.exists():
         say(f"{path}: augmented versions and the teachers' answers of before")
-        made = np.load(path, mmap_mode="r")
+        made = _read(path, (strong + gentle) * len(pixels))
     else:
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)  # before the long work
         made = _made(pixels, [recipe.augmentation] * strong + [recipe.augmentation.gentle()] * gentle, teachers)
         if path:
-            path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as file:
                 np.save(file, made)
     return Views(made["pixels"], made["logits"], strong, gentle)
+
+
+def _read(path: Path, count: int) -> npt.NDArray[Any]:
+    """Read the records of versions that were kept."""
+    try:
+        made: npt.NDArray[Any] = np.load(path, mmap_mode="r")
+        if made.shape != (count,) or made.dtype.names != ("pixels", "logits"):
+            raise ValueError(f"expected {count:,} pictures with logits, received {made.dtype} {made.shape}")
+    except (EOFError, ValueError) as error:
+        raise RunError(f"{path}: damaged: {first_line(error)}; remove it, and it is made anew") from None
+    return made
 
 
 def _made(
