@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -88,6 +89,18 @@ def test_each_change_does_what_its_name_says(name):
     else:  # elastic: bent, neither lost nor doubled
         assert np.abs(ink - had).mean() < 15
         assert np.abs(after - before).max() > 0.9
+
+
+@pytest.mark.parametrize("fill", ["nearest", "constant"])
+@pytest.mark.parametrize("shape", [(9, 28, 28, 1), (3, 12, 20, 3)])
+def test_without_rotation_lines_are_sampled_as_pictures_are(shape, fill):
+    pictures = np.random.default_rng(1).random(shape).astype(np.float32)
+    pictures[:, :, :5] = 0  # so that they can be stretched
+    plain = Augmentation(zoom=(0.7, 1.6), shift=3, stretch=0.5, fill=fill)
+    by_lines, by_pixels = (
+        numpy(augment(pictures, replace(plain, elastic=elastic), draws(3))) for elastic in (0.0, 1e-9)
+    )
+    np.testing.assert_allclose(by_lines, by_pixels, atol=1e-5)
 
 
 def test_a_narrow_digit_is_stretched_up_to_a_square_and_a_wide_one_is_not():

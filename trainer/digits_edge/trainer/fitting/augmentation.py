@@ -122,12 +122,25 @@ def _warp(pictures: Tensor, augmentation: Augmentation, seed: keras.random.SeedG
     if augmentation.stretch:
         widened = _strength(augmentation.stretch, pictures, seed)[..., 0]
         drawn[2] /= 1 + widened * (ops.maximum(_extent(pictures, 1) / _extent(pictures, 2), 1) - 1)
+    if not (augmentation.rotation or augmentation.shear or augmentation.elastic):  # takes a fifth of the time
+        (height, width), (zooms, shifts) = pictures.shape[1:3], (drawn[2:4], drawn[4:])
+        columns, rows = map(partial(_line, fill=augmentation.fill), (width, height), zooms, shifts)
+        return _combined(pictures, rows, columns)
     x, y = affine(drawn, pictures.shape[1:3])
     if augmentation.elastic:
         strength = _draw(0, 2 * augmentation.elastic, pictures, seed)[:, 0]  # (N, 1, 1)
         dx, dy = (strength * _smooth_field(pictures, seed) for _ in range(2))
         x, y = x + dx, y + dy
     return sample(pictures, x, y, augmentation.fill)
+
+
+def _line(size: int, zoom: Tensor, shift: Tensor, fill: str) -> Tensor:
+    """Return the weights of a line's pixels where it is zoomed and shifted, float32[N, size, size], as `sample`'s."""
+    pixels = np.arange(size, dtype=np.float32)
+    places = zoom * (pixels[:, None] - (size - 1) / 2) + (size - 1) / 2 + shift  # (N, size, 1)
+    if fill == "nearest":
+        places = ops.clip(places, 0, size - 1)
+    return ops.relu(1 - ops.abs(places - pixels))
 
 
 def _extent(pictures: Tensor, axis: int) -> Tensor:
@@ -187,10 +200,15 @@ def _filtered(pictures: Tensor, matrix: Callable[[int], Matrix]) -> Tensor:
 
     With one channel this is much faster on a CPU than a convolution.
     """
-    if pictures.shape[3] > 1:
-        return _by_channel(pictures, lambda one: _filtered(one, matrix))
     rows, columns = (matrix(size) for size in pictures.shape[1:3])
-    return ops.matmul(ops.matmul(rows, pictures[..., 0]), columns.T)[..., None]
+    return _combined(pictures, rows, columns)
+
+
+def _combined(pictures: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Weigh the rows and the columns of pictures by matrices, the same for each picture or one for each."""
+    if pictures.shape[3] > 1:
+        return _by_channel(pictures, lambda one: _combined(one, rows, columns))
+    return ops.matmul(ops.matmul(rows, pictures[..., 0]), ops.swapaxes(columns, -1, -2))[..., None]
 
 
 def _by_channel(pictures: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:

@@ -24,8 +24,8 @@ from digits_edge.runtime.errors import RunError, first_line
 from ..recipes import Augmentation, Recipe
 from .augmentation import Tensor, augment, scaled
 
-STRONG: Final = 16  # versions with the recipe's augmentation
-GENTLE: Final = 4  # versions with its gentler one, if it has gentle epochs
+STRONG: Final = 16  # versions with the recipe's augmentation, or as many as its epochs
+GENTLE: Final = 4  # versions with its gentler one, or as many as its gentle epochs
 MOST: Final = 2 << 30  # bytes of all pictures: of larger or more pictures there are fewer versions
 SEED: Final = 1  # of the augmentation: the same versions for every run
 BATCH: Final = 256
@@ -55,7 +55,8 @@ def views(pixels: npt.NDArray[np.uint8], recipe: Recipe, teachers: Sequence[kera
     teachers; if not, they are written there, for other runs. RunError if they are damaged.
     """
     fit = max(1, MOST // pixels.nbytes)
-    strong, gentle = min(STRONG, fit), min(GENTLE, fit) if recipe.gentle_epochs else 0
+    strong = min(STRONG, fit, max(1, recipe.epochs - recipe.gentle_epochs))
+    gentle = min(GENTLE, fit, recipe.gentle_epochs, recipe.epochs)
     path = folder / f"{_digest(pixels, recipe.augmentation, teachers)}-{strong}-{gentle}.npy" if folder else None
     if path and path.exists():
         say(f"{path}: augmented versions and the teachers' answers of before")
