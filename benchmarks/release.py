@@ -32,7 +32,7 @@ def run_folder(model: str, seed: int) -> Path:
 def digits_edge(*words: object, threads: int) -> None:
     """Run a command with so many threads, its progress in a log beside the run."""
     command = [sys.executable, "-m", "digits_edge.cli", *map(str, words)]
-    print("digits-edge", *words, flush=True)
+    print(" ".join(("digits-edge", *command[3:])), flush=True)  # one string: several runs print at once
     env = {**os.environ, "TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
     with (RUNS / "release.log").open("a") as log:
         subprocess.run(command, check=True, stdout=log, stderr=log, env=env)
