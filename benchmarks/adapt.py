@@ -1,7 +1,7 @@
 """What a released model learns by fine-tuning on a few pictures, what it forgets, and how long that takes.
 
-python benchmarks/adapt.py --data shared/mnist
-python benchmarks/adapt.py --data shared/mnist --choose --set learning_rate=3e-4
+python benchmarks/adapt.py --data mnist-idx-folder
+python benchmarks/adapt.py --data mnist-idx-folder --choose --set learning_rate=3e-4
 
 For 5, 10 and 20 pictures of each class of a kind of digits, drawn at random: accuracy on the rest of the kind before
 and after, and in brackets how the accuracy on t10k and on the rehearsed validation pictures changed, each at worst.

@@ -1,6 +1,6 @@
 """What a classifier learns from a few examples, without training, and what it forgets.
 
-python benchmarks/teach.py --data shared/mnist --bundle artifacts/compact
+python benchmarks/teach.py --data mnist-idx-folder --bundle artifacts/compact
 
 For 1, 3, 5 and 10 examples of each class of a kind of digits, drawn at random: accuracy on the rest of the kind before
 and after, and accuracy on t10k before and after, at worst. Sevens with a bar, ones with a flag, letters and ticks are

@@ -51,6 +51,20 @@ def test_every_generated_part_is_on_a_page_and_is_complete(hook):
     assert all(f"`{name}`" not in made["schemas"] for name in ("$ref", "any"))
 
 
+def test_a_printed_table_takes_the_place_of_the_pages_own(tmp_path):
+    old, other = "| a | b |\n|---|--:|\n| 1 | 2 |\n", "| a | c |\n|---|---|\n| 1 | 2 |\n"
+    new = "|   a |   b |\n|-----|----:|\n|   3 |   4 |\n|   5 |   6 |\n"
+    (tmp_path / "README.md").write_text(f"Text\n\n{other}\nMore\n")
+    (tmp_path / "docs/reference").mkdir(parents=True)
+    page = tmp_path / "docs/reference/page.md"
+    page.write_text(f"{other}\n{old}\nMore\n\n{old}")
+    command = [sys.executable, str(ROOT / "benchmarks/update_docs.py")]
+    done = subprocess.run(command, input=f"Words\n{new}", capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout == f"Words\n{new}"
+    assert done.stderr == f"{page.relative_to(tmp_path)}: updated\n"
+    assert page.read_text() == f"{other}\n{new}\nMore\n\n{new}"
+
+
 def test_what_a_page_would_load_from_elsewhere_is_found(hook):
     page = '<a href="https://a.org">a</a><link rel="canonical" href="https://b.org"><img src="x.png">'
     assert list(hook.external(page, ".html")) == []
