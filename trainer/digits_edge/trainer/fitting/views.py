@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from digits_edge.common.progress import long_progress, say
+from digits_edge.common.progress import long_progress
 from digits_edge.runtime.atomic_file import replacing
 from digits_edge.runtime.errors import RunError, first_line
 
@@ -27,7 +27,6 @@ from .augmentation import Tensor, augment, scaled
 STRONG: Final = 16  # versions with the recipe's augmentation, or as many as its epochs
 GENTLE: Final = 4  # versions with its gentler one, or as many as its gentle epochs
 MOST: Final = 2 << 30  # bytes of all pictures: of larger or more pictures there are fewer versions
-SEED: Final = 1  # of the augmentation: the same versions for every run
 BATCH: Final = 256
 
 
@@ -51,63 +50,58 @@ class Views:
 def views(pixels: npt.NDArray[np.uint8], recipe: Recipe, teachers: Sequence[keras.Model], folder: Path | None) -> Views:
     """Augment pictures uint8[N, H, W] or uint8[N, H, W, 3] and let the teachers answer each version.
 
-    With a folder, the versions are read from there if they were made before of the same pictures, augmentation and
-    teachers; if not, they are written there, for other runs. RunError if they are damaged.
+    With a folder, each version is read from there if it was made before of the same pictures, augmentation and
+    teachers; if not, it is written there, for other runs. RunError if it is damaged.
     """
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)  # before the long work
     fit = max(1, MOST // pixels.nbytes)
     strong = min(STRONG, fit, max(1, recipe.epochs - recipe.gentle_epochs))
     gentle = min(GENTLE, fit, recipe.gentle_epochs, recipe.epochs)
-    path = folder / f"{_digest(pixels, recipe.augmentation, teachers)}-{strong}-{gentle}.npy" if folder else None
-    if path and path.exists():
-        say(f"{path}: augmented versions and the teachers' answers of before")
-        made = _read(path, (strong + gentle) * len(pixels))
-    else:
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)  # before the long work
-        made = _made(pixels, [recipe.augmentation] * strong + [recipe.augmentation.gentle()] * gentle, teachers)
-        if path:
-            with replacing(path) as file:
-                np.save(file, made)
-    return Views(made["pixels"], made["logits"], strong, gentle)
+    record = [("pixels", np.uint8, pixels.shape[1:]), ("logits", np.float32, teachers[0].output_shape[-1:])]
+    made = np.empty((strong + gentle, len(pixels)), record)
+    with long_progress("teachers", strong + gentle) as step:
+        for augmentation, part in ((recipe.augmentation, made[:strong]), (recipe.augmentation.gentle(), made[strong:])):
+            show = Shown(teachers, augmentation)
+            name = _digest(pixels, augmentation, teachers) if folder else ""
+            for number, version in enumerate(part):
+                path = folder / f"{name}-{number}.npy" if folder else None
+                if path and path.exists():
+                    version[:] = _read(path, version)
+                else:
+                    version["pixels"], version["logits"] = show.version(pixels, number)
+                    if path:
+                        with replacing(path) as file:
+                            np.save(file, version)
+                step()
+    flat = made.reshape(-1)
+    return Views(flat["pixels"], flat["logits"], strong, gentle)
 
 
-def _read(path: Path, count: int) -> npt.NDArray[Any]:
-    """Read the records of versions that were kept."""
+def _read(path: Path, expected: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Read the records of a version that was kept."""
     try:
-        made: npt.NDArray[Any] = np.load(path, mmap_mode="r")
-        if made.shape != (count,) or made.dtype.names != ("pixels", "logits"):
-            raise ValueError(f"expected {count:,} pictures with logits, received {made.dtype} {made.shape}")
+        made: npt.NDArray[Any] = np.load(path)
+        if made.shape != expected.shape or made.dtype != expected.dtype:
+            raise ValueError(f"expected {expected.dtype} {expected.shape}, received {made.dtype} {made.shape}")
     except (EOFError, ValueError) as error:
         raise RunError(f"{path}: damaged: {first_line(error)}; remove it, and it is made anew") from None
-    return made
-
-
-def _made(
-    pixels: npt.NDArray[np.uint8], augmentations: Sequence[Augmentation], teachers: Sequence[keras.Model]
-) -> npt.NDArray[Any]:
-    """Make one version for each augmentation: records of pixels and logits, [versions * N]."""
-    classes, count = teachers[0].output_shape[-1], len(pixels)
-    record = [("pixels", np.uint8, pixels.shape[1:]), ("logits", np.float32, (classes,))]
-    made = np.empty(len(augmentations) * count, record)
-    show = None
-    with long_progress("teachers", len(augmentations)) as step:
-        for version, augmentation in enumerate(augmentations):
-            if show is None or show.augmentation != augmentation:
-                show = Shown(teachers, augmentation, SEED + version)
-            part = made[version * count : (version + 1) * count]
-            part["pixels"], part["logits"] = show.predict(pixels, batch_size=BATCH, verbose=0)
-            step()
     return made
 
 
 class Shown(keras.Model):  # type: ignore[misc]
     """Augment pixels, and give them with the mean of the teachers' logits."""
 
-    def __init__(self, teachers: Sequence[keras.Model], augmentation: Augmentation, seed: int) -> None:
+    def __init__(self, teachers: Sequence[keras.Model], augmentation: Augmentation) -> None:
         super().__init__(dtype="float32")
         self.teachers = list(teachers)
         self.augmentation = augmentation
-        self._draws = keras.random.SeedGenerator(seed)
+        self._draws = keras.random.SeedGenerator(0)
+
+    def version(self, pixels: npt.NDArray[np.uint8], number: int) -> Any:
+        """Return the pixels of a version, which is the same for every run, and the logits."""
+        self._draws.state.assign(np.array([number, 0]))
+        return self.predict(pixels, batch_size=BATCH, verbose=0)
 
     def call(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Return the pixels that a training step will see, and the logits."""
