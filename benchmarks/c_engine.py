@@ -28,9 +28,9 @@ from digits_edge.export.codegen.tflite_reader import read_network
 from digits_edge.export.engines.litert import TfliteModel, open_interpreter
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.trainer import read_dataset
+from digits_edge.trainer.released import NAMES
 
 ROOT = Path(__file__).parents[1]
-RELEASED = tuple(sorted(path.parent.name for path in ROOT.glob("artifacts/*/manifest.json")))
 NONE = "–"
 GCC = Compiler(("gcc",), "GCC")
 SANITIZERS = ("-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
@@ -156,7 +156,7 @@ def ratio_to_litert(program: Program, compiler: str, level: str, pixels: np.ndar
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a folder with MNIST's t10k, or mnist")
-    parser.add_argument("--model", nargs="+", choices=RELEASED, default=RELEASED, help="some of them")
+    parser.add_argument("--model", nargs="+", choices=NAMES, default=NAMES, help="some of them")
     options = parser.parse_args()
     pixels = read_dataset(options.data, part="test").pixels
     costs, instructions, agreements = [], [], []

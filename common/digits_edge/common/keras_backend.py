@@ -26,7 +26,7 @@ def import_keras() -> Any:
     """Import Keras with the backend that `KERAS_BACKEND` or Keras's settings name; a UsageError if it cannot use it."""
     # TensorFlow logs CPU kernels and missing GPUs at import, before a log level could be set in Python.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow turns oneDNN on by itself on processors with AVX-512 only; training is faster with it on others, too.
+    # TensorFlow turns oneDNN on by itself where there is AVX-512; with AVX2 alone, training is faster with it, too.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
         with muted():

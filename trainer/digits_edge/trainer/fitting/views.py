@@ -60,22 +60,29 @@ def views(pixels: npt.NDArray[np.uint8], recipe: Recipe, teachers: Sequence[kera
     gentle = min(GENTLE, fit, recipe.gentle_epochs, recipe.epochs)
     record = [("pixels", np.uint8, pixels.shape[1:]), ("logits", np.float32, teachers[0].output_shape[-1:])]
     made = np.empty((strong + gentle, len(pixels)), record)
+    milder = recipe.augmentation.gentle()
     with long_progress("teachers", strong + gentle) as step:
-        for augmentation, part in ((recipe.augmentation, made[:strong]), (recipe.augmentation.gentle(), made[strong:])):
+        for augmentation, versions in ((recipe.augmentation, made[:strong]), (milder, made[strong:])):
             show = Shown(teachers, augmentation)
-            name = _digest(pixels, augmentation, teachers) if folder else ""
-            for number, version in enumerate(part):
-                path = folder / f"{name}-{number}.npy" if folder else None
-                if path and path.exists():
-                    version[:] = _read(path, version)
-                else:
-                    version["pixels"], version["logits"] = show.version(pixels, number)
-                    if path:
-                        with replacing(path) as file:
-                            np.save(file, version)
+            name = _digest(pixels, augmentation, teachers)
+            for number, version in enumerate(versions):
+                _fill(version, show, pixels, number, folder / f"{name}-{number}.npy" if folder else None)
                 step()
     flat = made.reshape(-1)
     return Views(flat["pixels"], flat["logits"], strong, gentle)
+
+
+def _fill(
+    version: npt.NDArray[Any], show: Shown, pixels: npt.NDArray[np.uint8], number: int, kept: Path | None
+) -> None:
+    """Fill the records of a version, from the file where it is kept or with what the teachers answer."""
+    if kept and kept.exists():
+        version[:] = _read(kept, version)
+        return
+    version["pixels"], version["logits"] = show.version(pixels, number)
+    if kept:
+        with replacing(kept) as file:
+            np.save(file, version)
 
 
 def _read(path: Path, expected: npt.NDArray[Any]) -> npt.NDArray[Any]:
