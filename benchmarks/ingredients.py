@@ -5,8 +5,8 @@ python benchmarks/ingredients.py --data mnist-idx-folder
 `micro` is trained with a short schedule, with all ingredients and then with one of them changed, with two seeds each.
 Judged are the validation digits; the same made harder to read, as benchmarks/corruptions.py does it, without the kinds
 that are held out; the same stretched to squares of 16 x 16 pixels; and flagged ones and barred sevens of the simulated
-hands of benchmarks/teach.py. The teachers are the notebooks of `make release`, which come first. What is finished
-stays: the command can be stopped and given again.
+hands of benchmarks/teach.py. The teachers are the three seeds of `compact` of `make release`, which come first. What is
+finished stays: the command can be stopped and given again.
 """
 
 import argparse
@@ -24,18 +24,18 @@ from digits_edge.runtime import Classifier
 from digits_edge.trainer import Run
 from digits_edge.trainer.fitting.checkpoint import checkpoint_path
 
-TAUGHT = [word for seed in SEEDS for word in ("--teacher", run_folder(TEACHER, seed))]
+THREE = [word for seed in SEEDS for word in ("--teacher", run_folder(TEACHER, seed))]
 SHORT = ("--set", "epochs=8", "--set", "gentle_epochs=2")
 VARIANTS = {
-    "all": (*TAUGHT, *SHORT),
-    "one teacher": (*TAUGHT[:2], *SHORT),
+    "all": (*THREE, *SHORT),
+    "one teacher": (*THREE[:2], *SHORT),
     "no teachers": SHORT,
-    "no outliers": (*TAUGHT, *SHORT, "--set", "outliers=0"),
-    "no drawn digits": (*TAUGHT, *SHORT, "--set", "hands=0"),
-    "more drawn digits (0.15)": (*TAUGHT, *SHORT, "--set", "hands=0.15"),
-    "no stretched digits": (*TAUGHT, *SHORT, "--set", "augmentation.stretch=0"),
-    "no gentle epochs": (*TAUGHT, "--set", "epochs=8", "--set", "gentle_epochs=0"),
-    "three times as long": (*TAUGHT, "--set", "epochs=24", "--set", "gentle_epochs=6"),
+    "no outliers": (*THREE, *SHORT, "--set", "outliers=0"),
+    "no drawn digits": (*THREE, *SHORT, "--set", "hands=0"),
+    "more drawn digits (0.15)": (*THREE, *SHORT, "--set", "hands=0.15"),
+    "no stretched digits": (*THREE, *SHORT, "--set", "augmentation.stretch=0"),
+    "no gentle epochs": (*THREE, "--set", "epochs=8", "--set", "gentle_epochs=0"),
+    "three times as long": (*THREE, "--set", "epochs=24", "--set", "gentle_epochs=6"),
 }
 Labelled = tuple[np.ndarray, np.ndarray]  # uint8[N, 28, 28] and int64[N]
 
@@ -59,9 +59,8 @@ def judged_by(run: Run) -> dict[str, Labelled]:
 def judge(run: Run, sets: dict[str, Labelled]) -> list[float]:
     """The share of each set that is read wrong, and the validation loss."""
     network = load_model(run.model_path)
-    wrong = [(predict_logits(network, pixels).argmax(axis=1) != targets).mean() for pixels, targets in sets.values()]
-    pixels, targets = run.validation()
-    return [*wrong, cross_entropy(predict_logits(network, pixels), targets)]
+    answers = [(predict_logits(network, pixels), targets) for pixels, targets in sets.values()]
+    return [*((logits.argmax(axis=1) != targets).mean() for logits, targets in answers), cross_entropy(*answers[0])]
 
 
 def main() -> None:

@@ -1,15 +1,14 @@
 """A released model's card: what it is for, what it was made of, what it can do and what it cannot."""
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from corruptions import CORRUPTIONS, HELD_OUT
-from release import SEEDS, TEACHER
+from release import SEEDS, TAUGHT, TEACHER
 
 from digits_edge.common.tables import table
 from digits_edge.export.report.gate_table import judged
 from digits_edge.runtime.bundle import Bundle
-from digits_edge.trainer.run_info import RunInfo
 
 ABOUT = {
     "nano": "The smallest: for microcontrollers with 8 kB of flash.",
@@ -19,22 +18,21 @@ ABOUT = {
 }
 
 
-def write_card(folder: Path, info: RunInfo, facts: dict[str, str], corrupted: dict[str, str]) -> None:
+def write_card(folder: Path, run: dict[str, Any], facts: dict[str, str], corrupted: dict[str, str]) -> None:
     """Write `MODEL_CARD.md`.
 
     Args:
         folder: the bundle's.
-        info: `run.json` of the seed that was published.
+        run: how the published seed was trained, from its manifest.
         facts: the row of the table in docs/reference/benchmarks.md.
         corrupted: accuracy by corruption.
     """
     gate = Bundle.open(folder).section("gate")
     notes = "".join(f"- `{rung['file']}`: {rung['note']}.\n" for rung in judged(gate) if "note" in rung)
     notes += "\n" * bool(notes)
-    name, recipe, split = folder.name, info.recipe, info.split
-    taught = f", taught by this project's {len(SEEDS)} `{TEACHER}` networks" if name != TEACHER else ""
-    augmentation = asdict(recipe.augmentation) | {"zoom": list(recipe.augmentation.zoom)}
-    changes = {k: v for k, v in augmentation.items() if v not in (0, [1, 1], "constant")}
+    name, recipe, split = folder.name, run["recipe"], run["split"]
+    taught = f", taught by this project's {len(SEEDS)} `{TEACHER}` networks" if name in TAUGHT else ""
+    changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1], "constant")}
     described = [
         (kind, " ".join((CORRUPTIONS[kind].__doc__ or "").split()), share) for kind, share in corrupted.items()
     ]
@@ -64,12 +62,12 @@ trains with):
 
 ## What it was made of
 
-MNIST's 60,000: {split.training:,} to train on, {split.validation:,} held out for the gate and for the temperature
-that calibrates its probabilities. Published is seed {info.seed}, the first, whatever the others did.
-Recipe `{recipe.name}`: {recipe.epochs} epochs of batch {recipe.batch_size}, the last {recipe.gentle_epochs}
-with little augmentation, {recipe.optimizer} at {recipe.learning_rate} with {recipe.schedule} schedule, weight
-decay {recipe.weight_decay}{taught}. For each digit it saw {recipe.outliers} outliers, to be unsure of: letters,
-scribbles, shapes, textures, cut-up digits; and {recipe.hands} drawn ones, of ways to write that MNIST lacks.
+MNIST's 60,000: {split["training"]:,} to train on, {split["validation"]:,} held out for the gate and for the temperature
+that calibrates its probabilities. Published is seed {run["seed"]}, the first, whatever the others did.
+Recipe `{recipe["name"]}`: {recipe["epochs"]} epochs of batch {recipe["batch_size"]}, the last {recipe["gentle_epochs"]}
+with little augmentation, {recipe["optimizer"]} at {recipe["learning_rate"]} with {recipe["schedule"]} schedule, weight
+decay {recipe["weight_decay"]}{taught}. For each digit it saw {recipe["outliers"]} outliers, to be unsure of: letters,
+scribbles, shapes, textures, cut-up digits; and {recipe["hands"]} drawn ones, of ways to write that MNIST lacks.
 Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
 
 ## Limits

@@ -3,14 +3,15 @@
 python benchmarks/release.py --data mnist-idx-folder --jobs 2
 
 Each run is under artifacts/runs/release-SEED/MODEL. What is finished stays; what was interrupted goes on after its last
-whole epoch: the command can be stopped and given again. The other models learn from all seeds of `notebook`.
+whole epoch: the command can be stopped and given again. `micro` and `nano` learn from all seeds of `compact`. Of the
+other seeds the int8 ONNX alone is published, in artifacts/seeds, so that anybody can judge them.
 """
 
 import argparse
 import os
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from digits_edge.runtime.atomic_file import replacing
@@ -18,9 +19,11 @@ from digits_edge.trainer.fitting.checkpoint import checkpoint_path
 
 RUNS = Path("artifacts", "runs")
 SEEDS = (7, 8, 9)
-# The bundle's name, and how it is trained.
-RECIPES = {"notebook": "wide", "compact": "compact", "micro": "micro", "nano": "nano"}
-TEACHER = "notebook"
+# The bundle's name, and how it is trained. Who is taught comes after the teacher.
+RECIPES = {"compact": "compact", "notebook": "wide", "micro": "micro", "nano": "nano"}
+TEACHER, TAUGHT = "compact", ("micro", "nano")
+PUBLISHED = Path("artifacts")
+OTHERS = PUBLISHED / "seeds"
 FORMATS = {"micro": ("onnx", "c", "web"), "nano": ("onnx", "c")}  # C brings TFLite; the others have the default
 HELD_OUT = 0.05  # of the 60,000, for the gate and the temperature
 
@@ -38,11 +41,14 @@ def digits_edge(*words: object, threads: int) -> None:
         subprocess.run(command, check=True, stdout=log, stderr=log, env=env)
 
 
-def train(model: str, seed: int, data: str, threads: int) -> None:
+def train(model: str, seed: int, data: str, threads: int, before: list[Future[None]]) -> None:
+    """Train and export a model when the runs that it learns from are done."""
+    for run in before:
+        run.result()
     out = run_folder(model, seed)
     if not (out / "run.json").exists():
         teachers: list[object] = []
-        if model != TEACHER:
+        if model in TAUGHT:
             teachers = [word for each in SEEDS for word in ("--teacher", run_folder(TEACHER, each))]
             teachers += ["--views", RUNS / "views"]
         resume = ("--resume",) if checkpoint_path(out).exists() else ()
@@ -52,6 +58,24 @@ def train(model: str, seed: int, data: str, threads: int) -> None:
         digits_edge("export", out, "--int8", threads=threads)
 
 
+def publish(model: str) -> None:
+    """Export the first seed with all its formats, and copy what is kept of the others."""
+    first, *others = (run_folder(model, seed) for seed in SEEDS)
+    formats = [word for name in FORMATS.get(model, ()) for word in ("--format", name)]
+    digits_edge("export", first, "--int8", *formats, "--out", PUBLISHED / model, threads=os.cpu_count() or 1)
+    copy(first / "model.keras", PUBLISHED / model / "model.keras")  # for train --init
+    OTHERS.mkdir(exist_ok=True)
+    for seed, run in zip(SEEDS[1:], others, strict=True):
+        copy(run / "bundle" / "model.int8.onnx", OTHERS / f"{model}-{seed}.onnx")
+    if model == "compact":
+        copy(PUBLISHED / model / "model.int8.onnx", Path("runtime", "digits_edge", "runtime", "default.onnx"))
+
+
+def copy(source: Path, target: Path) -> None:
+    with replacing(target) as file:
+        file.write(source.read_bytes())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True, help="a folder with MNIST's IDX files, or mnist to download them")
@@ -59,20 +83,15 @@ def main() -> None:
     options = parser.parse_args()
     RUNS.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
+    runs: dict[str, list[Future[None]]] = {}
     with ThreadPoolExecutor(options.jobs) as pool:
-        for models in ([TEACHER], [model for model in RECIPES if model != TEACHER]):
-            runs = [(model, seed) for seed in SEEDS for model in models]
-            for done in [pool.submit(train, *run, options.data, threads) for run in runs]:
-                done.result()
-    for model in RECIPES:
-        formats = [word for name in FORMATS.get(model, ()) for word in ("--format", name)]
-        words = ("--int8", *formats, "--out", Path("artifacts", model))
-        digits_edge("export", run_folder(model, SEEDS[0]), *words, threads=os.cpu_count())
-        with replacing(Path("artifacts", model, "model.keras")) as file:  # for train --init
-            file.write((run_folder(model, SEEDS[0]) / "model.keras").read_bytes())
-    default = Path("runtime", "digits_edge", "runtime", "default.onnx")
-    with replacing(default) as file:
-        file.write(Path("artifacts", "compact", "model.int8.onnx").read_bytes())
+        for model in RECIPES:
+            before = runs[TEACHER] if model in TAUGHT else []
+            runs[model] = [pool.submit(train, model, seed, options.data, threads, before) for seed in SEEDS]
+        for model in RECIPES:
+            for run in runs[model]:
+                run.result()
+            publish(model)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 python benchmarks/released.py --data mnist-idx-folder --drawn drawn.npz
 
-With --cards it writes the model cards, too. The runs are those of `make release`. Nothing was chosen by what is judged
-by here.
+With --cards it writes the model cards, too. Judged are the bundles in artifacts/, which are of the first seed, and the
+int8 ONNX of the other seeds, as `make release` published them. Nothing was chosen by what is judged by here.
 """
 
 import argparse
@@ -13,41 +13,51 @@ from pathlib import Path
 import numpy as np
 from corruptions import CORRUPTIONS, HELD_OUT, corrupt
 from model_cards import write_card
-from release import RECIPES, SEEDS, run_folder
+from release import OTHERS, PUBLISHED
 from robustness import accuracy, on_drawn, on_load_digits
 
 from digits_edge.common.numerics import expected_calibration_error
 from digits_edge.common.tables import table
 from digits_edge.export.engines.model_files import open_models
 from digits_edge.runtime import Classifier
-from digits_edge.trainer import Run, read_dataset
+from digits_edge.runtime.bundle import Bundle
+from digits_edge.trainer import read_dataset
+from digits_edge.trainer.released import NAMES
 
 FILES = ("model.onnx", "model.int8.onnx", "model.int8.tflite")
 
 
+Pictures = tuple[np.ndarray, np.ndarray]  # uint8[N, 28, 28] and int64[N]
+
+
 @dataclass(frozen=True)
 class Figures:
-    """Of one seed of a model: accuracies on t10k by file; then of the int8 ONNX alone."""
+    """Of the int8 ONNX of one seed: accuracies, and the calibration error on t10k."""
 
-    t10k: dict[str, float]
+    t10k: float
     calibration_error: float
     corrupted: dict[str, float]
     load_digits: float
     drawn: float
 
 
-def judge(run: Run, test: tuple[np.ndarray, np.ndarray], corrupted: dict[str, np.ndarray], drawn: Path) -> Figures:
+def judge(path: Path, test: Pictures, corrupted: dict[str, np.ndarray], drawn: Path) -> Figures:
     pixels, targets = test
-    models = {model.file: model for model in open_models(run.path / "bundle").files}
-    answers = {file: models[file].predict_proba(pixels) for file in FILES}
-    classifier = Classifier.load(run.path / "bundle")
+    classifier = Classifier.load(path)
     return Figures(
-        t10k={file: float((p.argmax(axis=1) == targets).mean()) for file, p in answers.items()},
-        calibration_error=expected_calibration_error(answers["model.int8.onnx"], targets),
+        t10k=accuracy(classifier, pixels, targets),
+        calibration_error=expected_calibration_error(classifier.predict_proba(pixels), targets),
         corrupted={name: accuracy(classifier, changed, targets) for name, changed in corrupted.items()},
         load_digits=on_load_digits(classifier),
         drawn=on_drawn(classifier, drawn),
     )
+
+
+def by_file(bundle: Path, test: Pictures) -> list[str]:
+    """Accuracy of each file of a bundle on t10k."""
+    pixels, targets = test
+    models = {model.file: model for model in open_models(bundle).files}
+    return [f"{(models[file].predict_proba(pixels).argmax(axis=1) == targets).mean():.2%}" for file in FILES]
 
 
 def spread(values: list[float]) -> str:
@@ -62,44 +72,43 @@ def main() -> None:
     parser.add_argument("--cards", action="store_true", help="write artifacts/*/MODEL_CARD.md")
     options = parser.parse_args()
     test = read_dataset(options.data, part="test")
+    pictures = (test.pixels, test.targets)
     corrupted = {name: corrupt(test.pixels, name) for name in CORRUPTIONS}
-    rows, kinds, seeds = [], [], []
-    for model in RECIPES:
-        runs = [Run.open(run_folder(model, seed)) for seed in SEEDS if (run_folder(model, seed) / "run.json").exists()]
-        figures = [judge(run, (test.pixels, test.targets), corrupted, options.drawn) for run in runs]
-        first, bundle = runs[0].info, runs[0].path / "bundle"
+    rows, kinds, files = [], [], []
+    for model in NAMES:
+        bundle = PUBLISHED / model
+        seeds = (bundle / "model.int8.onnx", *sorted(OTHERS.glob(f"{model}-*.onnx")))
+        figures = [judge(path, pictures, corrupted, options.drawn) for path in seeds]
+        run = Bundle.open(bundle).section("provenance")["run"]
         sizes = {file: (bundle / file).stat().st_size for file in FILES}
         mean = {name: float(np.mean([f.corrupted[name] for f in figures])) for name in CORRUPTIONS}
         rows.append(
             (
                 model,
-                str(len(runs)),
-                f"{first.parameters:,}",
-                f"{first.macs / 1e6:.2f} M",
-                f"{first.activation_bytes:,}",
+                str(len(seeds)),
+                f"{run['parameters']:,}",
+                f"{run['macs'] / 1e6:.2f} M",
+                f"{run['activation_bytes']:,}",
                 f"{sizes['model.int8.onnx']:,}",
                 f"{sizes['model.int8.tflite']:,}",
-                spread([f.t10k["model.int8.onnx"] for f in figures]),
+                spread([f.t10k for f in figures]),
                 f"{np.mean([f.drawn for f in figures]):.1%}",
                 f"{np.mean([f.load_digits for f in figures]):.1%}",
                 f"{np.mean(list(mean.values())):.1%}",
                 f"{np.mean([f.calibration_error for f in figures]):.4f}",
-                f"{np.mean([run.info.wall_seconds for run in runs]) / 60:.0f} min",
             )
         )
         kinds.append((model, *(f"{share:.1%}" for share in mean.values())))
-        for run, f in zip(runs, figures, strict=True):
-            validation = f"{run.info.metrics.val_accuracy:.2%}"
-            seeds.append((f"{model}, {run.info.seed}", validation, *(f"{f.t10k[file]:.2%}" for file in FILES)))
+        files.append((f"{model}, {run['seed']}", f"{run['metrics']['val_accuracy']:.2%}", *by_file(bundle, pictures)))
         if options.cards:
             facts = dict(zip(HEADER[1:], rows[-1][1:], strict=True))
             each = dict(zip((kind for kind in CORRUPTIONS), kinds[-1][1:], strict=True))
-            write_card(Path("artifacts", model), first, facts, each)
+            write_card(bundle, run, facts, each)
     print(table(HEADER, rows))
     print()
     print(table(("model", *(f"{kind}*" if kind in HELD_OUT else kind for kind in CORRUPTIONS)), kinds))
     print()
-    print(table(("model, seed", "validation", *(f"t10k {file}" for file in FILES)), seeds))
+    print(table(("model, seed", "validation", *(f"t10k {file}" for file in FILES)), files))
 
 
 HEADER = (
@@ -115,7 +124,6 @@ HEADER = (
     "load_digits",
     "corrupted",
     "calibration error",
-    "training",
 )
 
 if __name__ == "__main__":
