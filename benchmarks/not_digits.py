@@ -1,4 +1,4 @@
-"""How much of what is no digit a model refuses, and how many digits: through `predict`, as a user's pictures go.
+"""How much of what is no digit a model rejects, and how many digits: through `predict`, as a user's pictures go.
 
 python benchmarks/not_digits.py --data mnist-idx-folder --blank FOLDER --objects fashion.npz --fonts A.ttf B.otf ...
 
@@ -134,7 +134,7 @@ def main() -> None:
         other = familiar(predictions)
         auroc = "" if name == "t10k" else f"{mannwhitneyu(known, other).statistic / (len(known) * len(other)):.4f}"
         rows.append((name, f"{count:,}", f"{1 - reasons[None] / count:.2%}", *shares, auroc))
-    header = ("pictures", "", "refused", "no ink", "several", "not like training data", "unsure", "AUROC")
+    header = ("pictures", "", "rejected", "no ink", "several", "not like training data", "unsure", "AUROC")
     print(table(header, rows))
     print("\nAUROC: of the familiarity, the two best classes' probability, to tell t10k from these (no ink: 0).\n")
     right = np.array([p.label == test.labels[t] for p, t in zip(answers["t10k"], test.targets, strict=True)])

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from digits_edge.runtime.atomic_file import replacing
+from digits_edge.trainer import Run
 from digits_edge.trainer.fitting.checkpoint import checkpoint_path
 
 RUNS = Path("artifacts", "runs")
@@ -92,6 +93,8 @@ def main() -> None:
             for run in runs[model]:
                 run.result()
             publish(model)
+    seconds = [Run.open(run_folder(model, seed)).info.wall_seconds for model in RECIPES for seed in SEEDS]
+    print(f"training took {sum(seconds) / 3600:.1f} hours, counted run by run")
 
 
 if __name__ == "__main__":
