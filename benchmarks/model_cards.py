@@ -33,6 +33,7 @@ def write_card(folder: Path, run: dict[str, Any], facts: dict[str, str], corrupt
     name, recipe, split = folder.name, run["recipe"], run["split"]
     taught = f", taught by this project's {len(SEEDS)} `{TEACHER}` networks" if name in TAUGHT else ""
     changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1], "constant")}
+    drawn = f"; and {recipe['hands']} drawn ones, of ways to write that MNIST lacks" if recipe["hands"] else ""
     described = [
         (kind, " ".join((CORRUPTIONS[kind].__doc__ or "").split()), share) for kind, share in corrupted.items()
     ]
@@ -45,7 +46,7 @@ def write_card(folder: Path, run: dict[str, Any], facts: dict[str, str], corrupt
 
 Single digits, 0 to 9, that were found and brought to MNIST's form as `digits_edge.runtime` does it: white ink on black,
 boxed to 20 x 20, centre of mass in the middle. On forms, meters, toys, in class. Not for anything where a wrong digit
-harms somebody and nobody checks. Most letters, objects and several digits at once are refused, not all: see
+harms somebody and nobody checks. Most letters, objects and several digits at once are rejected, not all: see
 `accepted` in the README.
 
 ## Figures
@@ -67,13 +68,13 @@ that calibrates its probabilities. Published is seed {run["seed"]}, the first, w
 Recipe `{recipe["name"]}`: {recipe["epochs"]} epochs of batch {recipe["batch_size"]}, the last {recipe["gentle_epochs"]}
 with little augmentation, {recipe["optimizer"]} at {recipe["learning_rate"]} with {recipe["schedule"]} schedule, weight
 decay {recipe["weight_decay"]}{taught}. For each digit it saw {recipe["outliers"]} outliers, to be unsure of: letters,
-scribbles, shapes, textures, cut-up digits; and {recipe["hands"]} drawn ones, of ways to write that MNIST lacks.
+scribbles, shapes, textures, cut-up digits{drawn}.
 Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
 
 ## Limits
 
 - MNIST's writers were American: census workers and pupils of the 1980s and 90s. A European 1 with a long upstroke, a
-  crossed 7 or an open 4 is rarer in it than elsewhere: of these it has mostly seen drawn ones.
+  crossed 7 or an open 4 is rarer in it than elsewhere{": of these it has mostly seen drawn ones" if drawn else ""}.
 - What no recipe trains against may cost more than what it does: see {" and ".join(HELD_OUT)} above.
 - Photographs are only as good as what finds the digit in them.
 """,

@@ -31,7 +31,6 @@ from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.metadata import Contract, Golden
 
 ARTIFACTS = Path(__file__).resolve().parents[1] / "artifacts"
-RELEASED = ("micro", "compact", "notebook")
 STRICT = ("-std=c99", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
 
 

@@ -16,6 +16,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from digits_edge.cli import health
+from digits_edge.trainer.released import NAMES
 
 ROOT = Path(__file__).parents[2]
 ARTIFACTS = ROOT / "artifacts"
@@ -59,7 +60,7 @@ def test_each_schema_is_one(name):
     assert SCHEMAS[name]["$id"].endswith(f"/schemas/{name}.schema.json")
 
 
-@pytest.mark.parametrize("name", ["micro", "compact", "notebook"])
+@pytest.mark.parametrize("name", NAMES)
 def test_released_manifests(name):
     check("manifest", json.loads((ARTIFACTS / name / "manifest.json").read_text(encoding="utf-8")))
 

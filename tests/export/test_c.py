@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import OWN, RELEASED, STRICT, random_network, released, sources_of, tflite_of
+from networks import OWN, STRICT, random_network, released, sources_of, tflite_of
 
 from digits_edge.export.codegen.c.compiled import Compiler, compiled
 from digits_edge.export.codegen.c.plan import plan
@@ -20,6 +20,7 @@ from digits_edge.export.codegen.tflite_reader import read_network
 from digits_edge.export.codegen.web.engine import scripts_in_v8
 from digits_edge.export.engines.litert import TfliteModel
 from digits_edge.export.engines.tflm import MicroModel
+from digits_edge.trainer.released import NAMES
 
 SANITIZED = ("-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover")
 VECTORS = ("-std=c99", "-O3")  # compilers find vector instructions for the sums
@@ -44,9 +45,9 @@ def near(ours, theirs):
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_c_of_a_released_model_agrees_with_its_int8_tflite(name, digits):
-    data, pixels = released(name), digits.pixels[:: 5 if name == "micro" else 40]
+    data, pixels = released(name), digits.pixels[:: 5 if name in ("nano", "micro") else 40]
     logits = run(read_network(data), pixels, STRICT)
     np.testing.assert_array_equal(logits, read_network(data).logits(pixels))
     near(logits, TfliteModel.load(data, "model.int8.tflite").logits(pixels))
@@ -103,10 +104,10 @@ def test_the_largest_sums_and_factors_are_exact(side, factor, least):
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("name", NAMES)
 def test_sanitizers_find_nothing(name, digits):
     network = read_network(released(name))
-    pixels = digits.pixels[:: 20 if name == "micro" else 200]
+    pixels = digits.pixels[:: 20 if name in ("nano", "micro") else 200]
     np.testing.assert_array_equal(run(network, pixels, SANITIZED), network.logits(pixels))
 
 
@@ -200,7 +201,7 @@ int main(void) {
 
 
 @needs_compiler
-@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("name", NAMES)
 def test_the_features_are_what_the_last_layer_reads(name, digits, tmp_path):
     network, pixels = read_network(released(name)), digits.pixels[::250]
     for file, text in {**sources_of(network).files, "show.c": SHOW_FEATURES}.items():
@@ -237,7 +238,7 @@ def test_the_self_test_can_fail(translated, tmp_path):
 
 
 @pytest.mark.skipif(not MicroModel.available(), reason="tflite-micro has no wheel for this system")
-@pytest.mark.parametrize("name", RELEASED)
+@pytest.mark.parametrize("name", NAMES)
 def test_rows_take_less_than_a_third_of_the_memory_of_whole_layers(name):
     theirs = MicroModel.load(released(name), "model.int8.tflite").arena_bytes
     assert plan(read_network(released(name))).arena < theirs / 3

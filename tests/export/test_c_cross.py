@@ -13,15 +13,16 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from bare_metal import CORES, M4, Core, tell
-from networks import RELEASED, STRICT, plain, released, sources_of, tflite_of
+from networks import STRICT, plain, released, sources_of, tflite_of
 
 from digits_edge.export.codegen.c.sources import Sources
 from digits_edge.export.codegen.tflite_reader import read_network
+from digits_edge.trainer.released import NAMES
 
 pytestmark = pytest.mark.cross
 
 HERE = Path(__file__).parent
-PICTURES = {"micro": 300, "compact": 60, "notebook": 12, "own": 60}  # more of what is quick
+PICTURES = {"nano": 300, "micro": 300, "compact": 60, "notebook": 12, "own": 60}  # more of what is quick
 MACHINES = {
     "riscv64": ("riscv64-linux-gnu-gcc", "qemu-riscv64"),
     "s390x": ("s390x-linux-gnu-gcc", "qemu-s390x"),
@@ -73,7 +74,7 @@ def cases(digits, tmp_path_factory) -> Callable[[str], Case]:
     def get(name: str) -> Case:
         if name not in made:
             folder = tmp_path_factory.mktemp(name)
-            if name in RELEASED:
+            if name in NAMES:
                 data, pixels = released(name), digits.pixels[:: len(digits) // PICTURES[name]][: PICTURES[name]]
             else:
                 data, pixels = tflite_of(plain, "-1..1", folder)
@@ -184,7 +185,7 @@ def test_a_compiler_has_nothing_to_say(case, compiler, core):
         assert tell(tool(compiler), *flags, source, cwd=case.folder) == ""
 
 
-@pytest.mark.parametrize("name", ["micro", "compact", "own"])  # notebook has more weights than an AVR has flash
+@pytest.mark.parametrize("name", ["nano", "micro", "compact", "own"])  # notebook has more weights than an AVR has flash
 def test_the_compiler_of_an_avr_has_nothing_to_say(cases, name):
     case = cases(name)
     assert tell(tool("avr-gcc"), *STRICT, *AVR, "-c", "-o", "object.o", f"{name}.c", cwd=case.folder) == ""

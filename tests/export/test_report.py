@@ -33,6 +33,7 @@ from digits_edge.export.verify.parity import agreement, compare
 from digits_edge.export.verify.validation import Validation
 from digits_edge.runtime.bundle import Bundle
 from digits_edge.runtime.metadata import Contract, Golden
+from digits_edge.trainer.released import NAMES
 
 ROOT = Path(__file__).parents[2]
 PICTURES = 200
@@ -334,7 +335,7 @@ def test_answers_that_are_not_numbers_are_reported(written):
     assert "largest Δp --max-difference ≤ 0.001 – 0 ✓ not a number ✗" in page.text
 
 
-@pytest.mark.parametrize("name", ["micro", "compact", "notebook"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_gate_of_a_released_bundle_is_shown(name):
     gate = Bundle.open(ROOT / "artifacts" / name).section("gate")
     counts, criteria, verdict = gate_table(gate).groups

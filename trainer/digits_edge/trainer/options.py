@@ -34,8 +34,8 @@ class TrainOptions:
         preprocess: How photographs will become pixels, or None to decide by the data.
         size: Size of the pictures, (H, W) or (H, W, 3), to which others are resized; None to take it from the data.
         corrections: What to do with pixels that are not stored as models take them.
-        init: Keras model or run to start from, with its network and weights, or `compact`, `micro` or `notebook` for a
-            released model; None for the recipe's network with fresh weights.
+        init: Keras model or run to start from, with its network and weights, or the name of a released model, such as
+            `compact`; None for the recipe's network with fresh weights.
         also: SPEC of pictures to rehearse, so that the model to start from does not forget them; None for none.
         max_forgetting: Share of their validation part that may be lost, rounded up to whole pictures.
         teachers: Keras models or runs to distil from; of several, the mean of their logits.

@@ -7,7 +7,7 @@ from typing import Final
 
 from digits_edge.runtime.errors import UsageError
 
-NAMES: Final = ("compact", "micro", "notebook")
+NAMES: Final = ("nano", "micro", "compact", "notebook")  # from small to large
 LABELS: Final = tuple("0123456789")  # of all of them
 _CHECKOUT: Final = Path(__file__).parents[3]
 _URL: Final = "https://github.com/digits-edge/digits-edge/raw/main/artifacts"

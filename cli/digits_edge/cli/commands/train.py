@@ -63,7 +63,7 @@ Init = Annotated[
     Path | None,
     typer.Option(
         metavar="KERAS|RUN|NAME",
-        help="Start from this model and its weights: a Keras file, a run, or compact, micro or notebook, as released.",
+        help="Start from these weights: a Keras file, a run, or a released model (nano, micro, compact, notebook).",
     ),
 ]
 Also = Annotated[

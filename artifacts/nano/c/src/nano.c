@@ -1,0 +1,2 @@
+/* For Arduino and PlatformIO, which compile what is in src/ and nothing beside it. */
+#include "../nano.c"
