@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 from corruptions import CORRUPTIONS, HELD_OUT
-from release import SEEDS, TAUGHT, TEACHER
 
 from digits_edge.common.tables import table
 from digits_edge.export.report.gate_table import judged
@@ -31,9 +30,11 @@ def write_card(folder: Path, run: dict[str, Any], facts: dict[str, str], corrupt
     notes = "".join(f"- `{rung['file']}`: {rung['note']}.\n" for rung in judged(gate) if "note" in rung)
     notes += "\n" * bool(notes)
     name, recipe, split = folder.name, run["recipe"], run["split"]
-    taught = f", taught by this project's {len(SEEDS)} `{TEACHER}` networks" if name in TAUGHT else ""
+    teachers = run["teacher"].split(", ") if run["teacher"] else []
+    taught = f", taught by {len(teachers)} of this project's `{teachers[0]}` networks" if teachers else ""
     changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1], "constant")}
-    drawn = f"; and {recipe['hands']} drawn ones, of ways to write that MNIST lacks" if recipe["hands"] else ""
+    hands = recipe.get("hands")  # models of an earlier recipe have none
+    drawn = f"; and {hands} drawn ones, of ways to write that MNIST lacks" if hands else ""
     described = [
         (kind, " ".join((CORRUPTIONS[kind].__doc__ or "").split()), share) for kind, share in corrupted.items()
     ]
