@@ -3,8 +3,8 @@
 python benchmarks/release.py --data mnist-idx-folder --jobs 2
 
 Each run is under artifacts/runs/release-SEED/MODEL. What is finished stays; what was interrupted goes on after its last
-whole epoch: the command can be stopped and given again. `micro` and `nano` learn from all seeds of `compact`. Of the
-other seeds the int8 ONNX alone is published, in artifacts/seeds, so that anybody can judge them.
+whole epoch: the command can be stopped and given again. Of the other seeds the int8 ONNX alone is published, in
+artifacts/seeds, so that anybody can judge them.
 """
 
 import argparse
@@ -20,9 +20,7 @@ from digits_edge.trainer.fitting.checkpoint import checkpoint_path
 
 RUNS = Path("artifacts", "runs")
 SEEDS = (7, 8, 9)
-# The bundle's name, and how it is trained. Who is taught comes after the teacher.
-RECIPES = {"compact": "compact", "notebook": "wide", "micro": "micro", "nano": "nano"}
-TEACHER, TAUGHT = "compact", ("micro", "nano")
+RECIPES = {"compact": "compact", "notebook": "wide", "micro": "micro", "nano": "nano"}  # by the bundle's name
 PUBLISHED = Path("artifacts")
 OTHERS = PUBLISHED / "seeds"
 FORMATS = {"micro": ("onnx", "c", "web"), "nano": ("onnx", "c")}  # C brings TFLite; the others have the default
@@ -38,23 +36,18 @@ def digits_edge(*words: object, threads: int) -> None:
     command = [sys.executable, "-m", "digits_edge.cli", *map(str, words)]
     print(" ".join(("digits-edge", *command[3:])), flush=True)  # one string: several runs print at once
     env = {**os.environ, "TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "1"}
+    RUNS.mkdir(parents=True, exist_ok=True)
     with (RUNS / "release.log").open("a") as log:
         subprocess.run(command, check=True, stdout=log, stderr=log, env=env)
 
 
-def train(model: str, seed: int, data: str, threads: int, before: list[Future[None]]) -> None:
-    """Train and export a model when the runs that it learns from are done."""
-    for run in before:
-        run.result()
+def train(model: str, seed: int, data: str, threads: int) -> None:
+    """Train and export a model."""
     out = run_folder(model, seed)
     if not (out / "run.json").exists():
-        teachers: list[object] = []
-        if model in TAUGHT:
-            teachers = [word for each in SEEDS for word in ("--teacher", run_folder(TEACHER, each))]
-            teachers += ["--views", RUNS / "views"]
         resume = ("--resume",) if checkpoint_path(out).exists() else ()
         words = ("--data", data, "--recipe", RECIPES[model], "--seed", seed, "--validation-fraction", HELD_OUT)
-        digits_edge("train", *words, "--out", out, *teachers, *resume, threads=threads)
+        digits_edge("train", *words, "--out", out, *resume, threads=threads)
     if not (out / "bundle").exists():
         digits_edge("export", out, "--int8", threads=threads)
 
@@ -82,13 +75,11 @@ def main() -> None:
     parser.add_argument("--data", required=True, help="a folder with MNIST's IDX files, or mnist to download them")
     parser.add_argument("--jobs", type=int, default=1, help="runs at once; each gets its share of the processors")
     options = parser.parse_args()
-    RUNS.mkdir(parents=True, exist_ok=True)
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
     runs: dict[str, list[Future[None]]] = {}
     with ThreadPoolExecutor(options.jobs) as pool:
         for model in RECIPES:
-            before = runs[TEACHER] if model in TAUGHT else []
-            runs[model] = [pool.submit(train, model, seed, options.data, threads, before) for seed in SEEDS]
+            runs[model] = [pool.submit(train, model, seed, options.data, threads) for seed in SEEDS]
         for model in RECIPES:
             for run in runs[model]:
                 run.result()
