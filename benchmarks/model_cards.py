@@ -30,10 +30,8 @@ def write_card(folder: Path, run: dict[str, Any], facts: dict[str, str], corrupt
     notes = "".join(f"- `{rung['file']}`: {rung['note']}.\n" for rung in judged(gate) if "note" in rung)
     notes += "\n" * bool(notes)
     name, recipe, split = folder.name, run["recipe"], run["split"]
-    teachers = run["teacher"].split(", ") if run["teacher"] else []
-    taught = f", taught by {len(teachers)} of this project's `{teachers[0]}` networks" if teachers else ""
     changes = {k: v for k, v in recipe["augmentation"].items() if v not in (0, [1, 1], "constant")}
-    hands = recipe.get("hands")  # models of an earlier recipe have none
+    hands = recipe["hands"]
     drawn = f"; and {hands} drawn ones, of ways to write that MNIST lacks" if hands else ""
     described = [
         (kind, " ".join((CORRUPTIONS[kind].__doc__ or "").split()), share) for kind, share in corrupted.items()
@@ -68,7 +66,7 @@ MNIST's 60,000: {split["training"]:,} to train on, {split["validation"]:,} held 
 that calibrates its probabilities. Published is seed {run["seed"]}, the first, whatever the others did.
 Recipe `{recipe["name"]}`: {recipe["epochs"]} epochs of batch {recipe["batch_size"]}, the last {recipe["gentle_epochs"]}
 with little augmentation, {recipe["optimizer"]} at {recipe["learning_rate"]} with {recipe["schedule"]} schedule, weight
-decay {recipe["weight_decay"]}{taught}. For each digit it saw {recipe["outliers"]} outliers, to be unsure of: letters,
+decay {recipe["weight_decay"]}. For each digit it saw {recipe["outliers"]} outliers, to be unsure of: letters,
 scribbles, shapes, textures, cut-up digits{drawn}.
 Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
 

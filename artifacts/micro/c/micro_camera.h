@@ -86,10 +86,10 @@ int micro_draw(const micro_point *points, int count, uint8_t pixels[MICRO_PIXELS
 /* Whether an answer is good enough: the largest probability, and the sum of the two largest, are at least these
  * shares of 65536. They are the model's; the compiler's -D may define others. */
 #ifndef MICRO_MIN_SCORE
-#define MICRO_MIN_SCORE 36032
+#define MICRO_MIN_SCORE 43208
 #endif
 #ifndef MICRO_MIN_FAMILIARITY
-#define MICRO_MIN_FAMILIARITY 60117
+#define MICRO_MIN_FAMILIARITY 58275
 #endif
 
 /* Whether the logits of micro_classify are an answer that the model stands by, 1 or 0. */
