@@ -86,10 +86,10 @@ int nano_draw(const nano_point *points, int count, uint8_t pixels[NANO_PIXELS]);
 /* Whether an answer is good enough: the largest probability, and the sum of the two largest, are at least these
  * shares of 65536. They are the model's; the compiler's -D may define others. */
 #ifndef NANO_MIN_SCORE
-#define NANO_MIN_SCORE 31432
+#define NANO_MIN_SCORE 35606
 #endif
 #ifndef NANO_MIN_FAMILIARITY
-#define NANO_MIN_FAMILIARITY 45777
+#define NANO_MIN_FAMILIARITY 50332
 #endif
 
 /* Whether the logits of nano_classify are an answer that the model stands by, 1 or 0. */
