@@ -13,6 +13,7 @@ import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from digits_edge.runtime.atomic_file import replacing
 from digits_edge.trainer import Run
@@ -57,7 +58,7 @@ def publish(model: str) -> None:
     first, *others = (run_folder(model, seed) for seed in SEEDS)
     formats = [word for name in FORMATS.get(model, ()) for word in ("--format", name)]
     digits_edge("export", first, "--int8", *formats, "--out", PUBLISHED / model, threads=os.cpu_count() or 1)
-    copy(first / "model.keras", PUBLISHED / model / "model.keras")  # for train --init
+    pack(first / "model.keras", PUBLISHED / model / "model.keras")  # for train --init
     OTHERS.mkdir(exist_ok=True)
     for seed, run in zip(SEEDS[1:], others, strict=True):
         copy(run / "bundle" / "model.int8.onnx", OTHERS / f"{model}-{seed}.onnx")
@@ -68,6 +69,13 @@ def publish(model: str) -> None:
 def copy(source: Path, target: Path) -> None:
     with replacing(target) as file:
         file.write(source.read_bytes())
+
+
+def pack(source: Path, target: Path) -> None:
+    """Copy a zip, compressed."""
+    with ZipFile(source) as zipped, replacing(target) as file, ZipFile(file, "w", ZIP_DEFLATED) as packed:
+        for name in zipped.namelist():
+            packed.writestr(name, zipped.read(name))
 
 
 def main() -> None:
