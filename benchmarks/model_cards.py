@@ -66,7 +66,8 @@ MNIST's 60,000: {split["training"]:,} to train on, {split["validation"]:,} held 
 that calibrates its probabilities. Published is seed {run["seed"]}, the first, whatever the others did.
 Recipe `{recipe["name"]}`: {recipe["epochs"]} epochs of batch {recipe["batch_size"]}, the last {recipe["gentle_epochs"]}
 with little augmentation, {recipe["optimizer"]} at {recipe["learning_rate"]} with {recipe["schedule"]} schedule, weight
-decay {recipe["weight_decay"]}. For each digit it saw {recipe["outliers"]} outliers, to be unsure of: letters,
+decay {recipe["weight_decay"]}, precision `{recipe["precision"]}`.
+For each digit it saw {recipe["outliers"]} outliers, to be unsure of: letters,
 scribbles, shapes, textures, cut-up digits{drawn}.
 Augmentation: {", ".join(f"{k} {v}" for k, v in changes.items())}.
 
