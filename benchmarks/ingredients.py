@@ -38,8 +38,8 @@ VARIANTS = {
     "no gentle epochs": (*SHORT, "--set", "gentle_epochs=0"),
     "more weight decay (0.05)": (*SHORT, *MORE_DECAY),
     "24 epochs": LONG,
-    "24 epochs, one teacher": (*LONG, *TEACHER),
     "24 epochs, more weight decay (0.05)": (*LONG, *MORE_DECAY),
+    "24 epochs, one teacher": (*LONG, *TEACHER),
 }
 Labelled = tuple[np.ndarray, np.ndarray]  # uint8[N, 28, 28] and int64[N]
 
