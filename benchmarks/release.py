@@ -72,10 +72,10 @@ def copy(source: Path, target: Path) -> None:
 
 
 def pack(source: Path, target: Path) -> None:
-    """Copy a zip, compressed."""
-    with ZipFile(source) as zipped, replacing(target) as file, ZipFile(file, "w", ZIP_DEFLATED) as packed:
-        for name in zipped.namelist():
-            packed.writestr(name, zipped.read(name))
+    """Copy a zip, compressed; the same bytes each time."""
+    with ZipFile(source) as zipped, replacing(target) as file, ZipFile(file, "w") as packed:
+        for entry in zipped.infolist():
+            packed.writestr(entry, zipped.read(entry), ZIP_DEFLATED)
 
 
 def main() -> None:
