@@ -58,7 +58,8 @@ def _int8(candidates: Sequence[Candidate]) -> str:
     if not integer or not real:
         return ""
     quick, slow = _fastest(integer), _fastest(real)
-    size = f"{quick.bytes / _twin(quick, real).bytes:.0%} of the float file's size"  # a small network's int8 ONNX can be larger
+    # A small network's int8 ONNX can be larger than its float one.
+    size = f"{quick.bytes / _twin(quick, real).bytes:.0%} of the float file's size"
     times = slow.latency.median / quick.latency.median
     each = ", ".join(
         f"{c.runtime} {twin.latency.median / c.latency.median:.2f}"
